@@ -127,7 +127,10 @@ export class AttemptLoop {
           : this.#dispatch.replyFields,
         accepts: (status) => this.#accepts(status),
       },
-      this.#plane.tools,
+      {
+        ...this.#plane.tools,
+        upstream: client.tunnel === null ? this.#plane.upstream : this.#plane.upgrades,
+      },
     );
     this.#current = attempt;
     if (this.#expired) this.expire();

@@ -17,11 +17,16 @@ import type { HopIdentity } from './headers.ts';
 import { RetryBudget } from './retry-budget.ts';
 import type { RequestTrace } from './trace.ts';
 import { TrustedPeers } from './trusted-peers.ts';
+import type { Upstream } from './upstream.ts';
 
 export interface DataPlane {
   readonly store: SnapshotStore;
   readonly column: WorkerColumn;
-  readonly tools: AttemptTools;
+  readonly tools: Omit<AttemptTools, 'upstream'>;
+  /** For plain requests. */
+  readonly upstream: Upstream;
+  /** For websocket upgrades. */
+  readonly upgrades: Upstream;
   readonly clock: Clock;
   readonly random: Random;
   /** Everything a decision needs but the cursors, which belong to a snapshot. */

@@ -2,6 +2,7 @@
 // codec of our own can take its place without a change to the walk. Implementations guarantee: at most one
 // head, nothing behind `finish` or `destroy`, and callbacks never come from inside a call.
 
+import type { Duplex } from 'node:stream';
 import type { FieldList } from '../core/model.ts';
 
 /** A request as it came, before any rule was applied to it. */
@@ -43,10 +44,21 @@ export interface RequestBody {
   resume(): void;
 }
 
+/** The client asked for a websocket and its connection can become one. */
+export interface Tunnel {
+  /**
+   * Answers 101 with these fields (Connection and Upgrade are added) and gives the connection away.
+   * Bytes that the client sent before are its first.
+   */
+  open(fields: readonly string[]): Duplex;
+}
+
 export interface Downstream {
   readonly head: RequestHead;
   /** null when the request has no body. */
   readonly body: RequestBody | null;
+  /** null for a plain request. */
+  readonly tunnel: Tunnel | null;
   /** Address of the peer, canonical text. */
   readonly peerAddress: string;
   readonly isSecure: boolean;

@@ -2,12 +2,14 @@
 // with backpressure both ways. Everything between the choice of a server and the last byte of its answer
 // is here; whether there is another attempt is the caller's decision, asked when the status is known.
 
+import type { Duplex } from 'node:stream';
 import type { FieldList } from '../core/model.ts';
 import type { AttemptFailure, Reason } from '../core/reasons.ts';
 import type { RouteTimeouts, Server } from '../routing/snapshot.ts';
 import type { WorkerColumn } from '../state/live-cells.ts';
 import type { Downstream } from './downstream.ts';
 import { fieldsForClient, trailersForClient } from './headers.ts';
+import { joinStreams } from './join-streams.ts';
 import { type TimerWheel, WheelTimer } from './timer-wheel.ts';
 import type { OutgoingRequest, Upstream, UpstreamCall, UpstreamHandler } from './upstream.ts';
 
@@ -49,7 +51,7 @@ const DISCARDED_ANSWER_BYTES = 65_536;
 // Interim answers of one exchange; a server that sends more is not getting anywhere (http-rules 6).
 const MAX_INFORMED = 100;
 
-type Phase = 'connect' | 'send' | 'wait' | 'relay' | 'discard' | 'over';
+type Phase = 'connect' | 'send' | 'wait' | 'relay' | 'discard' | 'tunnel' | 'over';
 
 export class Attempt extends WheelTimer implements UpstreamHandler {
   readonly #input: AttemptInput;
@@ -68,6 +70,7 @@ export class Attempt extends WheelTimer implements UpstreamHandler {
   // Who keeps a body standing still: the client (it reads or sends too slowly) or the server.
   #waitsForClient = false;
   #isJudged = false;
+  #tunnel: Duplex | null = null;
   /** Monotonic milliseconds of the response head; 0 before it. */
   headAt = 0;
 
@@ -208,6 +211,30 @@ export class Attempt extends WheelTimer implements UpstreamHandler {
     this.#fail(failure);
   }
 
+  onUpgraded(received: FieldList, stream: Duplex): void {
+    const { client, replyFields } = this.#input;
+    const head = fieldsForClient(received);
+    if (head === 'malformed' || client.tunnel === null) {
+      stream.destroy();
+      this.#failWith('upgrade_failed', 'Connection names a field that must stay');
+      return;
+    }
+    this.#status = 101;
+    this.headAt = this.#tools.now();
+    this.#judge('success');
+    client.onGone = null;
+    this.#phase = 'tunnel';
+    this.#armIdle();
+    joinStreams(client.tunnel.open([...head.fields, ...replyFields]), stream, {
+      onBytes: () => this.#armIdle(),
+      onClosed: () => {
+        this.#settle({ kind: 'relayed', status: 101 });
+        this.#end();
+      },
+    });
+    this.#tunnel = stream;
+  }
+
   override onExpire(): void {
     const { timeouts } = this.#input;
     switch (this.#phase) {
@@ -233,6 +260,10 @@ export class Attempt extends WheelTimer implements UpstreamHandler {
       case 'discard':
         this.#call?.cancel();
         return this.#end();
+      case 'tunnel':
+        // Joined streams end together.
+        this.#tunnel?.destroy();
+        return;
       case 'over':
         return;
     }

@@ -40,6 +40,7 @@ export async function handleRequest(
   }
   conclude(end, client, plane, trace);
   plane.column.addRequests(-1);
+  trace.endedAt = plane.tools.now();
   measure(trace, plane, taken);
   plane.record(trace, taken.snapshot);
 }
@@ -282,7 +283,7 @@ function refuseWith(reason: Reason, client: Downstream, plane: DataPlane, trace:
 
 function measure(trace: RequestTrace, plane: DataPlane, { context }: Taken): void {
   context.requests(trace).value += 1;
-  context.seconds(trace).observe((plane.tools.now() - trace.startedAt) / 1000);
+  context.seconds(trace).observe((trace.endedAt - trace.startedAt) / 1000);
   if (trace.firstAttemptAt === 0) return;
   context.overhead.observe((trace.firstAttemptAt - trace.startedAt - trace.bodyWaitMs) / 1000);
   if (!trace.hadKey && trace.route !== undefined) {

@@ -2,13 +2,14 @@
 // what the parser itself refuses. All limits of a connection before its head is complete are here.
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
+import { type AddressInfo, Server as NetServer, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Reason } from '../core/reasons.ts';
 import type { Downstream } from './downstream.ts';
 import { rawReply } from './local-reply.ts';
-import { NodeDownstream } from './node-downstream.ts';
+import { canonicalAddress, NodeDownstream } from './node-downstream.ts';
 import type { TimerWheel } from './timer-wheel.ts';
+import { UpgradeDownstream } from './upgrade-downstream.ts';
 
 export interface ListenerOptions {
   readonly headerBytes: number;
@@ -20,22 +21,13 @@ export interface ListenerOptions {
 }
 
 export interface ListenerCallbacks {
+  /** A request; with `tunnel` set one that wants to become a websocket. */
   onRequest(exchange: Downstream): void;
-  /** A websocket upgrade; the socket is nobody's but the callee's. */
-  onUpgrade(request: UpgradeRequest): void;
   /** Something was refused before it became a request. */
   onRefused(reason: Reason, detail: string): void;
   /** @returns false when the connection is one too many. */
   onConnection(): boolean;
   onDisconnect(): void;
-}
-
-export interface UpgradeRequest {
-  readonly head: Downstream['head'];
-  readonly socket: Duplex;
-  /** Bytes that came with the head; held until the server has agreed. */
-  readonly early: Uint8Array;
-  readonly peerAddress: string;
 }
 
 export type ListenAddress =
@@ -58,7 +50,11 @@ const PARSER_REASONS: Readonly<Record<string, Reason>> = {
 export class Listener {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
+  // Connections from before the drain.
+  #old = new Set<Socket>();
   #isDraining = false;
+  /** Connections accepted so far. */
+  accepted = 0;
 
   constructor(options: ListenerOptions) {
     const { callbacks, wheel } = options;
@@ -94,7 +90,7 @@ export class Listener {
       socket.end(rawReply('method_not_supported'));
     });
     server.on('upgrade', (request: IncomingMessage, socket: Duplex, early: Buffer) => {
-      callbacks.onUpgrade(upgradeRequest(request, socket, early));
+      callbacks.onRequest(upgradeExchange(request, socket, early));
     });
     server.on('connection', (socket: Socket) => this.#onConnection(socket, callbacks));
     server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
@@ -123,30 +119,29 @@ export class Listener {
   /** From now on every answer closes its connection; connections and listener stay open. */
   beginDrain(): void {
     this.#isDraining = true;
+    this.#old = new Set(this.#sockets);
   }
 
-  get isDraining(): boolean {
-    return this.#isDraining;
+  get hasOldConnections(): boolean {
+    return this.#old.size > 0;
   }
 
-  /** No new connections; resolves when the listener is closed, whatever connections remain. */
+  /** No new connections; those that are open stay. */
   stopAccepting(): void {
-    this.#server.close();
-  }
-
-  /** Connections on which no request is under way. */
-  closeIdle(): void {
-    this.#server.closeIdleConnections();
+    // net.Server's own close: the one of http.Server would cut idle connections, and a request may be on
+    // its way on one of them.
+    NetServer.prototype.close.call(this.#server);
   }
 
   /** Cuts everything that is left. */
   destroy(): void {
-    this.#server.close();
+    this.stopAccepting();
     for (const socket of this.#sockets) socket.destroy();
   }
 
   #onConnection(socket: Socket, callbacks: ListenerCallbacks): void {
     socket.on('error', ignore);
+    this.accepted += 1;
     if (!callbacks.onConnection()) {
       callbacks.onDisconnect();
       callbacks.onRefused('shed', 'limits.connections is reached');
@@ -157,6 +152,7 @@ export class Listener {
     this.#sockets.add(socket);
     socket.once('close', () => {
       this.#sockets.delete(socket);
+      this.#old.delete(socket);
       callbacks.onDisconnect();
     });
   }
@@ -173,14 +169,14 @@ function isWebSocketUpgrade(request: IncomingMessage): boolean {
   );
 }
 
-function upgradeRequest(request: IncomingMessage, socket: Duplex, early: Buffer): UpgradeRequest {
-  socket.on('error', ignore);
-  return {
-    head: { method: request.method!, target: request.url!, httpMinor: 1, fields: request.rawHeaders },
-    socket,
-    early,
-    peerAddress: request.socket.remoteAddress ?? 'unix',
-  };
+function upgradeExchange(request: IncomingMessage, socket: Duplex, early: Buffer): UpgradeDownstream {
+  const head = {
+    method: request.method!,
+    target: request.url!,
+    httpMinor: 1,
+    fields: request.rawHeaders,
+  } as const;
+  return new UpgradeDownstream(head, socket, early, canonicalAddress(request.socket.remoteAddress));
 }
 
 function refuseBytes(error: NodeJS.ErrnoException, socket: Socket, callbacks: ListenerCallbacks): void {

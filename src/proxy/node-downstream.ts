@@ -16,6 +16,7 @@ const DISCARDED_BODY_BYTES = 65_536;
 export class NodeDownstream implements Downstream {
   readonly head: RequestHead;
   readonly body: NodeRequestBody | null;
+  readonly tunnel = null;
   readonly peerAddress: string;
   readonly isSecure = false;
   onGone: (() => void) | null = null;

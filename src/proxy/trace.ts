@@ -41,6 +41,8 @@ export class RequestTrace {
   detail: string | undefined;
   /** Milliseconds spent waiting for the client's body before the first attempt. */
   bodyWaitMs = 0;
+  /** Monotonic milliseconds. */
+  endedAt = 0;
   /** Monotonic milliseconds of the first attempt; 0 when there was none. */
   firstAttemptAt = 0;
 

@@ -1,6 +1,7 @@
 // The server's side of one attempt, as forward.ts sees it. Implemented over undici in upstream-pools.ts;
 // another client can take its place without a change to the walk.
 
+import type { Duplex } from 'node:stream';
 import type { FieldList } from '../core/model.ts';
 import type { AttemptFailure } from '../core/reasons.ts';
 import type { RequestBody } from './downstream.ts';
@@ -43,6 +44,8 @@ export interface UpstreamHandler {
   /** The bytes are the callee's only until it returns, unless it copies them. @returns false to pause. */
   onData(chunk: Uint8Array): boolean;
   onEnd(trailers: FieldList): void;
+  /** Instead of a head: the server agreed to the upgrade with a valid 101; `stream` is the connection. */
+  onUpgraded(fields: FieldList, stream: Duplex): void;
   onFailed(failure: AttemptFailure): void;
 }
 

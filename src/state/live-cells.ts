@@ -191,6 +191,10 @@ export class LiveCells {
     return sum;
   }
 
+  attempts(worker: number, slot: number): number {
+    return this.#servers[this.#serverBase(worker, slot) + ATTEMPTS]!;
+  }
+
   counts(worker: number, slot: number): ServerCounts {
     const at = this.#serverBase(worker, slot);
     const cells = this.#servers;
