@@ -1,7 +1,6 @@
 // Entry of a worker thread: builds one data plane, opens its listeners, and does what the main thread says.
 // An exception that nobody caught ends the thread; the main thread starts another (worker-pool.ts).
 
-import { randomBytes } from 'node:crypto';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { systemClock } from '../core/clock.ts';
@@ -11,6 +10,7 @@ import { ContextHolder, countLocalReply, type DataPlane } from '../proxy/data-pl
 import { drainListeners } from '../proxy/drain.ts';
 import { handleRequest } from '../proxy/handle-request.ts';
 import { Listener } from '../proxy/listener.ts';
+import { RequestIds } from '../proxy/request-ids.ts';
 import { TimerWheel } from '../proxy/timer-wheel.ts';
 import { UpgradeUpstream } from '../proxy/upgrade.ts';
 import { type PoolOptions, UpstreamPools } from '../proxy/upstream-pools.ts';
@@ -62,14 +62,12 @@ class DataPlaneWorker {
   #buildPlane(cells: LiveCells): DataPlane {
     const column = this.#column;
     const random = systemRandom();
-    const idPrefix = randomBytes(9).toString('hex');
-    let requests = 0;
+    const tools = { wheel: this.#wheel, column, now: () => systemClock.monotonicMs() };
     return {
       store: this.#store,
       column,
-      tools: { wheel: this.#wheel, column, now: () => systemClock.monotonicMs() },
-      upstream: this.#upstream,
-      upgrades: new UpgradeUpstream(),
+      tools: { ...tools, upstream: this.#upstream },
+      upgradeTools: { ...tools, upstream: new UpgradeUpstream() },
       clock: systemClock,
       random,
       deciding: {
@@ -90,8 +88,7 @@ class DataPlaneWorker {
       metrics: this.#metrics,
       workers: this.#start.workers,
       pseudonym: this.#start.pseudonym,
-      // 72 random bits per worker and a counter: unique without drawing anew for each request.
-      nextRequestId: () => `${idPrefix}${(requests++).toString(16).padStart(10, '0')}`,
+      ids: new RequestIds(random),
       record: (trace, snapshot) => logAccess(trace, snapshot, this.#log, random),
     };
   }
