@@ -45,7 +45,7 @@ class DataPlaneWorker {
     const cells = new LiveCells(start.workers, start.cells);
     this.#column = cells.column(start.worker);
     this.#store = new SnapshotStore(cells, (snapshot) => this.#onSnapshot(snapshot));
-    this.#upstream = new UpstreamPools(this.#wheel, INITIAL_POOL_OPTIONS);
+    this.#upstream = new UpstreamPools(this.#wheel, systemClock, INITIAL_POOL_OPTIONS);
     this.#plane = this.#buildPlane(cells);
     this.#contexts = new ContextHolder(this.#plane);
     this.#loopDelay.enable();
@@ -114,14 +114,13 @@ class DataPlaneWorker {
   }
 
   #openListener(): Listener {
-    const { limits } = this.#store.current().snapshot.settings;
     const { cells } = this.#column;
+    const limits = () => this.#store.current().snapshot.settings.limits;
     return new Listener({
-      headerBytes: limits.headerBytes,
-      headerTimeout: limits.headerTimeout,
-      keepAlive: limits.keepAlive,
       wheel: this.#wheel,
+      clock: systemClock,
       callbacks: {
+        limits,
         onRequest: (exchange) => void handleRequest(exchange, this.#plane, this.#contexts),
         onRefused: (reason, detail) => {
           countLocalReply(this.#metrics, reason);
@@ -129,9 +128,10 @@ class DataPlaneWorker {
         },
         onConnection: () => {
           this.#column.addConnections(1);
-          return cells.connections() <= this.#store.current().snapshot.settings.limits.connections;
+          return cells.connections() <= limits().connections;
         },
         onDisconnect: () => this.#column.addConnections(-1),
+        onAcceptError: (error) => this.#log.error({ error: error.message }, 'connections cannot be accepted'),
       },
     });
   }
@@ -204,6 +204,7 @@ const INITIAL_POOL_OPTIONS: PoolOptions = {
   connections: 1,
   connectTimeout: 1000,
   responseHeaderBytes: 65_536,
+  trailerFields: 64,
 };
 
 function poolOptionsOf(snapshot: Snapshot): PoolOptions {
@@ -212,6 +213,7 @@ function poolOptionsOf(snapshot: Snapshot): PoolOptions {
     connections: limits.inFlightPerServer,
     connectTimeout: Math.max(...snapshot.routes.map((route) => route.timeouts.connect)),
     responseHeaderBytes: limits.responseHeaderBytes,
+    trailerFields: limits.trailerFields,
   };
 }
 

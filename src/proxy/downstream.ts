@@ -53,9 +53,16 @@ export interface Tunnel {
   open(fields: readonly string[]): Duplex;
 }
 
+/** How the body of a request ends, as screening the head has found it. */
+export interface BodyFraming {
+  readonly contentLength: number | undefined;
+  readonly isChunked: boolean;
+  readonly expectsContinue: boolean;
+}
+
 export interface Downstream {
   readonly head: RequestHead;
-  /** null when the request has no body. */
+  /** null when the request has no body, and before `frame`. */
   readonly body: RequestBody | null;
   /** null for a plain request. */
   readonly tunnel: Tunnel | null;
@@ -70,6 +77,8 @@ export interface Downstream {
   /** Called when more can be written after `write` said no. */
   onDrain: (() => void) | null;
 
+  /** Says where the body ends; an answer without it closes the connection, whose next message is unknown. */
+  frame(framing: BodyFraming): void;
   /** An interim answer (103); not sent to HTTP/1.0. */
   inform(status: number, fields: FieldList): void;
   /**
@@ -78,6 +87,8 @@ export interface Downstream {
    * @param keepAlive false closes the connection behind this answer.
    */
   sendHead(status: number, fields: string[], framing: number | 'chunked' | 'none', keepAlive: boolean): void;
+  /** Sends the head now; otherwise it may wait for the first piece of body and leave with it. */
+  flush(): void;
   /** @returns false when the client reads slower: wait for `onDrain`. */
   write(chunk: Uint8Array): boolean;
   /** Last piece and end in one call. */

@@ -47,6 +47,7 @@ export async function handleRequest(
 async function serve(client: Downstream, plane: DataPlane, taken: Taken, trace: RequestTrace): Promise<End> {
   const request = screenRequest(client.head, taken.snapshot.settings.limits);
   if (request.kind === 'refusal') return request;
+  client.frame(request);
   trace.path = request.rawPath;
   if (hasPassed(request.via, plane.pseudonym)) return { kind: 'refuse', reason: 'loop_detected' };
   if (request.target === '*') return answerForOurselves(client);

@@ -48,6 +48,14 @@ export class UpgradeDownstream implements Downstream {
     return this.#isGone;
   }
 
+  frame(): void {
+    // An upgrade has no body.
+  }
+
+  flush(): void {
+    // Heads are written at once.
+  }
+
   inform(): void {
     // An interim answer before a 101 would only confuse clients, and none expects one.
   }
