@@ -21,7 +21,7 @@ export type Collected =
   | { readonly kind: 'failed'; readonly why: 'gone' | 'malformed' | 'idle' };
 
 export interface BodySink {
-  /** @returns false to be asked to wait until `resume`. */
+  /** The bytes are the callee's to keep. @returns false to be asked to wait until `resume`. */
   data(chunk: Uint8Array): boolean;
   end(): void;
   failed(why: 'gone' | 'malformed' | 'idle'): void;
@@ -89,10 +89,13 @@ export interface Downstream {
   sendHead(status: number, fields: string[], framing: number | 'chunked' | 'none', keepAlive: boolean): void;
   /** Sends the head now; otherwise it may wait for the first piece of body and leave with it. */
   flush(): void;
-  /** @returns false when the client reads slower: wait for `onDrain`. */
+  /**
+   * @returns false when the client reads slower: wait for `onDrain`; until then the bytes are still needed.
+   * After true they may be overwritten.
+   */
   write(chunk: Uint8Array): boolean;
-  /** Last piece and end in one call. */
-  finishWith(chunk: Uint8Array): void;
+  /** Last piece and end in one call. @returns false when the bytes are still needed afterwards. */
+  finishWith(chunk: Uint8Array): boolean;
   /** @param trailers sent only where framing is chunked. */
   finish(trailers?: FieldList): void;
   /** Cuts the connection: the only truthful end of an answer that cannot be completed. */

@@ -177,8 +177,7 @@ export class Attempt extends WheelTimer implements UpstreamHandler {
     if (this.#remaining === chunk.length) {
       // The last piece: head, body and end leave in one write. onEnd has nothing left to send.
       this.#isClientFinished = true;
-      client.finishWith(chunk);
-      return true;
+      return client.finishWith(chunk);
     }
     if (this.#remaining !== -1) this.#remaining -= chunk.length;
     const goesOn = client.write(chunk);

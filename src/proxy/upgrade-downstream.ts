@@ -77,9 +77,10 @@ export class UpgradeDownstream implements Downstream {
     return this.#socket.write('\r\n');
   }
 
-  finishWith(chunk: Uint8Array): void {
-    this.write(chunk);
+  finishWith(chunk: Uint8Array): boolean {
+    const isTaken = this.write(chunk);
     this.finish();
+    return isTaken;
   }
 
   finish(): void {

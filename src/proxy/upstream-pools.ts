@@ -16,9 +16,6 @@ export interface PoolOptions {
   readonly trailerFields: number;
 }
 
-// One read of a socket; larger ones would only be cut by the kernel's own buffers.
-const READ_BUFFER_BYTES = 65_536;
-
 export class UpstreamPools implements Upstream {
   readonly #plain = new Map<string, ServerPool>();
   readonly #tls: TlsPools;
@@ -26,7 +23,7 @@ export class UpstreamPools implements Upstream {
   #options: PoolOptions;
 
   constructor(wheel: TimerWheel, clock: Clock, options: PoolOptions) {
-    this.#tools = { wheel, clock, readBuffer: Buffer.allocUnsafeSlow(READ_BUFFER_BYTES) };
+    this.#tools = { wheel, clock };
     this.#tls = new TlsPools(wheel, options);
     this.#options = options;
   }

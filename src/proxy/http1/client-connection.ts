@@ -191,19 +191,34 @@ export class ClientConnection extends WheelTimer implements BodySource {
     return this.#written(this.#socket.write(text, 'latin1'));
   }
 
-  writeBytes(bytes: Buffer): boolean {
+  /** Bytes that nobody else will touch. */
+  writeOwned(bytes: Buffer): boolean {
     return this.#written(this.#socket.write(bytes));
   }
 
-  /** Text, bytes and text in one system call. */
-  writeParts(before: string, bytes: Buffer, after: string): boolean {
-    this.#socket.cork();
-    if (before !== '') this.#socket.write(before, 'latin1');
-    let goesOn = this.#socket.write(bytes);
-    if (after !== '') goesOn = this.#socket.write(after, 'latin1');
-    this.#socket.uncork();
-    return this.#written(goesOn && !this.#socket.writableNeedDrain);
+  /**
+   * Text, bytes and text in one system call. @returns whether the kernel has taken all of it: only then may
+   * the bytes be overwritten.
+   */
+  writeBorrowed(before: string, bytes: Uint8Array, after: string): boolean {
+    const socket = this.#socket;
+    if (before === '' && after === '') {
+      socket.write(bytes, this.#flushed);
+    } else {
+      socket.cork();
+      if (before !== '') socket.write(before, 'latin1');
+      socket.write(bytes, this.#flushed);
+      if (after !== '') socket.write(after, 'latin1');
+      socket.uncork();
+    }
+    return this.#written(socket.writableLength === 0);
   }
+
+  // Node emits `drain` only when its own high-water mark was passed; borrowed bytes have to be waited for
+  // in any case.
+  readonly #flushed = (): void => {
+    if (this.#waitsForDrain && this.#socket.writableLength === 0) this.#onDrain();
+  };
 
   #written(goesOn: boolean): boolean {
     if (!goesOn) this.#waitsForDrain = true;

@@ -103,13 +103,14 @@ export class Exchange implements Downstream {
   #writePiece(chunk: Uint8Array, before: string, after: string): boolean {
     const text = (this.#headText ?? '') + before;
     this.#headText = null;
-    if (chunk.length > JOINED_BYTES) return this.#connection.writeParts(text, Buffer.from(chunk), after);
-    return this.#connection.writeBytes(joined(text, chunk, after));
+    if (chunk.length > JOINED_BYTES) return this.#connection.writeBorrowed(text, chunk, after);
+    return this.#connection.writeOwned(joined(text, chunk, after));
   }
 
-  finishWith(chunk: Uint8Array): void {
-    this.write(chunk);
+  finishWith(chunk: Uint8Array): boolean {
+    const isTaken = this.write(chunk);
     this.finish();
+    return isTaken;
   }
 
   finish(trailers?: FieldList): void {

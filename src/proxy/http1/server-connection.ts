@@ -1,6 +1,7 @@
 // A connection to a server: writes one request at a time, reads its answer as strictly as a client's
 // request (http-rules 6), and is fit for another only when both sides have said all they announced and
-// nothing more. Reads into one buffer per worker: what a handler gets it must use or copy at once.
+// nothing more. Reads into a buffer of its own, again and again; one that a handler still needs (it said
+// that it cannot take more) is left to it and replaced.
 
 import { connect, type Socket } from 'node:net';
 import type { AttemptFailure, Reason } from '../../core/reasons.ts';
@@ -18,7 +19,6 @@ export interface ServerConnectionOptions {
   readonly responseHeaderBytes: number;
   readonly trailerFields: number;
   readonly wheel: TimerWheel;
-  readonly readBuffer: Buffer;
 }
 
 /** The pool's side of a connection. */
@@ -32,6 +32,9 @@ export interface ConnectionOwner {
   onClosed(connection: ServerConnection, byServerWhileIdle: boolean): void;
 }
 
+// One read. Pages that no answer reaches are never touched, so that small answers cost little memory.
+const READ_BUFFER_BYTES = 65_536;
+const EMPTY = Buffer.alloc(0);
 // A small body is copied behind its head, so that both are one write.
 const JOINED_BYTES = 16_384;
 const HEAD_END = Buffer.from('\r\n\r\n');
@@ -47,6 +50,9 @@ export class ServerConnection extends WheelTimer {
   #partial: Buffer | null = null;
   #decoder: BodyDecoder | null = null;
   #mayBeReused = false;
+  #readBuffer: Buffer = EMPTY;
+  // Somebody holds on to what was read: the next read needs other memory.
+  #isBufferTaken = true;
   // Answer bytes that came while the handler held us off.
   #held: Buffer | null = null;
   #isHeld = false;
@@ -64,7 +70,7 @@ export class ServerConnection extends WheelTimer {
       host: options.host,
       port: options.port,
       noDelay: true,
-      onread: { buffer: options.readBuffer, callback: (size) => this.#onRead(size) },
+      onread: { buffer: () => this.#nextBuffer(), callback: (size) => this.#onRead(size) },
     });
     this.#socket.on('connect', () => this.#onConnect());
     this.#socket.on('error', (error) => this.#onError(error));
@@ -169,10 +175,10 @@ export class ServerConnection extends WheelTimer {
     const handler = this.#handler;
     const write = (chunk: Uint8Array): boolean => {
       if (chunk.length === 0) return true;
-      if (!isChunked) return this.#socket.write(Buffer.from(chunk));
+      if (!isChunked) return this.#socket.write(chunk);
       this.#socket.cork();
       this.#socket.write(`${chunk.length.toString(16)}\r\n`, 'latin1');
-      this.#socket.write(Buffer.from(chunk));
+      this.#socket.write(chunk);
       const goesOn = this.#socket.write('\r\n', 'latin1');
       this.#socket.uncork();
       return goesOn;
@@ -205,8 +211,16 @@ export class ServerConnection extends WheelTimer {
 
   // ---- bytes in ----
 
+  #nextBuffer(): Buffer {
+    if (this.#isBufferTaken) {
+      this.#isBufferTaken = false;
+      this.#readBuffer = Buffer.allocUnsafeSlow(READ_BUFFER_BYTES);
+    }
+    return this.#readBuffer;
+  }
+
   #onRead(size: number): boolean {
-    const buffer = this.#options.readBuffer;
+    const buffer = this.#readBuffer;
     switch (this.#phase) {
       case 'head':
         this.#readHead(buffer, size);
@@ -295,7 +309,11 @@ export class ServerConnection extends WheelTimer {
     this.#socket.pause();
   }
 
-  readonly #content = (chunk: Buffer): boolean => this.#handler?.onData(chunk) ?? true;
+  readonly #content = (chunk: Buffer): boolean => {
+    const goesOn = this.#handler?.onData(chunk) ?? true;
+    if (!goesOn) this.#isBufferTaken = true;
+    return goesOn;
+  };
 
   #answered(trailers: readonly string[]): void {
     const handler = this.#handler;

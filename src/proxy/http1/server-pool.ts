@@ -14,8 +14,6 @@ import { type ConnectionOwner, ServerConnection } from './server-connection.ts';
 export interface ServerPoolTools {
   readonly wheel: TimerWheel;
   readonly clock: Clock;
-  /** One per worker: reading is never interrupted by another reading. */
-  readonly readBuffer: Buffer;
 }
 
 // Idle connections are closed after this; shorter than common server defaults (Node 5 s), so that mostly we
@@ -156,7 +154,6 @@ export class ServerPool implements ConnectionOwner {
           responseHeaderBytes: this.#options.responseHeaderBytes,
           trailerFields: this.#options.trailerFields,
           wheel: this.#tools.wheel,
-          readBuffer: this.#tools.readBuffer,
         },
         this,
       );
