@@ -30,6 +30,7 @@ export interface SchemaNode {
   readonly maxItems?: number;
   /** End of the sentence "must be …". */
   readonly allowed?: string;
+  readonly example?: string;
   /** Schema of the value as an operator writes it, in place of the one that zod makes. */
   readonly written?: SchemaNode;
   /** A second, shorter way to write the value. */
@@ -77,10 +78,15 @@ export function keysOf(node: SchemaNode): readonly string[] {
 
 /** End of the sentence "must be …" for a value of this schema. */
 export function allowedBy(node: SchemaNode): string {
+  return node.example === undefined ? boundsOf(node) : `${boundsOf(node)}, such as ${node.example}`;
+}
+
+/** The same without an example. */
+export function boundsOf(node: SchemaNode): string {
   if (node.allowed !== undefined) return node.allowed;
   if (node.enum !== undefined) return `one of ${node.enum.join(', ')}`;
   if (node.const !== undefined) return node.const === '' ? 'empty' : String(node.const);
-  if (node.anyOf !== undefined) return node.anyOf.map(allowedBy).join(' or ');
+  if (node.anyOf !== undefined) return node.anyOf.map(boundsOf).join(' or ');
   switch (node.type) {
     case 'integer':
       return `a whole number from ${node.minimum} to ${node.maximum}`;
@@ -115,12 +121,22 @@ const RANGE_WORDS = ['type', 'anyOf', 'minimum', 'maximum', 'minLength', 'maxLen
 
 /** `key` is the node's place as not-yet.ts writes it. */
 function forEditor(node: SchemaNode, key: string): Record<string, unknown> {
-  const { allowed, written, shorthand, bounds, secret, description, default: fallback, ...own } = node;
+  const {
+    allowed,
+    example,
+    written,
+    shorthand,
+    bounds,
+    secret,
+    description,
+    default: fallback,
+    ...own
+  } = node;
   const body: Record<string, unknown> = {};
   for (const [word, value] of Object.entries(own)) body[word] = convert(word, value, key);
   if (written !== undefined) for (const word of RANGE_WORDS) delete body[word];
   Object.assign(body, written, bounds);
-  const help = [description, allowed === undefined ? undefined : `Must be ${allowed}.`];
+  const help = [description, allowed === undefined ? undefined : `Must be ${allowedBy(node)}.`];
   const about = {
     ...(help.some((part) => part !== undefined) && { description: help.filter(Boolean).join(' ') }),
     // An editor that completes `log:` with `{}` helps nobody.

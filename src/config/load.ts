@@ -81,15 +81,17 @@ export function digestOf(content: string | Uint8Array): string {
 
 function decode(content: string | Uint8Array): { ok: true; text: string } | { ok: false; message: string } {
   const bytes = typeof content === 'string' ? Buffer.byteLength(content) : content.byteLength;
-  if (bytes > MAX_FILE_BYTES) {
-    return { ok: false, message: `must be at most ${MAX_FILE_BYTES} bytes (4 MiB), given ${bytes}` };
-  }
+  if (bytes > MAX_FILE_BYTES) return { ok: false, message: tooLarge(bytes) };
   if (typeof content === 'string') return { ok: true, text: content };
   try {
     return { ok: true, text: new TextDecoder('utf-8', { fatal: true }).decode(content) };
   } catch {
     return { ok: false, message: 'must be UTF-8 text; some bytes are not' };
   }
+}
+
+export function tooLarge(bytes: number): string {
+  return `must be at most ${MAX_FILE_BYTES} bytes (4 MiB), given ${bytes}`;
 }
 
 /** A problem of the file as such, at its first character. */

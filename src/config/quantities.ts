@@ -1,7 +1,7 @@
 // The scalar types of the configuration: what an operator writes (`250ms`, `64KiB`, `20%`) and what
-// the program gets (milliseconds, bytes, a share of one). Each carries two facts in its metadata:
-// `allowed`, the end of the sentence "must be …", and `written`, its JSON Schema as an operator writes
-// it. json-schema.ts turns both into editor help, explain-issue.ts into messages; no sentence about
+// the program gets (milliseconds, bytes, a share of one). Each carries facts in its metadata: `allowed`,
+// the end of the sentence "must be …", with an `example`, and `written`, its JSON Schema as an operator
+// writes it. json-schema.ts turns both into editor help, explain-issue.ts into messages; no sentence about
 // what is allowed stands anywhere else, so check, schema and reference cannot disagree.
 
 import { isIP } from 'node:net';
@@ -33,7 +33,8 @@ function quantity(kind: Kind, min: string, max: string) {
       return z.NEVER;
     })
     .meta({
-      allowed: `${kind.noun} from ${min} to ${max}, such as ${kind.example}`,
+      allowed: `${kind.noun} from ${min} to ${max}`,
+      example: kind.example,
       written: { anyOf: [{ type: 'string', pattern: kind.pattern }, { const: 0 }] },
     });
 }
@@ -74,7 +75,8 @@ export const share = (min = 0, max = 1) =>
       return z.NEVER;
     })
     .meta({
-      allowed: `a share from ${percent(min)} to ${percent(max)}, such as 20% or 0.2`,
+      allowed: `a share from ${percent(min)} to ${percent(max)}`,
+      example: '20% or 0.2',
       written: {
         anyOf: [
           { type: 'string', pattern: '^\\d+(\\.\\d+)?\\s*%?$' },
@@ -93,18 +95,25 @@ export const whole = (min: number, max: number) => z.int().min(min).max(max);
 /** A number, with a fraction or without. */
 export const decimal = (min: number, max: number) => z.number().min(min).max(max);
 
-/** Text that passes `test`; `allowed` ends the sentence "must be …", `pattern` is for editors. */
-function checked(test: (text: string) => boolean, allowed: string, pattern?: RegExp) {
+interface TextFacts {
+  readonly allowed: string;
+  readonly example?: string;
+  /** For editors; says less than the check where a pattern cannot say it all. */
+  readonly pattern?: RegExp;
+}
+
+/** Text that passes `test`. */
+function checked(test: (text: string) => boolean, { pattern, ...facts }: TextFacts) {
   const written = { type: 'string', ...(pattern === undefined ? {} : { pattern: pattern.source }) };
   return z
     .string()
     .refine((text) => test(text))
-    .meta({ allowed, written });
+    .meta({ ...facts, written });
 }
 
-/** Text of a regular form. */
-export const form = (pattern: RegExp, allowed: string) =>
-  checked((text) => pattern.test(text), allowed, pattern);
+/** Text of a regular form; `allowed` ends the sentence "must be …". */
+export const form = (pattern: RegExp, allowed: string, example?: string) =>
+  checked((text) => pattern.test(text), { allowed, pattern, ...(example !== undefined && { example }) });
 
 /** Free text that is not empty. */
 export const text = (maxCharacters: number) => z.string().min(1).max(maxCharacters);
@@ -116,18 +125,26 @@ export const secret = z
   .transform((value) => (value === '' ? undefined : value))
   .meta({ secret: true, allowed: 'text of at most 4096 characters' });
 
-const IP_PORT = 'IP:PORT such as 127.0.0.1:8080 or [::1]:8080';
 const ADDRESS_PATTERN = /^(\[[0-9a-fA-F:.]+\]|[0-9.]+):\d{1,5}$/;
 
 /** `127.0.0.1:8080` or `[::1]:8080`. */
-export const tcpAddress = checked((value) => splitAddress(value) !== null, IP_PORT, ADDRESS_PATTERN);
+export const tcpAddress = checked((value) => splitAddress(value) !== null, {
+  allowed: 'IP:PORT',
+  example: '127.0.0.1:8080 or [::1]:8080',
+  pattern: ADDRESS_PATTERN,
+});
 
 /** The same, or `unix:/path`. */
-export const anyAddress = checked(
-  (value) => /^unix:\/[^\0]{1,100}$/.test(value) || splitAddress(value) !== null,
-  `${IP_PORT}, or unix:/path of at most 100 characters`,
-  new RegExp(`${ADDRESS_PATTERN.source}|^unix:/.`),
-);
+export const anyAddress = checked((value) => isUnixAddress(value) || splitAddress(value) !== null, {
+  allowed: 'IP:PORT, or unix: and a path of at most 100 bytes',
+  example: '127.0.0.1:8080, [::1]:8080 or unix:/run/foreshard.sock',
+  pattern: new RegExp(`${ADDRESS_PATTERN.source}|^unix:/.`),
+});
+
+function isUnixAddress(value: string): boolean {
+  // Linux takes 107 bytes of path, macOS 103; a longer one would fail at start-up with EINVAL alone.
+  return /^unix:\/[^\0]+$/.test(value) && Buffer.byteLength(value) <= 'unix:'.length + 100;
+}
 
 /**
  * Host and port of `127.0.0.1:8080` or `[::1]:8080`, the host in its canonical form (`::1` however it
@@ -169,29 +186,31 @@ export const serverUrl = z
 /** Any http(s) URL. */
 export const httpUrl = checked(
   (value) => value.length <= 2048 && /^https?:$/.test(URL.parse(value)?.protocol ?? ''),
-  'an http:// or https:// URL',
-  /^https?:\/\/./,
+  { allowed: 'an http:// or https:// URL', pattern: /^https?:\/\/./ },
 );
 
 /** `10.0.0.0/8`, `::1/128`, or one address. */
-export const cidr = checked((value) => {
+export const cidr = checked(isNetwork, {
+  allowed: 'a network or one address',
+  example: '10.0.0.0/8, ::1/128 or 192.0.2.1',
+});
+
+function isNetwork(value: string): boolean {
   const [address = '', bits, ...rest] = value.split('/');
   const family = isIP(address);
   const widest = family === 4 ? 32 : 128;
   const bitsFit = bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= widest);
   return family !== 0 && bitsFit && rest.length === 0;
-}, 'a network such as 10.0.0.0/8 or ::1/128, or one address');
+}
 
 const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$/;
 
 /** Field name of RFC 9110, lower-cased: names are compared without case. */
-export const fieldName = form(TOKEN, 'a header name such as x-user-id').transform((name) =>
-  name.toLowerCase(),
-);
+export const fieldName = form(TOKEN, 'a header name', 'x-user-id').transform((name) => name.toLowerCase());
 
 /** Values by header name; a name may stand once, whatever its case. */
 export const fieldValues = z
-  .record(form(TOKEN, 'a header name such as x-user-id'), z.string().max(1024))
+  .record(form(TOKEN, 'a header name', 'x-user-id'), z.string().max(1024))
   .refine((fields) => Object.keys(fields).length <= 32)
   .refine(
     (fields) =>
@@ -203,7 +222,7 @@ export const fieldValues = z
   .meta({ allowed: 'a mapping of at most 32 header names, each once whatever its case' });
 
 /** Name of a cookie: a token of RFC 6265. */
-export const cookieName = form(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}$/, 'a cookie name such as foreshard');
+export const cookieName = form(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}$/, 'a cookie name', 'foreshard');
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 const NAME_ALLOWED = '1 to 63 letters, digits, dots, dashes or underscores, the first one a letter or digit';
@@ -215,10 +234,10 @@ export const name = form(NAME, NAME_ALLOWED);
 export const nameOrNone = form(new RegExp(`^$|${NAME.source}`), `empty, or ${NAME_ALLOWED}`);
 
 /** RFC 6901. */
-export const jsonPointer = form(/^(\/([^~/]|~[01])*)*$/, 'a JSON pointer such as /user/id');
+export const jsonPointer = form(/^(\/([^~/]|~[01])*)*$/, 'a JSON pointer', '/user/id');
 
 /** Method of RFC 9110, upper-cased. */
-export const methodName = form(/^[A-Za-z]{1,32}$/, 'a method name such as GET').transform((method) =>
+export const methodName = form(/^[A-Za-z]{1,32}$/, 'a method name', 'GET').transform((method) =>
   method.toUpperCase(),
 );
 
@@ -239,8 +258,8 @@ function isWildcardPath(value: string): boolean {
 }
 
 /** Path of a route. */
-export const pathPattern = checked(
-  isWildcardPath,
-  'a path such as /orders/** or /users/*/cart, with * as a whole segment and ** as the last one',
-  /^\/[^?#\s]*$/,
-);
+export const pathPattern = checked(isWildcardPath, {
+  allowed: 'a path with * as a whole segment and ** as the last one',
+  example: '/orders/** or /users/*/cart',
+  pattern: /^\/[^?#\s]*$/,
+});

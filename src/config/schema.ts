@@ -116,7 +116,7 @@ const outlier = z.strictObject({
 
 const health = z.strictObject({
   active: z.boolean().prefault(true).describe('false: no probes, only outlier detection.'),
-  path: form(/^\/[^\s#]{0,2047}$/, 'a path such as /healthz')
+  path: form(/^\/[^\s#]{0,2047}$/, 'a path', '/healthz')
     .prefault('/healthz')
     .describe('Probed with GET; 200 to 299 is a pass.'),
   timeout: duration('10ms', '60s').prefault('1s').describe('Longest wait for the answer to a probe.'),
