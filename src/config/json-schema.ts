@@ -117,25 +117,16 @@ export function editorSchema(): object {
   };
 }
 
+// Facts of quantities.ts, which are no JSON Schema, and what forEditor says apart.
+const OWN_WORDS: ReadonlySet<string> = new Set([
+  ...['allowed', 'example', 'written', 'shorthand', 'bounds', 'secret'],
+  ...['description', 'default'],
+]);
 const RANGE_WORDS = ['type', 'anyOf', 'minimum', 'maximum', 'minLength', 'maxLength'];
 
 /** `key` is the node's place as not-yet.ts writes it. */
 function forEditor(node: SchemaNode, key: string): Record<string, unknown> {
-  const {
-    allowed,
-    example,
-    written,
-    shorthand,
-    bounds,
-    secret,
-    description,
-    default: fallback,
-    ...own
-  } = node;
-  const body: Record<string, unknown> = {};
-  for (const [word, value] of Object.entries(own)) body[word] = convert(word, value, key);
-  if (written !== undefined) for (const word of RANGE_WORDS) delete body[word];
-  Object.assign(body, written, bounds);
+  const { allowed, description, default: fallback, secret } = node;
   const help = [description, allowed === undefined ? undefined : `Must be ${allowedBy(node)}.`];
   const about = {
     ...(help.some((part) => part !== undefined) && { description: help.filter(Boolean).join(' ') }),
@@ -143,7 +134,17 @@ function forEditor(node: SchemaNode, key: string): Record<string, unknown> {
     ...(fallback !== undefined && !isEmptyMapping(fallback) && { default: fallback }),
     ...(secret === true && { writeOnly: true }),
   };
-  return { ...about, ...alternatives(body, shorthand) };
+  return { ...about, ...alternatives(bodyOf(node, key), node.shorthand) };
+}
+
+/** What the value may be, without what is said about it. */
+function bodyOf(node: SchemaNode, key: string): Record<string, unknown> {
+  const body: Record<string, unknown> = {};
+  for (const [word, value] of Object.entries(node)) {
+    if (!OWN_WORDS.has(word)) body[word] = convert(word, value, key);
+  }
+  if (node.written !== undefined) for (const word of RANGE_WORDS) delete body[word];
+  return Object.assign(body, node.written, node.bounds);
 }
 
 function convert(word: string, value: unknown, key: string): unknown {
@@ -158,8 +159,12 @@ function convert(word: string, value: unknown, key: string): unknown {
   if (word === 'additionalProperties' && typeof value === 'object') {
     return forEditor(value as SchemaNode, `${key}.*`);
   }
+  // Keys are taken as written, without variables.
+  if (word === 'propertyNames') return bodyOf(value as SchemaNode, key);
   return value;
 }
+
+const VARIABLE = { $ref: '#/$defs/variable' };
 
 function isEmptyMapping(value: unknown): boolean {
   return (
@@ -169,11 +174,11 @@ function isEmptyMapping(value: unknown): boolean {
 
 /** The short form beside the long one, and `${NAME}` beside every scalar that is not free text anyway. */
 function alternatives(body: Record<string, unknown>, shorthand: SchemaNode | undefined): object {
-  if (shorthand !== undefined) return { anyOf: [shorthand, body] };
+  if (shorthand !== undefined) return { anyOf: [shorthand, body, VARIABLE] };
   if (body.type === 'object' || body.type === 'array') return body;
   const isFreeText = body.type === 'string' && ['pattern', 'enum', 'const'].every((word) => !(word in body));
   const forms = body.anyOf === undefined ? [body] : (body.anyOf as object[]);
-  return isFreeText ? body : { anyOf: [...forms, { $ref: '#/$defs/variable' }] };
+  return isFreeText ? body : { anyOf: [...forms, VARIABLE] };
 }
 
 /** A key that is not available yet takes only what asks for nothing. */

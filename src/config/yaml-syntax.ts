@@ -2,6 +2,7 @@
 // may be a token.
 
 import type { Document, YAMLError } from 'yaml';
+import type { Position } from './line-index.ts';
 import type { Finding } from './yaml-tree.ts';
 
 const SENTENCES: Readonly<Partial<Record<YAMLError['code'], string>>> = {
@@ -36,7 +37,7 @@ const MAX_PROBLEMS = 20;
 export function syntaxProblems(
   document: Document.Parsed,
   text: string,
-  position: (offset: number) => { readonly line: number },
+  position: (offset: number) => Position,
 ): Finding[] {
   const findings: Finding[] = [];
   const lines = new Set<number>();

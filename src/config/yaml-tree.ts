@@ -9,7 +9,6 @@ import {
   isMap,
   isScalar,
   isSeq,
-  LineCounter,
   type Node,
   type Pair,
   parseDocument,
@@ -18,6 +17,7 @@ import {
   type YAMLMap,
 } from 'yaml';
 import { type Environment, substitute, typedScalar } from './environment.ts';
+import { LineIndex, type Position } from './line-index.ts';
 import type { Path } from './problem.ts';
 import { formatPath, quote } from './problem.ts';
 import { syntaxProblems } from './yaml-syntax.ts';
@@ -52,7 +52,7 @@ export interface YamlReading {
   readonly root: Tree | null;
   readonly findings: readonly Finding[];
   /** Line and column, from 1, of an offset. */
-  position(offset: number): { readonly line: number; readonly column: number };
+  position(offset: number): Position;
 }
 
 // Deeper than any key of the schema (regions, servers, metrics: 7), shallow enough for any stack.
@@ -63,9 +63,8 @@ const MAX_VALUES = 500_000;
 
 /** Reads one YAML 1.2 document. Never throws; whatever is wrong is in `findings`. */
 export function readYamlTree(text: string, env: Environment): YamlReading {
-  const lines = new LineCounter();
+  const lines = new LineIndex(text);
   const document = parseDocument(text, {
-    lineCounter: lines,
     prettyErrors: false,
     schema: 'core',
     merge: true,
@@ -73,12 +72,10 @@ export function readYamlTree(text: string, env: Environment): YamlReading {
     resolveKnownTags: false,
     // Found by the walk below, which can say where the first one is.
     uniqueKeys: false,
-    logLevel: 'silent',
+    // 'silent' would also keep quiet about a second document.
+    logLevel: 'error',
   });
-  const position = (offset: number) => {
-    const { line, col } = lines.linePos(Math.min(offset, text.length));
-    return line === 0 ? { line: 1, column: offset + 1 } : { line, column: col };
-  };
+  const position = (offset: number) => lines.position(offset);
   const syntax = syntaxProblems(document, text, position);
   if (syntax.length > 0) return { root: null, findings: syntax, position };
   const walk: Walk = {
@@ -102,7 +99,7 @@ interface Walk {
   readonly open: Set<Node>;
   readonly findings: Finding[];
   valuesLeft: number;
-  position(offset: number): { readonly line: number };
+  position(offset: number): Position;
 }
 
 interface Place {
@@ -255,6 +252,7 @@ function readMerge(walk: Walk, pair: Pair, place: Place, entries: Map<string, Tr
   const source = pair.value as Node | null;
   const sources = isSeq(source) ? (source.items as Node[]) : [source];
   for (const item of sources) {
+    if (walk.valuesLeft < 0) return;
     const target = isAlias(item) ? walk.targets.get(item) : item;
     if (!isMap(target) || walk.open.has(target)) {
       report(
