@@ -31,7 +31,9 @@ export async function run(args: readonly string[], io: CommandIo): Promise<numbe
   const options = parseOptions(args, io);
   if (typeof options === 'number') return options;
   const result =
-    options.control === undefined ? await fromConfig(options, io) : await fromControl(options, options.control);
+    options.control === undefined
+      ? await fromConfig(options, io)
+      : await fromControl(options, options.control);
   if (typeof result === 'string') {
     io.err(`${result}\n`);
     return 1;

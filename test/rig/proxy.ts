@@ -59,9 +59,13 @@ export async function startProxy(t: Test, config: object, options: StartOptions 
   const writeConfig = (next: object): void =>
     writeFileSync(configPath, stringify({ state: { path: join(folder, 'data') }, ...next }));
   writeConfig(config);
-  const child = spawn(process.execPath, [join(ROOT, 'src/main.js'), 'proxy', '--config', configPath, ...(options.args ?? [])], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
+  const child = spawn(
+    process.execPath,
+    [join(ROOT, 'src/main.js'), 'proxy', '--config', configPath, ...(options.args ?? [])],
+    {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    },
+  );
   const log: LogLine[] = [];
   const waiting = new Set<(line: LogLine) => void>();
   readLines(child.stdout!, (text) => {

@@ -27,7 +27,11 @@ export interface RawOptions {
 }
 
 /** Sends `bytes` (Latin-1 text, pieces one after the other) and collects the answer. */
-export function sendRaw(port: number, bytes: string | readonly string[], options: RawOptions = {}): Promise<RawAnswer> {
+export function sendRaw(
+  port: number,
+  bytes: string | readonly string[],
+  options: RawOptions = {},
+): Promise<RawAnswer> {
   return new Promise((resolve) => {
     const socket = connect({ port, host: '127.0.0.1' });
     let text = '';

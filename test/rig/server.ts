@@ -25,7 +25,11 @@ export interface TestServer {
   close(): Promise<void>;
 }
 
-export type Handler = (request: SeenRequest, respond: Parameters<RequestListener>[1], raw: IncomingMessage) => void;
+export type Handler = (
+  request: SeenRequest,
+  respond: Parameters<RequestListener>[1],
+  raw: IncomingMessage,
+) => void;
 
 /** Answers 200 with its name and what it got as JSON, unless `handler` answers. */
 export async function startServer(t: Test, name: string, handler?: Handler): Promise<TestServer> {
@@ -50,7 +54,8 @@ export async function startServer(t: Test, name: string, handler?: Handler): Pro
       };
       seen.push(one);
       if (handler !== undefined) handler(one, response, request);
-      else response.end(JSON.stringify({ name, url: one.url, method: one.method, body: one.body.toString() }));
+      else
+        response.end(JSON.stringify({ name, url: one.url, method: one.method, body: one.body.toString() }));
     });
   });
   server.on('connection', (socket) => {

@@ -8,8 +8,9 @@ import type { AttemptFailure, Reason } from '../../core/reasons.ts';
 import { type TimerWheel, WheelTimer } from '../timer-wheel.ts';
 import type { OutgoingRequest, UpstreamHandler } from '../upstream.ts';
 import { failureOf } from '../upstream-errors.ts';
-import { type BodyDecoder, ChunkedDecoder, LengthDecoder, UntilCloseDecoder } from './body-decoder.ts';
+import type { BodyDecoder } from './body-decoder.ts';
 import { checkBytes, firstLine, parseFields, parseStatusLine } from './head.ts';
+import { answerFraming, keepsAlive, requestText } from './server-message.ts';
 
 export interface ServerConnectionOptions {
   readonly host: string;
@@ -100,7 +101,7 @@ export class ServerConnection extends WheelTimer {
     const { body } = request;
     switch (body.kind) {
       case 'none':
-        this.#socket.write(headText(request, ''), 'latin1');
+        this.#socket.write(requestText(request, ''), 'latin1');
         return this.#sent();
       case 'buffered':
         this.#writeBuffered(request, body.bytes);
@@ -151,7 +152,7 @@ export class ServerConnection extends WheelTimer {
   // ---- bytes out ----
 
   #writeBuffered(request: OutgoingRequest, bytes: Uint8Array): void {
-    const text = headText(request, `content-length: ${bytes.length}\r\n`);
+    const text = requestText(request, `content-length: ${bytes.length}\r\n`);
     if (bytes.length <= JOINED_BYTES) {
       const joined = Buffer.allocUnsafe(text.length + bytes.length);
       joined.write(text, 0, 'latin1');
@@ -171,7 +172,7 @@ export class ServerConnection extends WheelTimer {
   ): void {
     const isChunked = body.length === undefined;
     const framing = isChunked ? 'transfer-encoding: chunked\r\n' : `content-length: ${body.length}\r\n`;
-    this.#socket.write(headText(request, framing), 'latin1');
+    this.#socket.write(requestText(request, framing), 'latin1');
     const handler = this.#handler;
     const write = (chunk: Uint8Array): boolean => {
       if (chunk.length === 0) return true;
@@ -272,7 +273,7 @@ export class ServerConnection extends WheelTimer {
     if ('fault' in fields) return this.#failWith('upstream_malformed', fields.fault);
     if (start.status < 200) return this.#interim(start.status, fields);
 
-    const framing = framingOf(fields, start.status, this.#method, this.#options.trailerFields);
+    const framing = answerFraming(fields, start.status, this.#method, this.#options.trailerFields);
     if (typeof framing === 'string') return this.#failWith('upstream_malformed', framing);
     this.#decoder = framing;
     this.#mayBeReused = keepsAlive(fields, start.httpMinor) && !framing.endsWithConnection();
@@ -394,46 +395,4 @@ function reset(cause: string): AttemptFailure {
 function bodyFailure(why: string): AttemptFailure {
   const reason: Reason = why === 'idle' ? 'body_timeout' : 'client_closed';
   return { kind: 'failed', reason, sent: 'maybe', blamesServer: false, cause: `request body ${why}` };
-}
-
-function headText(request: OutgoingRequest, framing: string): string {
-  let text = `${request.method} ${request.target} HTTP/1.1\r\nhost: ${request.host}\r\n`;
-  const { fields } = request;
-  for (let i = 0; i < fields.length; i += 2) text += `${fields[i]}: ${fields[i + 1]}\r\n`;
-  return `${text}${framing}\r\n`;
-}
-
-/** How an answer's body ends (RFC 9112, 6.3), or the rule that its framing breaks. */
-function framingOf(
-  fields: readonly string[],
-  status: number,
-  method: string,
-  trailerFields: number,
-): BodyDecoder | string {
-  let length: string | undefined;
-  let encoding: string | undefined;
-  for (let i = 0; i < fields.length; i += 2) {
-    if (fields[i] === 'content-length') {
-      if (length !== undefined) return 'more than one Content-Length';
-      length = fields[i + 1]!;
-      if (!/^\d{1,15}$/.test(length)) return 'Content-Length is not a length';
-    } else if (fields[i] === 'transfer-encoding') {
-      if (encoding !== undefined) return 'more than one Transfer-Encoding';
-      encoding = fields[i + 1]!.toLowerCase();
-      if (encoding !== 'chunked') return 'Transfer-Encoding other than chunked';
-    }
-  }
-  if (length !== undefined && encoding !== undefined) return 'both Content-Length and Transfer-Encoding';
-  if (method === 'HEAD' || status === 204 || status === 304) return new LengthDecoder(0);
-  if (encoding !== undefined) return new ChunkedDecoder({ trailerFields });
-  return length === undefined ? new UntilCloseDecoder() : new LengthDecoder(Number(length));
-}
-
-function keepsAlive(fields: readonly string[], httpMinor: 0 | 1): boolean {
-  for (let i = 0; i < fields.length; i += 2) {
-    if (fields[i] !== 'connection') continue;
-    if (/(^|,)\s*close\s*(,|$)/i.test(fields[i + 1]!)) return false;
-    if (/(^|,)\s*keep-alive\s*(,|$)/i.test(fields[i + 1]!)) return true;
-  }
-  return httpMinor === 1;
 }
