@@ -70,6 +70,16 @@ t.test('a missing key points at the nearest thing above it that is there', async
   );
 });
 
+t.test('an unknown key is told its right name, its right place, or what else there is', async (t) => {
+  t.strictSame(problemsOf(`${LEAST}log: { zzz: 1, Level: info, accses: all, host: a }\nreigon: east\n`), [
+    'f:5:8: log.zzz: unknown key; allowed are level, access',
+    'f:5:16: log.Level: unknown key; did you mean "level"?',
+    'f:5:29: log.accses: unknown key; did you mean "access"?',
+    'f:5:42: log.host: unknown key; it belongs to routes[].match',
+    'f:6:1: reigon: unknown key; did you mean "region"?',
+  ]);
+});
+
 t.test('a value that is wrong in two ways is said once', async (t) => {
   const shards = (value: string): string[] => problemsOf(`${LEAST}sharding: { shards: ${value} }\n`);
   for (const value of ['1', '63.5', '-1', '65537', '[64]', 'many']) t.equal(shards(value).length, 1, value);

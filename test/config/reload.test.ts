@@ -81,11 +81,11 @@ async function watching(t: Test, path: string, { schedule = withoutPolls, events
   const calls = new Calls();
   const watcher = new ConfigWatcher({
     path,
+    name: 'f',
     env: {},
     inForce,
     onConfig: (news) => calls.push({ news }),
-    onProblems: (problems) =>
-      calls.push({ problems: problems.map((problem) => formatProblem({ ...problem, file: 'f' })) }),
+    onProblems: (problems) => calls.push({ problems: problems.map(formatProblem) }),
     schedule,
     ...(!events && { watchDirectory: () => null }),
   });
