@@ -6,7 +6,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Path } from './problem.ts';
 import type { Config } from './schema.ts';
 
-export interface RestartNeed {
+interface RestartNeed {
   readonly path: Path;
   /** What is in force and what was given, without the path. */
   readonly sentence: string;

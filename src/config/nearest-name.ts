@@ -26,7 +26,7 @@ export function nearestName(given: string, known: readonly string[]): string | n
  * Optimal string alignment distance (Damerau 1964, as restricted by Wagner and Lowrance 1975):
  * insertions, deletions, substitutions and swaps of neighbours, each counted once.
  */
-export function editDistance(a: string, b: string): number {
+function editDistance(a: string, b: string): number {
   let beforeLast: number[] = [];
   let last = Array.from({ length: b.length + 1 }, (_, j) => j);
   for (let i = 1; i <= a.length; i++) {

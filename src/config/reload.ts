@@ -29,6 +29,8 @@ export interface ConfigNews {
 
 export interface ConfigWatcherOptions {
   readonly path: string;
+  /** What problems call the file. Default: its path. */
+  readonly name?: string;
   readonly env: Environment;
   /** The configuration that the process runs with. */
   readonly inForce: LoadedConfig;
@@ -54,6 +56,7 @@ const POLL_MS = 3000;
 
 export class ConfigWatcher {
   readonly #options: ConfigWatcherOptions;
+  readonly #name: string;
   readonly #schedule: Schedule;
   #inForce: Config;
   /** Digest of the content that was looked at last, or why it could not be read. */
@@ -71,6 +74,7 @@ export class ConfigWatcher {
 
   constructor(options: ConfigWatcherOptions) {
     this.#options = options;
+    this.#name = options.name ?? options.path;
     this.#schedule = options.schedule ?? systemSchedule;
     this.#inForce = options.inForce.config;
     this.#seen = options.inForce.digest;
@@ -106,15 +110,14 @@ export class ConfigWatcher {
   }
 
   async #look(): Promise<ReloadOutcome> {
-    const { path } = this.#options;
-    const reading = await readConfigBytes(path);
+    const reading = await readConfigBytes(this.#options.path);
     if (this.#closed) return 'closed';
     this.#stamp = reading.stamp;
     const seen = reading.ok ? digestOf(reading.bytes) : reading.message;
     if (seen === this.#seen) return 'unchanged';
     this.#seen = seen;
     if (!reading.ok) {
-      this.#options.onProblems([wholeFile(path, reading.message)]);
+      this.#options.onProblems([wholeFile(this.#name, reading.message)]);
       return 'refused';
     }
     return this.#take(this.#load(reading.bytes));
@@ -122,12 +125,11 @@ export class ConfigWatcher {
 
   /** A bug of ours in checking a file must not end a proxy that serves: the file is refused. */
   #load(bytes: Uint8Array): LoadedConfig | RefusedConfig {
-    const { path, env } = this.#options;
     try {
-      return loadConfig({ path, text: bytes, env });
+      return loadConfig({ path: this.#name, text: bytes, env: this.#options.env });
     } catch (error) {
       const message = `cannot be checked, which is a bug of Foreshard: ${String(error)}`;
-      return { ok: false, problems: [wholeFile(path, message)] };
+      return { ok: false, problems: [wholeFile(this.#name, message)] };
     }
   }
 

@@ -70,6 +70,31 @@ t.test('a missing key points at the nearest thing above it that is there', async
   );
 });
 
+t.test('an unknown key is told its right name, its right place, or what else there is', async (t) => {
+  t.strictSame(problemsOf(`${LEAST}log: { zzz: 1, Level: info, accses: all, host: a }\nreigon: east\n`), [
+    'f:5:8: log.zzz: unknown key; allowed are level, access',
+    'f:5:16: log.Level: unknown key; did you mean "level"?',
+    'f:5:29: log.accses: unknown key; did you mean "access"?',
+    'f:5:42: log.host: unknown key; it belongs to routes[].match',
+    'f:6:1: reigon: unknown key; did you mean "region"?',
+  ]);
+});
+
+t.test('a value that is wrong in two ways is said once', async (t) => {
+  const shards = (value: string): string[] => problemsOf(`${LEAST}sharding: { shards: ${value} }\n`);
+  for (const value of ['1', '63.5', '-1', '65537', '[64]', 'many']) t.equal(shards(value).length, 1, value);
+  t.match(shards('1'), ['f:5:21: sharding.shards: must be a power of two from 64 to 65536, given 1']);
+  const idle = (value: string): string[] =>
+    problemsOf(`${LEAST}routes: [ { id: a, timeouts: { idle: ${value} } } ]\n`);
+  t.match(
+    idle('0.4ms'),
+    [/must be a duration from 0 to 24h/],
+    'a part of a millisecond is not rounded to none',
+  );
+  t.match(idle('-1s'), [/given "-1s"$/]);
+  t.match(idle('25h'), [/given "25h"$/]);
+});
+
 t.test('a key source says which of its keys is wrong, not that no form fits', async (t) => {
   const from = (source: string): string[] =>
     problemsOf(`${LEAST}routes:\n  - id: a\n    key:\n      from:\n        - ${source}\n`);
@@ -169,6 +194,8 @@ t.test('a secret, or a wrong text out of a variable, is never in a message', asy
   const texts = [
     `control: { address: "10.0.0.1:1", token: [ ${secret} ] }`,
     `control: { token: { a: ${secret} } }`,
+    `control: { token: ${secret.repeat(300)} }`,
+    `trustedProxies: [ "http://me:${secret}@10.0.0.1/" ]`,
     `control:\n  token: ${variable('S')}${'x'.repeat(5000)}`,
     `workers: ${variable('S')}`,
     `log: { level: "${variable('S')}" }`,

@@ -21,6 +21,8 @@ const withGrace = (seconds: number): string => `${LEAST}shutdown: { grace: ${sec
 // Events of the file system come within milliseconds; this only bounds a test that fails.
 const PATIENCE_MS = 10_000;
 
+const POLL_MS = 3000;
+
 type Call = { readonly news: ConfigNews } | { readonly problems: readonly string[] };
 
 /** What a watcher has called, in order; `next` waits for the first call that was not taken yet. */
@@ -60,24 +62,31 @@ class Calls {
   }
 }
 
+/** Real timers, but for polls: what a test sees then, it sees by an event. */
+const withoutPolls: Schedule = (delayMs, run) => {
+  if (delayMs === POLL_MS) return () => undefined;
+  const timer = setTimeout(run, delayMs);
+  return () => clearTimeout(timer);
+};
+
 interface Setup {
   readonly schedule?: Schedule;
   /** False: as on a file system without events. */
   readonly events?: boolean;
 }
 
-async function watching(t: Test, path: string, { schedule, events = true }: Setup = {}) {
+async function watching(t: Test, path: string, { schedule = withoutPolls, events = true }: Setup = {}) {
   const inForce = await loadConfigFile({ path, env: {} });
   if (!inForce.ok) throw new Error(inForce.problems.map(formatProblem).join('\n'));
   const calls = new Calls();
   const watcher = new ConfigWatcher({
     path,
+    name: 'f',
     env: {},
     inForce,
     onConfig: (news) => calls.push({ news }),
-    onProblems: (problems) =>
-      calls.push({ problems: problems.map((problem) => formatProblem({ ...problem, file: 'f' })) }),
-    ...(schedule !== undefined && { schedule }),
+    onProblems: (problems) => calls.push({ problems: problems.map(formatProblem) }),
+    schedule,
     ...(!events && { watchDirectory: () => null }),
   });
   t.teardown(() => watcher.close());
@@ -167,8 +176,6 @@ function handDriven() {
   };
   return { schedule, pass, due };
 }
-
-const POLL_MS = 3000;
 
 t.test(
   'a file system without events is polled, and a directory that is replaced is found again',
