@@ -42,7 +42,7 @@ export async function run(args: readonly string[], io: CommandIo): Promise<numbe
     return 1;
   }
   if (options.samples) io.err(welcome(proxy, samples?.started ?? [], loaded.config));
-  const watcher = watchConfig(path, loaded, proxy, io);
+  const watcher = watchConfig({ path, name: options.config }, loaded, proxy, io);
   const code = await untilStopped(proxy, watcher);
   watcher.close();
   await samples?.close();
@@ -70,9 +70,14 @@ function parseOptions(args: readonly string[], io: CommandIo): { config: string;
   }
 }
 
-function watchConfig(path: string, inForce: LoadedConfig, proxy: ProxyProcess, io: CommandIo): ConfigWatcher {
+function watchConfig(
+  file: { readonly path: string; readonly name: string },
+  inForce: LoadedConfig,
+  proxy: ProxyProcess,
+  io: CommandIo,
+): ConfigWatcher {
   const watcher = new ConfigWatcher({
-    path,
+    ...file,
     env: io.env,
     inForce,
     onConfig: ({ config, warnings }) => {
