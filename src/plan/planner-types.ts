@@ -1,0 +1,133 @@
+// What goes into a planning round and what comes out of it; see planner.ts for the round itself.
+
+import type { PreferenceOrders } from '../routing/ring.ts';
+import type { ActedRisk, RiskDamping } from './acted-risk.ts';
+import type { EngineScore, GuardLimits, GuardState, RegionSignals } from './guardrails.ts';
+import type { Plan } from './plan.ts';
+import type { Lend } from './rebalance.ts';
+import type { TableState } from './shift.ts';
+import type { RiskThresholds } from './weights.ts';
+
+/** What an operator has said of a region; wins over every prediction. */
+export type AdminState = 'active' | 'drain' | 'maintenance';
+
+/** What the engine says of a region. */
+export interface RiskAssessment {
+  /** 0..1 */
+  readonly risk: number;
+  readonly failureProbability: number;
+  /** Requests/s forecast for the region as it is loaded now. */
+  readonly load: { readonly p50: number; readonly p90: number };
+  readonly confidence: number;
+  readonly anomaly: number;
+  readonly reasons: readonly string[];
+}
+
+export interface PlannerRegion {
+  readonly id: string;
+  readonly baseWeight: number;
+  readonly admin: AdminState;
+  /** Base weight set by an operator at run time; undefined = the configured one. */
+  readonly weightOverride: number | undefined;
+  /** min(1, 1.4 x healthy / registered) */
+  readonly healthFactor: number;
+  /** Requests/s, configured or learnt; undefined = unknown. */
+  readonly capacity: number | undefined;
+  readonly assessment: RiskAssessment | undefined;
+  readonly signals: RegionSignals | undefined;
+  /** Position in the operator's list. */
+  readonly listed: number;
+}
+
+export interface PlannerTable {
+  /** Sorted. */
+  readonly regionIds: readonly string[];
+  readonly critical: boolean;
+  readonly orders: PreferenceOrders;
+  /** Requests/s per shard; undefined while too little was measured to go by. */
+  readonly loads: Float64Array | undefined;
+}
+
+export interface PlannerRules extends RiskDamping {
+  readonly thresholds: RiskThresholds & { readonly critical: number };
+  readonly maxDemoted: number;
+  readonly targetUtilisation: number;
+  /** Milliseconds. */
+  readonly shiftPeriod: number;
+  readonly evaluateEvery: number;
+  readonly guards: GuardLimits;
+  /** Shares of the key space. */
+  readonly churn: { readonly perRound: number; readonly perHour: number };
+  readonly shards: number;
+  readonly ttlSeconds: number;
+}
+
+export interface PlannerInput {
+  /** Wall clock, milliseconds. */
+  readonly now: number;
+  readonly mode: Plan['mode'];
+  /** Sorted by id. */
+  readonly regions: readonly PlannerRegion[];
+  readonly tables: readonly PlannerTable[];
+  /** Requests/s over all regions, forecast p90. */
+  readonly demand: number;
+  readonly rules: PlannerRules;
+  readonly score: EngineScore;
+  /** An operator has accepted what advisory mode proposes. */
+  readonly accepted: boolean;
+  /** Nothing moves but what is unavailable. */
+  readonly frozen: boolean;
+}
+
+export interface PlannedTable extends TableState {
+  readonly lends: readonly (Lend & { readonly until: number })[];
+}
+
+/** Carried from round to round; the plan is the only part that must survive a restart. */
+export interface PlannerState {
+  readonly incarnation: string;
+  readonly generation: number;
+  readonly plan: Plan | undefined;
+  readonly acted: ReadonlyMap<string, ActedRisk>;
+  /** 1 - health factor, damped like risk: a flapping region must not move its keys twice a second. */
+  readonly actedIllness: ReadonlyMap<string, ActedRisk>;
+  /** Region ids of `tables`' indices; they change with the configuration. */
+  readonly regionIds: readonly string[];
+  readonly tables: ReadonlyMap<string, PlannedTable>;
+  /** Desired weights in force, by region. */
+  readonly weights: ReadonlyMap<string, number>;
+  readonly guard: GuardState;
+  /** Signals of the regions before the shift under way began. */
+  readonly baseline: ReadonlyMap<string, RegionSignals>;
+  /** After a revert no new shift begins before this, wall milliseconds. */
+  readonly suppressedUntil: number;
+  /** Shards moved for balance: wall milliseconds and share of the key space. */
+  readonly churned: readonly (readonly [number, number])[];
+  readonly shiftCount: number;
+}
+
+export type MoveReason = 'risk' | 'health' | 'human' | 'balance' | 'revert';
+
+/** Why a region has the weight it has, and what the mode made of it. */
+export interface WeightRecord {
+  readonly id: string;
+  readonly base: number;
+  readonly risk: number;
+  readonly health: number;
+  readonly projected: number;
+  readonly desired: number;
+  readonly actedRisk: number;
+  readonly reason: string | undefined;
+}
+
+export interface PlannerResult {
+  readonly state: PlannerState;
+  readonly plan: Plan;
+  /** The plan differs from the one before in more than its stamps. */
+  readonly isNew: boolean;
+  readonly weights: readonly WeightRecord[];
+  /** Shards whose owner was changed in this round, by reason. */
+  readonly moves: Readonly<Partial<Record<MoveReason, number>>>;
+  /** What happened, in words, for the log: held, reverted, distrusted, ... */
+  readonly notes: readonly string[];
+}
