@@ -1,0 +1,179 @@
+// `compare`: runs the planned measurements and hands them to the report. A proxy that is missing, does
+// not start or answers wrongly is left out and named with the reason; the others go on.
+
+import { availableParallelism } from 'node:os';
+import type { Clock } from '../../src/core/clock.ts';
+import { describeCommit, describeMachine, formatOrigin } from '../report/machine.ts';
+import { openProgress } from '../report/progress.ts';
+import { RESULTS_FOLDER, resultHead, writeResult } from '../report/result-file.ts';
+import { formatTable } from '../report/table.ts';
+import { type CompareOptions, parseCompareOptions } from './compare-options.ts';
+import {
+  estimateSeconds,
+  type Measurement,
+  type PlannedRun,
+  planRuns,
+  type Subject,
+} from './compare-plan.ts';
+import { type Absence, type CompareResult, compareData, compareSections } from './compare-report.ts';
+import { chooseGenerator, type LoadGenerator } from './load-generator.ts';
+import { checkAnswer, measure } from './measure.ts';
+import { probeFeatures } from './proxies/foreshard.ts';
+import { makeRunFolder, type Origin, type RunningProxy, startOrigin, startProxy } from './rig.ts';
+
+export { COMPARE_HELP } from './compare-options.ts';
+
+const BENCH = 'load-compare';
+/** The sharded job hashes over three; the plain one takes the first. */
+const ORIGIN_PORTS = 3;
+/** Before each measurement: fills connection pools, lets the compiler of Node and the caches settle. */
+const WARM_UP_SECONDS = 1;
+
+interface Rig {
+  readonly options: CompareOptions;
+  readonly clock: Clock;
+  readonly folder: string;
+  readonly origin: Origin;
+  readonly generator: LoadGenerator;
+  /** Presence of each proxy, looked up once. */
+  readonly versions: Map<string, string>;
+  readonly absences: Map<string, Absence>;
+  readonly show: (text: string) => void;
+}
+
+/** Exit code: 0, or 1 when nothing could be measured. */
+export async function compare(args: readonly string[], clock: Clock): Promise<number> {
+  // Looked at once with all features: wrong use is to be told before anything is started.
+  parseCompareOptions(args, []);
+  const features = await probeFeatures();
+  const options = parseCompareOptions(args, features.built);
+  const progress = openProgress();
+  const folder = makeRunFolder();
+  const generator = await chooseGenerator(folder);
+  const workers = Math.max(1, Math.floor(availableParallelism() / 2));
+  const origin = await startOrigin({ ports: ORIGIN_PORTS, workers, folder, clock });
+  const rig: Rig = {
+    options,
+    clock,
+    folder,
+    origin,
+    generator,
+    versions: new Map(),
+    absences: new Map(
+      features.missing.map(({ feature, why }) => [feature.id, { what: `feature ${feature.id}`, why }]),
+    ),
+    show: (text) => progress.show(text),
+  };
+  const measurements = await runAll(rig).finally(() => origin.process.stop());
+  progress.clear();
+  const result: CompareResult = {
+    options,
+    measurements,
+    generator: generator.title,
+    origin: origin.title,
+    versions: Object.fromEntries(rig.versions),
+    absences: [...rig.absences.values()],
+    features: features.built,
+  };
+  report(result, args, clock);
+  return measurements.length > 0 ? 0 : 1;
+}
+
+function report(result: CompareResult, args: readonly string[], clock: Clock): void {
+  const sections = compareSections(result);
+  const data = compareData(result);
+  const { json, out } = result.options;
+  if (json)
+    process.stdout.write(`${JSON.stringify({ ...resultHead(BENCH, args, clock), ...data }, null, 2)}\n`);
+  else {
+    process.stdout.write(`${formatOrigin(describeMachine(), describeCommit())}\n\n`);
+    for (const { table } of sections)
+      if (table !== undefined) process.stdout.write(`${formatTable(table)}\n`);
+  }
+  const folder = out ?? RESULTS_FOLDER;
+  const files = writeResult({
+    bench: BENCH,
+    title: 'Foreshard: load side by side',
+    args,
+    clock,
+    folder,
+    data,
+    sections,
+  });
+  process.stderr.write(`${files.json}\n${files.html}\n`);
+}
+
+async function runAll(rig: Rig): Promise<Measurement[]> {
+  const runs = planRuns(rig.options.sections, rig.options.rounds);
+  const minutes = estimateSeconds(runs, rig.options.seconds, WARM_UP_SECONDS) / 60;
+  rig.show(`${runs.length} runs with ${rig.generator.title}, about ${minutes.toFixed(1)} min`);
+  const measurements: Measurement[] = [];
+  for (const [i, run] of runs.entries()) {
+    if (!(await isPresent(rig, run.subject))) continue;
+    const label = `${i + 1}/${runs.length} round ${run.round + 1}, ${run.section.title}: ${run.subject.id}`;
+    rig.show(label);
+    measurements.push(...(await runOne(rig, run, label)));
+  }
+  return measurements;
+}
+
+async function isPresent(rig: Rig, subject: Subject): Promise<boolean> {
+  if (rig.absences.has(subject.id)) return false;
+  if (subject.kind === 'direct' || rig.versions.has(subject.id)) return true;
+  const presence = await subject.definition.presence();
+  if (presence.kind === 'present') {
+    rig.versions.set(subject.id, presence.version);
+    return true;
+  }
+  rig.absences.set(subject.id, { what: subject.id, why: presence.why });
+  return false;
+}
+
+/** All cases of a section on one start of one proxy. */
+async function runOne(rig: Rig, run: PlannedRun, label: string): Promise<Measurement[]> {
+  const proxy = await start(rig, run);
+  if (proxy === null) return [];
+  const measurements: Measurement[] = [];
+  try {
+    for (const one of run.section.cases) {
+      rig.show(`${label}, ${one.title}`);
+      const target = { url: proxy.url, process: proxy.process, case: one, cores: availableParallelism() };
+      const { connections, seconds } = rig.options;
+      const shared = { ...target, connections, generator: rig.generator, clock: rig.clock };
+      const wrong = await checkAnswer(proxy.url, one);
+      const warm = wrong === null ? await measure({ ...shared, seconds: WARM_UP_SECONDS }) : null;
+      const outcome = warm?.kind === 'done' ? await measure({ ...shared, seconds }) : warm;
+      if (outcome?.kind === 'done') {
+        const where = { section: run.section.id, round: run.round, subject: run.subject.id, case: one.id };
+        measurements.push({ ...where, ...outcome.measurement });
+        continue;
+      }
+      const what = `${run.subject.id}, ${run.section.title}, ${one.title}`;
+      rig.absences.set(what, { what, why: wrong ?? outcome?.why ?? 'unknown' });
+      if (proxy.process.hasExited()) break;
+    }
+  } finally {
+    await proxy.stop();
+  }
+  return measurements;
+}
+
+async function start(rig: Rig, run: PlannedRun): Promise<RunningProxy | null> {
+  const { section, subject } = run;
+  const { origin, folder, clock } = rig;
+  if (subject.kind === 'direct') {
+    const url = `http://127.0.0.1:${origin.ports[0]}`;
+    return { url, process: origin.process, stop: async () => undefined };
+  }
+  const origins = section.job === 'plain' ? origin.ports.slice(0, 1) : origin.ports;
+  const outcome = await startProxy(subject.definition, {
+    origins,
+    workers: section.workers,
+    job: section.job,
+    folder,
+    clock,
+  });
+  if (outcome.kind === 'started') return outcome.proxy;
+  rig.absences.set(subject.id, { what: subject.id, why: outcome.why });
+  return null;
+}
