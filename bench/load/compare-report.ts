@@ -177,7 +177,7 @@ function caseSection(result: CompareResult, section: Section, one: Case): PageSe
     ],
     rows,
     notes: [
-      `Medians of ${rounds} rounds of ${seconds} s. Errors: no answer + wrong status, over all rounds.`,
+      `Medians of ${rounds} round(s) of ${seconds} s. Errors: no answer + wrong status, over all rounds.`,
       ...(Number.isFinite(foreign)
         ? [`Other processes took ${(100 * foreign).toFixed(0)} % of the machine.`]
         : []),
@@ -197,9 +197,10 @@ function cpuChart(title: string, summaries: readonly Summary[]): BarChart {
     bars: summaries.map((summary) => ({
       label: summary.subject,
       value: summary.cpuMicrosPerRequest.median,
-      low: summary.cpuMicrosPerRequest.low,
-      high: summary.cpuMicrosPerRequest.high,
       accent: summary.subject === HEADLINE,
+      ...(summary.rounds > 1
+        ? { low: summary.cpuMicrosPerRequest.low, high: summary.cpuMicrosPerRequest.high }
+        : {}),
     })),
   };
 }
@@ -264,6 +265,15 @@ function conditions(result: CompareResult): Table {
       ['origin', result.origin],
       ...Object.entries(result.versions).filter(([id]) => !id.startsWith(`${HEADLINE}-`)),
     ],
-    notes: result.absences.map(({ what, why }) => `Not measured: ${what}: ${why}`),
+    notes: [
+      'RSS: after the case, in a process that went through the cases above it in the same round.',
+      // What keeps Foreshard itself from running keeps its variants too.
+      ...result.absences
+        .filter(
+          ({ what, why }) =>
+            !result.absences.some((one) => one.what === HEADLINE && one.why === why && what !== HEADLINE),
+        )
+        .map(({ what, why }) => `Not measured: ${what}: ${why}`),
+    ],
   };
 }

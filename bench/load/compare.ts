@@ -3,9 +3,9 @@
 
 import { availableParallelism } from 'node:os';
 import type { Clock } from '../../src/core/clock.ts';
-import { describeCommit, describeMachine, formatOrigin } from '../report/machine.ts';
+import { formatOrigin } from '../report/machine.ts';
 import { openProgress } from '../report/progress.ts';
-import { RESULTS_FOLDER, resultHead, writeResult } from '../report/result-file.ts';
+import { RESULTS_FOLDER, type ResultHead, resultHead, writeResult } from '../report/result-file.ts';
 import { formatTable } from '../report/table.ts';
 import { type CompareOptions, parseCompareOptions } from './compare-options.ts';
 import {
@@ -45,6 +45,7 @@ interface Rig {
 export async function compare(args: readonly string[], clock: Clock): Promise<number> {
   // Looked at once with all features: wrong use is to be told before anything is started.
   parseCompareOptions(args, []);
+  const head = resultHead(BENCH, args, clock);
   const features = await probeFeatures();
   const options = parseCompareOptions(args, features.built);
   const progress = openProgress();
@@ -75,31 +76,22 @@ export async function compare(args: readonly string[], clock: Clock): Promise<nu
     absences: [...rig.absences.values()],
     features: features.built,
   };
-  report(result, args, clock);
+  report(result, head);
   return measurements.length > 0 ? 0 : 1;
 }
 
-function report(result: CompareResult, args: readonly string[], clock: Clock): void {
+function report(result: CompareResult, head: ResultHead): void {
   const sections = compareSections(result);
   const data = compareData(result);
   const { json, out } = result.options;
-  if (json)
-    process.stdout.write(`${JSON.stringify({ ...resultHead(BENCH, args, clock), ...data }, null, 2)}\n`);
+  if (json) process.stdout.write(`${JSON.stringify({ ...head, ...data }, null, 2)}\n`);
   else {
-    process.stdout.write(`${formatOrigin(describeMachine(), describeCommit())}\n\n`);
+    process.stdout.write(`${formatOrigin(head.machine, head.commit)}\n\n`);
     for (const { table } of sections)
       if (table !== undefined) process.stdout.write(`${formatTable(table)}\n`);
   }
-  const folder = out ?? RESULTS_FOLDER;
-  const files = writeResult({
-    bench: BENCH,
-    title: 'Foreshard: load side by side',
-    args,
-    clock,
-    folder,
-    data,
-    sections,
-  });
+  const title = 'Foreshard: load side by side';
+  const files = writeResult({ head, title, folder: out ?? RESULTS_FOLDER, data, sections });
   process.stderr.write(`${files.json}\n${files.html}\n`);
 }
 

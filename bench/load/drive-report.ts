@@ -13,7 +13,7 @@ export interface DriveMeasure {
   readonly intervals: readonly SenderInterval[];
   /** Of --pid. */
   readonly usage: { readonly cpuMicros: number; readonly rssBytes: number } | null;
-  readonly at: ResultHead;
+  readonly head: ResultHead;
 }
 
 const PERCENTILES = [50, 75, 90, 95, 99, 99.9, 99.99] as const;

@@ -4,7 +4,7 @@
 import type { Clock } from '../../src/core/clock.ts';
 import { formatOrigin } from '../report/machine.ts';
 import { openProgress } from '../report/progress.ts';
-import { RESULTS_FOLDER, resultHead, writeResult } from '../report/result-file.ts';
+import { RESULTS_FOLDER, type ResultHead, resultHead, writeResult } from '../report/result-file.ts';
 import { formatFigure, formatMicros, formatTable } from '../report/table.ts';
 import { type DriveOptions, parseDriveOptions } from './drive-options.ts';
 import { type DriveMeasure, driveData, driveSections } from './drive-report.ts';
@@ -20,16 +20,17 @@ export async function drive(args: readonly string[], clock: Clock): Promise<numb
   if (options.isRemote) {
     process.stderr.write(`Warning: ${options.url.host} is not this machine; it now gets real load.\n`);
   }
-  const measure = await run(options, clock);
+  const head = resultHead(BENCH, args, clock);
+  const measure = await run(options, head);
   if (typeof measure === 'string') {
     process.stderr.write(`The run failed: ${measure}\n`);
     return 1;
   }
-  report(options, measure, args, clock);
+  report(options, measure);
   return judge(options, measure.result);
 }
 
-async function run(options: DriveOptions, clock: Clock): Promise<DriveMeasure | string> {
+async function run(options: DriveOptions, head: ResultHead): Promise<DriveMeasure | string> {
   const before = options.pid === null ? null : readTreeUsage(options.pid);
   if (options.pid !== null && before === null) return `--pid ${options.pid}: no such process in /proc`;
   const progress = openProgress();
@@ -48,7 +49,7 @@ async function run(options: DriveOptions, clock: Clock): Promise<DriveMeasure | 
     before === null || after === null
       ? null
       : { cpuMicros: after.cpuMicros - before.cpuMicros, rssBytes: after.rssBytes };
-  return { result: outcome.result, intervals: outcome.intervals, usage, at: resultHead(BENCH, [], clock) };
+  return { result: outcome.result, intervals: outcome.intervals, usage, head };
 }
 
 function progressLine(interval: SenderInterval, totalMs: number): string {
@@ -60,20 +61,19 @@ function progressLine(interval: SenderInterval, totalMs: number): string {
   return `${seconds}/${of} s  ${formatFigure(interval.answered)} answers  ${latency}${failed}`;
 }
 
-function report(options: DriveOptions, measure: DriveMeasure, args: readonly string[], clock: Clock): void {
+function report(options: DriveOptions, measure: DriveMeasure): void {
+  const { head } = measure;
   const sections = driveSections(options, measure);
   const data = driveData(options, measure);
-  if (options.json) process.stdout.write(`${JSON.stringify({ ...measure.at, args, ...data }, null, 2)}\n`);
+  if (options.json) process.stdout.write(`${JSON.stringify({ ...head, ...data }, null, 2)}\n`);
   else {
-    process.stdout.write(`${formatOrigin(measure.at.machine, measure.at.commit)}\n\n`);
+    process.stdout.write(`${formatOrigin(head.machine, head.commit)}\n\n`);
     for (const { table } of sections)
       if (table !== undefined) process.stdout.write(`${formatTable(table)}\n`);
   }
   const files = writeResult({
-    bench: BENCH,
+    head,
     title: `Load on ${options.url.host}`,
-    args,
-    clock,
     folder: options.out ?? RESULTS_FOLDER,
     data,
     sections,

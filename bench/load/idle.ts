@@ -6,7 +6,7 @@ import { parseArgs } from 'node:util';
 import type { Clock } from '../../src/core/clock.ts';
 import { formatOrigin } from '../report/machine.ts';
 import { openProgress } from '../report/progress.ts';
-import { RESULTS_FOLDER, resultHead, writeResult } from '../report/result-file.ts';
+import { RESULTS_FOLDER, type ResultHead, resultHead, writeResult } from '../report/result-file.ts';
 import { formatMebibytes, formatMicros, formatTable, type Table } from '../report/table.ts';
 import { integerOption, WrongUse } from './command-line.ts';
 import { IdleConnections } from './idle-connections.ts';
@@ -69,6 +69,7 @@ function parseIdleOptions(args: readonly string[]) {
 
 export async function idle(args: readonly string[], clock: Clock): Promise<number> {
   const values = parseIdleOptions(args);
+  const head = resultHead(BENCH, args, clock);
   const wanted = values.connections ?? (values.quick ? '2000' : '10000');
   const count = integerOption('connections', wanted, 100, MAX_CONNECTIONS - 1000);
   const maxBytes = integerOption('max-bytes', values['max-bytes'], 1, 1e9);
@@ -90,7 +91,7 @@ export async function idle(args: readonly string[], clock: Clock): Promise<numbe
     },
   ).finally(() => origin.process.stop());
   progress.clear();
-  report({ figures, absences, count, maxBytes }, values, args, clock);
+  report({ figures, absences, count, maxBytes }, values, head);
   const own = figures.find((figure) => figure.proxy === HEADLINE);
   return figures.length === 0 || (own !== undefined && own.bytesPerConnection > maxBytes) ? 1 : 0;
 }
@@ -162,14 +163,8 @@ interface IdleResult {
   readonly maxBytes: number;
 }
 
-function report(
-  result: IdleResult,
-  values: ReturnType<typeof parseIdleOptions>,
-  args: readonly string[],
-  clock: Clock,
-): void {
+function report(result: IdleResult, values: ReturnType<typeof parseIdleOptions>, head: ResultHead): void {
   const table = idleTable(result);
-  const head = resultHead(BENCH, args, clock);
   const data = {
     connections: result.count,
     maxBytes: result.maxBytes,
@@ -184,10 +179,8 @@ function report(
     accent: figure.proxy === HEADLINE,
   }));
   const files = writeResult({
-    bench: BENCH,
+    head,
     title: 'Memory of an idle connection',
-    args,
-    clock,
     folder: values.out ?? RESULTS_FOLDER,
     data,
     sections: [{ table, charts: [{ kind: 'bars', title: 'Memory per idle connection', unit: 'KB', bars }] }],

@@ -5,7 +5,7 @@ import type { Clock } from '../../src/core/clock.ts';
 import { formatSize } from '../../src/core/units.ts';
 import { formatOrigin } from '../report/machine.ts';
 import { openProgress } from '../report/progress.ts';
-import { RESULTS_FOLDER, resultHead, writeResult } from '../report/result-file.ts';
+import { RESULTS_FOLDER, type ResultHead, resultHead, writeResult } from '../report/result-file.ts';
 import { formatFigure, formatMebibytes, formatTable, type Table } from '../report/table.ts';
 import { integerOption, sizeOption, WrongUse } from './command-line.ts';
 import { freePorts } from './free-port.ts';
@@ -61,6 +61,7 @@ interface NamedFigures extends TransferFigures {
 
 export async function transfer(args: readonly string[], clock: Clock): Promise<number> {
   const values = parseTransferOptions(args);
+  const head = resultHead(BENCH, args, clock);
   const bytes = sizeOption('size', values.size ?? (values.quick ? '128MiB' : '1GiB'), MIB, 16 * 1024 * MIB);
   const bytesPerSecond = sizeOption('rate', values.rate, MIB, 1024 * MIB);
   const parallel = integerOption('parallel', values.parallel, 1, 100);
@@ -89,7 +90,7 @@ export async function transfer(args: readonly string[], clock: Clock): Promise<n
     },
   ).finally(() => peer.process.stop());
   progress.clear();
-  report({ figures, absences, maxGrowth, ...shared }, values, args, clock);
+  report({ figures, absences, maxGrowth, ...shared }, values, head);
   const own = figures.filter((figure) => figure.proxy === HEADLINE);
   return figures.length === 0 || own.some((figure) => figure.growthBytes > maxGrowth) ? 1 : 0;
 }
@@ -131,12 +132,10 @@ interface TransferResult {
 function report(
   result: TransferResult,
   values: ReturnType<typeof parseTransferOptions>,
-  args: readonly string[],
-  clock: Clock,
+  head: ResultHead,
 ): void {
   const { figures, absences, bytes, bytesPerSecond, parallel, maxGrowth } = result;
   const table = transferTable(result);
-  const head = resultHead(BENCH, args, clock);
   const data = { bytes, bytesPerSecond, parallel, maxGrowthBytes: maxGrowth, figures, notMeasured: absences };
   if (values.json) process.stdout.write(`${JSON.stringify({ ...head, ...data }, null, 2)}\n`);
   else process.stdout.write(`${formatOrigin(head.machine, head.commit)}\n\n${formatTable(table)}\n`);
@@ -156,10 +155,8 @@ function report(
   const folder = values.out ?? RESULTS_FOLDER;
   const title = 'Memory with a slow peer';
   const files = writeResult({
-    bench: BENCH,
+    head,
     title,
-    args,
-    clock,
     folder,
     data,
     sections: [{ table, charts }],

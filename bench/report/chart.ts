@@ -91,7 +91,7 @@ function renderLines(chart: LineChart): string {
   const ys = lines.flatMap((line) => line.points.map(([, py]) => py)).filter(Number.isFinite);
   const bounds = {
     left: Math.min(...xs, 0),
-    right: Math.max(...xs, Number.MIN_VALUE),
+    right: chart.xScale === 'linear' ? niceCeiling(Math.max(...xs)) : Math.max(...xs, Number.MIN_VALUE),
     top: niceCeiling(Math.max(...ys, 0)),
   };
   const plotWidth = WIDTH - MARGIN.left - MARGIN.right;

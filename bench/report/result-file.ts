@@ -11,7 +11,7 @@ import { type PageSection, renderPage } from './page.ts';
 export interface ResultHead {
   /** The bench, e.g. `load-compare`. */
   readonly bench: string;
-  /** RFC 3339, when the file was written. */
+  /** RFC 3339, when the run began. */
   readonly at: string;
   readonly commit: Commit;
   readonly machine: Machine;
@@ -20,11 +20,9 @@ export interface ResultHead {
 }
 
 export interface ResultInput {
-  readonly bench: string;
+  readonly head: ResultHead;
   readonly title: string;
-  readonly args: readonly string[];
-  readonly clock: Clock;
-  /** Folder; made if it is missing. */
+  /** Made if it is missing. */
   readonly folder: string;
   /** Merged into the JSON beside the head. */
   readonly data: Readonly<Record<string, unknown>>;
@@ -33,18 +31,19 @@ export interface ResultInput {
 
 export const RESULTS_FOLDER = join(import.meta.dirname, '..', 'results');
 
+/** To be made before the run: a checkout may move on while a long bench is at work. */
 export function resultHead(bench: string, args: readonly string[], clock: Clock): ResultHead {
   return { bench, at: wallTimestamp(clock), commit: describeCommit(), machine: describeMachine(), args };
 }
 
-/** Writes NAME-TIME.json and NAME-TIME.html; gives both paths. */
+/** Writes BENCH-TIME.json and BENCH-TIME.html; gives both paths. */
 export function writeResult(input: ResultInput): { readonly json: string; readonly html: string } {
-  const head = resultHead(input.bench, input.args, input.clock);
-  const stamp = head.at.replaceAll(/[:.]/g, '-');
-  mkdirSync(input.folder, { recursive: true });
-  const json = join(input.folder, `${input.bench}-${stamp}.json`);
-  const html = join(input.folder, `${input.bench}-${stamp}.html`);
+  const { head, folder, title, sections } = input;
+  const name = `${head.bench}-${head.at.replaceAll(/[:.]/g, '-')}`;
+  mkdirSync(folder, { recursive: true });
+  const json = join(folder, `${name}.json`);
+  const html = join(folder, `${name}.html`);
   writeFileSync(json, `${JSON.stringify({ ...head, ...input.data }, null, 2)}\n`);
-  writeFileSync(html, renderPage({ title: input.title, head, sections: input.sections }));
+  writeFileSync(html, renderPage({ title, head, sections }));
   return { json, html };
 }
