@@ -60,6 +60,11 @@ export const REASONS = {
     proxyStatus: 'http_request_denied',
     meaning: 'CONNECT and TRACE are not forwarded.',
   },
+  expectation_failed: {
+    status: 417,
+    proxyStatus: 'http_request_error',
+    meaning: 'The request expects something else than 100-continue.',
+  },
   residency: {
     status: 421,
     proxyStatus: 'http_request_denied',

@@ -1,0 +1,112 @@
+// `foreshard proxy`: loads the configuration, runs the proxy, and turns signals and changes of the file into
+// reload, drain and stop.
+
+import { resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { ProxyProcess } from '../compose/proxy.ts';
+import { type SampleServers, startSampleServers } from '../compose/sample-servers.ts';
+import { formatProblem, loadConfigFile } from '../config/load.ts';
+import { ConfigWatcher } from '../config/reload.ts';
+import type { Config } from '../config/schema.ts';
+import type { CommandIo } from './command-io.ts';
+
+const HELP = `usage: foreshard proxy --config proxy.yaml [--sample-servers]
+
+Runs the Sharding Proxy until SIGTERM or SIGINT, which drain it (shutdown.grace); a second one stops it at
+once. SIGHUP or a change of the file reloads the configuration.
+
+  --config FILE      the configuration (proxy.yaml)
+  --sample-servers   also start small servers on the loopback addresses of the configuration that nothing
+                     serves
+`;
+
+export async function run(args: readonly string[], io: CommandIo): Promise<number> {
+  const options = parseOptions(args, io);
+  if (typeof options === 'number') return options;
+  const path = resolve(io.cwd, options.config);
+  const loaded = loadConfigFile(path, io.env);
+  if (!loaded.ok) {
+    for (const problem of loaded.problems) io.err(`${formatProblem(problem)}\n`);
+    return 1;
+  }
+  let samples: SampleServers | undefined;
+  let proxy: ProxyProcess;
+  try {
+    if (options.samples) samples = await startSampleServers(loaded.config);
+    proxy = await ProxyProcess.start(loaded.config);
+  } catch (error) {
+    io.err(`foreshard: ${error instanceof Error ? error.message : String(error)}\n`);
+    await samples?.close();
+    return 1;
+  }
+  if (options.samples) io.err(welcome(proxy, samples?.started ?? [], loaded.config));
+  const watcher = watchConfig(path, loaded.config, proxy, io);
+  const code = await untilStopped(proxy, watcher);
+  watcher.close();
+  await samples?.close();
+  return code;
+}
+
+function parseOptions(args: readonly string[], io: CommandIo): { config: string; samples: boolean } | number {
+  try {
+    const { values } = parseArgs({
+      args: [...args],
+      options: {
+        config: { type: 'string', default: 'proxy.yaml' },
+        'sample-servers': { type: 'boolean', default: false },
+        help: { type: 'boolean', short: 'h', default: false },
+      },
+    });
+    if (values.help) {
+      io.out(HELP);
+      return 0;
+    }
+    return { config: values.config, samples: values['sample-servers'] };
+  } catch (error) {
+    io.err(`foreshard proxy: ${error instanceof Error ? error.message : String(error)}\n\n${HELP}`);
+    return 2;
+  }
+}
+
+function watchConfig(path: string, config: Config, proxy: ProxyProcess, io: CommandIo): ConfigWatcher {
+  const watcher = new ConfigWatcher({
+    path,
+    env: io.env,
+    current: config,
+    onConfig: (next) => proxy.reload(next),
+    onProblems: (problems) => {
+      proxy.configRejected();
+      for (const problem of problems) {
+        proxy.log.error({ problem: formatProblem(problem) }, 'configuration refused, the one in force stays');
+      }
+    },
+  });
+  process.on('SIGHUP', () => void watcher.reload());
+  return watcher;
+}
+
+/** Resolves with the exit code when the proxy has ended. */
+function untilStopped(proxy: ProxyProcess, watcher: ConfigWatcher): Promise<number> {
+  return new Promise((done) => {
+    let signals = 0;
+    const onSignal = (): void => {
+      signals += 1;
+      watcher.close();
+      if (signals === 1) void proxy.drain().then(() => done(0));
+      else void proxy.stop().then(() => done(1));
+    };
+    process.on('SIGTERM', onSignal);
+    process.on('SIGINT', onSignal);
+  });
+}
+
+function welcome(proxy: ProxyProcess, samples: readonly string[], config: Config): string {
+  const lines = samples.map((sample) => `sample server  ${sample}`);
+  lines.push(...proxy.listening.map((address) => `listening      ${address}`));
+  if (proxy.controlAddress !== undefined) lines.push(`control        ${proxy.controlAddress}`);
+  const first = proxy.listening[0] ?? '';
+  const path = config.routes[0]?.match.path.replace(/\*+/g, '42') ?? '/';
+  lines.push('', `Try:  curl -i ${first}${path} -H 'x-user-id: 42'`);
+  if (proxy.controlAddress !== undefined) lines.push(`      curl ${proxy.controlAddress}/regions`);
+  return `${lines.join('\n')}\n`;
+}

@@ -1,0 +1,104 @@
+// Fills the control API's view of a proxy from the parts that know.
+
+import { planTag } from '../control/api/plan.ts';
+import type { ControlSource, RegionReport } from '../control/source.ts';
+import { systemClock } from '../core/clock.ts';
+import { systemRandom } from '../core/random.ts';
+import type { HealthMonitor } from '../health/monitor.ts';
+import type { LoadMeter } from '../region/load-meter.ts';
+import { buildSnapshotAtOnce } from '../routing/build-snapshot.ts';
+import { idleContext } from '../routing/decide.ts';
+import { healthFactor } from '../routing/eligibility.ts';
+import { explain } from '../routing/explain.ts';
+import { readUnverifiedClaim } from '../routing/shard-key.ts';
+import type { Snapshot } from '../routing/snapshot.ts';
+import type { LiveCells } from '../state/live-cells.ts';
+import { buildLiveView } from '../state/live-view.ts';
+import type { MetricsRegistry } from '../telemetry/registry.ts';
+import type { Published, RoutingPublisher } from './routing-publisher.ts';
+import type { WorkerPool } from './worker-pool.ts';
+
+export interface ControlParts {
+  readonly publisher: RoutingPublisher;
+  readonly monitor: HealthMonitor;
+  readonly meter: LoadMeter;
+  readonly metrics: MetricsRegistry;
+  readonly cells: LiveCells;
+  readonly workers: WorkerPool;
+  isDraining(): boolean;
+  /** Calls `listener` once, when the next plan is in force. */
+  onNextPlan(listener: () => void): void;
+}
+
+export function controlSource(parts: ControlParts): ControlSource {
+  const { publisher, cells, metrics, workers } = parts;
+  // The main thread needs a snapshot of its own for explanations only, so it is made when asked for.
+  let explained: { readonly of: Published; readonly snapshot: Snapshot } | undefined;
+  const snapshot = (): Snapshot => {
+    if (explained?.of !== publisher.current) {
+      explained = { of: publisher.current, snapshot: buildSnapshotAtOnce(publisher.current.input) };
+    }
+    return explained.snapshot;
+  };
+  return {
+    metrics,
+    plan: () => ({ ...publisher.current.plan, now: new Date(systemClock.wallMs()).toISOString() }),
+    regions: () => regionReports(parts),
+    notReady: () => {
+      if (parts.isDraining()) return 'shutting down';
+      return workers.readyCount === 0 ? 'no worker serves yet' : undefined;
+    },
+    explain: (request) => {
+      const current = snapshot();
+      const live = buildLiveView(current, cells, cells.version);
+      return explain(current, live, request, idleContext(systemRandom(), readUnverifiedClaim));
+    },
+    refreshMetrics: async () => {
+      await workers.flush();
+      metrics.set('foreshard_connections', [], cells.connections());
+      metrics.set('foreshard_requests_in_flight', [], cells.requestsInFlight());
+      const age = systemClock.wallMs() - Date.parse(publisher.current.plan.evaluatedAt);
+      metrics.set('foreshard_plan_age_seconds', [], Math.max(0, age / 1000));
+      for (const { id, weight, healthy, registered } of regionReports(parts)) {
+        metrics.set('foreshard_region_weight', [id, 'base'], weight.base);
+        metrics.set('foreshard_region_weight', [id, 'health'], healthFactor(healthy, registered));
+        metrics.set('foreshard_region_weight', [id, 'desired'], weight.desired);
+        metrics.set('foreshard_region_weight', [id, 'effective'], weight.effective);
+      }
+    },
+    planAfter: (after, waitMs) =>
+      new Promise((resolve) => {
+        if (planTag(publisher.current.plan) !== after) return resolve();
+        const timer = setTimeout(resolve, waitMs);
+        parts.onNextPlan(() => {
+          clearTimeout(timer);
+          resolve();
+        });
+      }),
+  };
+}
+
+function regionReports({ publisher, monitor, meter }: ControlParts): RegionReport[] {
+  const { plan } = publisher.current;
+  const servers = monitor.report();
+  return plan.regions.map((region, index) => {
+    const own = servers.filter((server) => server.region === region.id);
+    const healthy = own.filter((server) => !server.ejected && server.health !== 'unhealthy').length;
+    const capacity = publisher.current.config.regions.find(({ id }) => id === region.id)?.capacity;
+    const requestsPerSecond = Math.round(meter.rate(index) * 10) / 10;
+    return {
+      id: region.id,
+      weight: {
+        base: region.baseWeight,
+        desired: region.weight,
+        effective: region.weight * healthFactor(healthy, own.length),
+      },
+      capacity,
+      requestsPerSecond,
+      utilisation: capacity === undefined ? undefined : requestsPerSecond / capacity,
+      registered: own.length,
+      healthy,
+      servers: own,
+    };
+  });
+}

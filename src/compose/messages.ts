@@ -1,0 +1,37 @@
+// What the main thread and its workers say to each other. Everything is structured-cloneable; tables and
+// cells travel as shared memory.
+
+import type { Reason } from '../core/reasons.ts';
+import type { SnapshotInput } from '../routing/build-snapshot.ts';
+import type { Delta } from '../telemetry/deltas.ts';
+import type { LoggerOptions } from '../telemetry/logger.ts';
+
+export interface WorkerStart {
+  readonly worker: number;
+  readonly workers: number;
+  readonly cells: SharedArrayBuffer;
+  /** `foreshard-<instance>`, the same in all workers. */
+  readonly pseudonym: string;
+  readonly logLevel: LoggerOptions['level'];
+  readonly input: SnapshotInput;
+  readonly listen: readonly ListenPlan[];
+}
+
+/** Where to listen; a port of 0 is replaced by what the first worker got. */
+export type ListenPlan = { readonly host: string; readonly port: number } | { readonly path: string };
+
+export type ToWorker =
+  | { readonly kind: 'snapshot'; readonly input: SnapshotInput }
+  | { readonly kind: 'log_level'; readonly level: LoggerOptions['level'] }
+  | { readonly kind: 'flush'; readonly ticket: number }
+  /** Finish what is under way; idle connections are kept until their next request or the grace is over. */
+  | { readonly kind: 'drain'; readonly graceMs: number }
+  | { readonly kind: 'stop' };
+
+export type FromWorker =
+  | { readonly kind: 'listening'; readonly listen: readonly ListenPlan[] }
+  | { readonly kind: 'cannot_listen'; readonly problem: string }
+  | { readonly kind: 'applied'; readonly configGeneration: number }
+  | { readonly kind: 'deltas'; readonly ticket: number; readonly deltas: readonly Delta[] }
+  | { readonly kind: 'refused'; readonly reason: Reason; readonly detail: string }
+  | { readonly kind: 'drained' };

@@ -1,0 +1,222 @@
+// Entry of a worker thread: builds one data plane, opens its listeners, and does what the main thread says.
+// An exception that nobody caught ends the thread; the main thread starts another (worker-pool.ts).
+
+import { randomBytes } from 'node:crypto';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
+import { systemClock } from '../core/clock.ts';
+import { systemRandom } from '../core/random.ts';
+import { logAccess } from '../proxy/access-log.ts';
+import { ContextHolder, countLocalReply, type DataPlane } from '../proxy/data-plane.ts';
+import { drainListeners } from '../proxy/drain.ts';
+import { handleRequest } from '../proxy/handle-request.ts';
+import { Listener } from '../proxy/listener.ts';
+import { TimerWheel } from '../proxy/timer-wheel.ts';
+import { UpgradeUpstream } from '../proxy/upgrade.ts';
+import { type PoolOptions, UpstreamPools } from '../proxy/upstream-pools.ts';
+import { KeyBytes } from '../routing/key-bytes.ts';
+import { readUnverifiedClaim } from '../routing/shard-key.ts';
+import type { Snapshot } from '../routing/snapshot.ts';
+import { LiveCells, type WorkerColumn } from '../state/live-cells.ts';
+import { SnapshotStore } from '../state/snapshot-store.ts';
+import { MetricDeltas } from '../telemetry/deltas.ts';
+import { createLogger, type Logger } from '../telemetry/logger.ts';
+import { bucketsOf } from '../telemetry/metric-table.ts';
+import type { FromWorker, ListenPlan, ToWorker, WorkerStart } from './messages.ts';
+
+class DataPlaneWorker {
+  readonly #start: WorkerStart;
+  readonly #port: MessagePort;
+  readonly #log: Logger;
+  readonly #column: WorkerColumn;
+  readonly #store: SnapshotStore;
+  readonly #wheel = new TimerWheel(systemClock);
+  readonly #upstream: UpstreamPools;
+  readonly #metrics = new MetricDeltas(bucketsOf);
+  readonly #plane: DataPlane;
+  readonly #contexts: ContextHolder;
+  readonly #loopDelay = monitorEventLoopDelay({ resolution: 10 });
+  #listeners: Listener[] = [];
+
+  constructor(start: WorkerStart, port: MessagePort) {
+    this.#start = start;
+    this.#port = port;
+    this.#log = createLogger({ level: start.logLevel, thread: `worker-${start.worker}` });
+    const cells = new LiveCells(start.workers, start.cells);
+    this.#column = cells.column(start.worker);
+    this.#store = new SnapshotStore(cells, (snapshot) => this.#onSnapshot(snapshot));
+    this.#upstream = new UpstreamPools(this.#wheel, INITIAL_POOL_OPTIONS);
+    this.#plane = this.#buildPlane(cells);
+    this.#contexts = new ContextHolder(this.#plane);
+    this.#loopDelay.enable();
+  }
+
+  async run(): Promise<void> {
+    await this.#store.load(this.#start.input);
+    const bound = await this.#listen();
+    if (bound === undefined) return;
+    this.#port.on('message', (message: ToWorker) => this.#onMessage(message));
+    this.#say({ kind: 'listening', listen: bound });
+  }
+
+  #buildPlane(cells: LiveCells): DataPlane {
+    const column = this.#column;
+    const random = systemRandom();
+    const idPrefix = randomBytes(9).toString('hex');
+    let requests = 0;
+    return {
+      store: this.#store,
+      column,
+      tools: { wheel: this.#wheel, column, now: () => systemClock.monotonicMs() },
+      upstream: this.#upstream,
+      upgrades: new UpgradeUpstream(),
+      clock: systemClock,
+      random,
+      deciding: {
+        random,
+        loads: {
+          inFlight: (region) => cells.regionInFlight(region),
+          utilisation: (region) => cells.utilisation(region),
+        },
+        key: new KeyBytes(),
+        claims: readUnverifiedClaim,
+      },
+      serverLoads: {
+        inFlight: (slot) => cells.serverInFlight(slot),
+        latencyUs: (slot) => column.latencyUs(slot),
+        failuresInARow: (slot) => column.failuresInARow(slot),
+        ramp: (slot) => cells.ramp(slot),
+      },
+      metrics: this.#metrics,
+      workers: this.#start.workers,
+      pseudonym: this.#start.pseudonym,
+      // 72 random bits per worker and a counter: unique without drawing anew for each request.
+      nextRequestId: () => `${idPrefix}${(requests++).toString(16).padStart(10, '0')}`,
+      record: (trace, snapshot) => logAccess(trace, snapshot, this.#log, random),
+    };
+  }
+
+  async #listen(): Promise<ListenPlan[] | undefined> {
+    const bound: ListenPlan[] = [];
+    for (const plan of this.#start.listen) {
+      const listener = this.#openListener();
+      this.#listeners.push(listener);
+      try {
+        const address = await listener.listen('path' in plan ? plan : { ...plan, reusePort: true });
+        bound.push(
+          typeof address === 'string' ? { path: address } : { host: address.address, port: address.port },
+        );
+      } catch (error) {
+        const where = 'path' in plan ? `unix:${plan.path}` : `${plan.host}:${plan.port}`;
+        const why = error instanceof Error ? error.message : String(error);
+        this.#say({ kind: 'cannot_listen', problem: `cannot listen on ${where}: ${why}` });
+        return undefined;
+      }
+    }
+    return bound;
+  }
+
+  #openListener(): Listener {
+    const { limits } = this.#store.current().snapshot.settings;
+    const { cells } = this.#column;
+    return new Listener({
+      headerBytes: limits.headerBytes,
+      headerTimeout: limits.headerTimeout,
+      keepAlive: limits.keepAlive,
+      wheel: this.#wheel,
+      callbacks: {
+        onRequest: (exchange) => void handleRequest(exchange, this.#plane, this.#contexts),
+        onRefused: (reason, detail) => {
+          countLocalReply(this.#metrics, reason);
+          this.#log.debug({ reason, detail }, 'refused before it was a request');
+        },
+        onConnection: () => {
+          this.#column.addConnections(1);
+          return cells.connections() <= this.#store.current().snapshot.settings.limits.connections;
+        },
+        onDisconnect: () => this.#column.addConnections(-1),
+      },
+    });
+  }
+
+  #onSnapshot(snapshot: Snapshot): void {
+    const origins = new Set(
+      snapshot.regions.flatMap((region) => region.servers.map((server) => server.origin)),
+    );
+    this.#upstream.retain(origins, poolOptionsOf(snapshot));
+  }
+
+  #onMessage(message: ToWorker): void {
+    switch (message.kind) {
+      case 'snapshot':
+        void this.#store.load(message.input).then((isSwapped) => {
+          if (isSwapped) this.#say({ kind: 'applied', configGeneration: message.input.configGeneration });
+        });
+        return;
+      case 'log_level':
+        return this.#log.setLevel(message.level);
+      case 'flush':
+        return this.#flush(message.ticket);
+      case 'drain':
+        void drainListeners(this.#listeners, message.graceMs, systemClock).then(() => this.#stop());
+        return;
+      case 'stop':
+        return this.#stop();
+    }
+  }
+
+  #flush(ticket: number): void {
+    const thread = `worker-${this.#start.worker}`;
+    const deltas = this.#metrics.take();
+    for (const [quantile, percentile] of [
+      ['0.5', 50],
+      ['0.99', 99],
+    ] as const) {
+      const seconds = Math.max(0, this.#loopDelay.percentile(percentile) / 1e9 - LOOP_RESOLUTION_SECONDS);
+      deltas.push({
+        kind: 'gauge',
+        metric: 'foreshard_event_loop_delay_seconds',
+        labels: [thread, quantile],
+        value: seconds,
+      });
+    }
+    this.#loopDelay.reset();
+    this.#say({ kind: 'deltas', ticket, deltas });
+  }
+
+  #stop(): void {
+    for (const listener of this.#listeners) listener.destroy();
+    this.#wheel.close();
+    this.#flush(0);
+    this.#log.flush();
+    void this.#upstream.destroy().then(() => {
+      this.#say({ kind: 'drained' });
+      this.#port.close();
+    });
+  }
+
+  #say(message: FromWorker): void {
+    this.#port.postMessage(message);
+  }
+}
+
+// monitorEventLoopDelay measures a timer of this period and reports the period with the delay.
+const LOOP_RESOLUTION_SECONDS = 0.01;
+
+const INITIAL_POOL_OPTIONS: PoolOptions = {
+  connections: 1,
+  connectTimeout: 1000,
+  responseHeaderBytes: 65_536,
+};
+
+function poolOptionsOf(snapshot: Snapshot): PoolOptions {
+  const { limits } = snapshot.settings;
+  return {
+    connections: limits.inFlightPerServer,
+    connectTimeout: Math.max(...snapshot.routes.map((route) => route.timeouts.connect)),
+    responseHeaderBytes: limits.responseHeaderBytes,
+  };
+}
+
+if (parentPort === null) throw new Error('proxy-worker.ts runs as a worker thread of `foreshard proxy` only');
+await new DataPlaneWorker(workerData as WorkerStart, parentPort).run();

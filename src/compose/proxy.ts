@@ -1,0 +1,267 @@
+// Builds a Sharding Proxy out of its parts and runs it: configuration, state, health, plan, workers, control
+// port. The only file that knows them all. Start-up fails with a sentence; afterwards nothing that an
+// operator or the network does ends the process.
+
+import { randomBytes } from 'node:crypto';
+import { availableParallelism } from 'node:os';
+import { resolve } from 'node:path';
+import { splitAddress } from '../config/quantities.ts';
+import type { Config } from '../config/schema.ts';
+import { ControlServer } from '../control/server.ts';
+import { systemClock } from '../core/clock.ts';
+import { systemRandom } from '../core/random.ts';
+import { probeOverHttp } from '../health/active-probe.ts';
+import { HealthMonitor } from '../health/monitor.ts';
+import { LoadMeter } from '../region/load-meter.ts';
+import { ServerRegistry } from '../region/registry.ts';
+import { LiveCells } from '../state/live-cells.ts';
+import { PlanFile } from '../state/plan-file.ts';
+import { SharedTables } from '../state/shared-tables.ts';
+import { type LockResult, tryLockState } from '../state/state-lock.ts';
+import { createLogger, type Logger } from '../telemetry/logger.ts';
+import { MetricsRegistry } from '../telemetry/registry.ts';
+import { controlSource } from './control-source.ts';
+import type { ListenPlan } from './messages.ts';
+import { monitorSettings, type Published, RoutingPublisher } from './routing-publisher.ts';
+import { WorkerPool } from './worker-pool.ts';
+
+// How often cells are folded: a failing server is out this soon after the failure that is one too many.
+const FOLD_MS = 50;
+// How often a following process tries to take over.
+const LOCK_RETRY_MS = 250;
+
+export class ProxyProcess {
+  readonly log: Logger;
+  readonly metrics = new MetricsRegistry();
+  readonly #config: Config;
+  readonly #cells: LiveCells;
+  readonly #monitor: HealthMonitor;
+  readonly #meter: LoadMeter;
+  readonly #publisher: RoutingPublisher;
+  readonly #workers: WorkerPool;
+  readonly #planFile: PlanFile;
+  readonly #timers: NodeJS.Timeout[] = [];
+  #lock: LockResult & { kind: 'held' | 'busy' };
+  #control: ControlServer | undefined;
+  #listening: readonly ListenPlan[] = [];
+  #controlAddress: string | undefined;
+  #isDraining = false;
+  #planListeners: (() => void)[] = [];
+
+  /** Builds and starts. Rejects with an Error whose message is for the operator. */
+  static async start(config: Config): Promise<ProxyProcess> {
+    const folder = resolve(config.state.path);
+    const lock = tryLockState(folder);
+    if (lock.kind === 'unusable') throw new Error(lock.why);
+    const planFile = new PlanFile(folder);
+    const process = new ProxyProcess(config, lock, planFile, await planFile.read());
+    try {
+      await process.#begin();
+    } catch (error) {
+      await process.stop();
+      throw error;
+    }
+    return process;
+  }
+
+  private constructor(
+    config: Config,
+    lock: LockResult & { kind: 'held' | 'busy' },
+    planFile: PlanFile,
+    kept: Awaited<ReturnType<PlanFile['read']>>,
+  ) {
+    this.#config = config;
+    this.#lock = lock;
+    this.#planFile = planFile;
+    this.log = createLogger({ level: config.log.level, thread: 'main' });
+    if (typeof kept === 'string') this.log.warn({ problem: kept }, 'the plan on disk cannot be used');
+    this.#cells = new LiveCells(workerCount(config));
+    const random = systemRandom();
+    this.#monitor = new HealthMonitor(
+      {
+        cells: this.#cells,
+        clock: systemClock,
+        random,
+        prober: probeOverHttp,
+        log: this.log,
+        metrics: this.metrics,
+      },
+      monitorSettings(config),
+    );
+    this.#meter = new LoadMeter(this.#cells);
+    this.#publisher = new RoutingPublisher(
+      {
+        clock: systemClock,
+        random,
+        registry: new ServerRegistry(this.#cells),
+        tables: new SharedTables(),
+        monitor: this.#monitor,
+        meter: this.#meter,
+      },
+      typeof kept === 'string' ? undefined : kept,
+    );
+    const published = this.#publisher.apply(config);
+    if (typeof published === 'string') throw new Error(published);
+    this.#workers = new WorkerPool(
+      {
+        cells: this.#cells,
+        clock: systemClock,
+        pseudonym: `foreshard-${randomBytes(4).toString('hex')}`,
+        log: this.log,
+        logLevel: config.log.level,
+        onDeltas: (deltas) => this.metrics.apply(deltas),
+        onRestart: () => this.metrics.add('foreshard_worker_restarts_total', [], 1),
+      },
+      published.input,
+    );
+    this.#afterPublish(published);
+  }
+
+  /** Bound addresses, `http://host:port` or `unix:/path`. */
+  get listening(): string[] {
+    return this.#listening.map((plan) =>
+      'path' in plan ? `unix:${plan.path}` : httpUrl(plan.host, plan.port),
+    );
+  }
+
+  /** undefined while another process has the control port. */
+  get controlAddress(): string | undefined {
+    return this.#controlAddress;
+  }
+
+  async #begin(): Promise<void> {
+    this.#timers.push(setInterval(() => this.#fold(), FOLD_MS));
+    this.#listening = await this.#workers.start(
+      this.#config.listen.map(({ address }) => listenPlan(address)),
+    );
+    if (this.#lock.kind === 'held') await this.#lead();
+    else this.#follow();
+  }
+
+  /** Takes what only one process may have: the control port and the plan on disk. */
+  async #lead(): Promise<void> {
+    const { control } = this.#config;
+    const address = splitAddress(control.address)!;
+    const source = controlSource({
+      publisher: this.#publisher,
+      monitor: this.#monitor,
+      meter: this.#meter,
+      metrics: this.metrics,
+      cells: this.#cells,
+      workers: this.#workers,
+      isDraining: () => this.#isDraining,
+      onNextPlan: (listener) => this.#planListeners.push(listener),
+    });
+    const options = { ...address, token: control.token };
+    this.#control = new ControlServer(source, options);
+    try {
+      this.#controlAddress = `http://${await this.#control.listen(options)}`;
+    } catch (error) {
+      throw new Error(`cannot open the control port ${control.address}: ${(error as Error).message}`);
+    }
+    this.#keepPlan();
+  }
+
+  /** Another process has the state folder: serve beside it, and take over when it lets go. */
+  #follow(): void {
+    this.log.info({ state: this.#config.state.path }, 'following: another process has the lock');
+    const timer = setInterval(() => {
+      const lock = tryLockState(resolve(this.#config.state.path));
+      if (lock.kind !== 'held') return;
+      clearInterval(timer);
+      this.#lock = lock;
+      this.log.info({}, 'leading: the other process let go');
+      this.#lead().catch((error: Error) => {
+        this.log.error({ error: error.message }, 'the control port could not be taken over');
+      });
+    }, LOCK_RETRY_MS);
+    this.#timers.push(timer);
+  }
+
+  /** Applies a configuration. @returns a sentence when it was refused; then nothing has changed. */
+  reload(config: Config): string | undefined {
+    const published = this.#publisher.apply(config);
+    if (typeof published === 'string') return published;
+    this.log.setLevel(config.log.level);
+    this.#workers.setLogLevel(config.log.level);
+    this.#workers.publish(published.input);
+    this.#afterPublish(published);
+    this.#keepPlan();
+    this.log.info(
+      { configGeneration: published.input.configGeneration, movedShards: published.movedShards },
+      'configuration applied',
+    );
+    return undefined;
+  }
+
+  configRejected(): void {
+    this.metrics.add('foreshard_config_rejected_total', [], 1);
+  }
+
+  /**
+   * Lets go of the lock and the control port, finishes what is under way, and ends the workers. Resolves
+   * when everything is closed, at the latest after the grace and a second.
+   */
+  async drain(): Promise<void> {
+    if (this.#isDraining) return;
+    this.#isDraining = true;
+    this.log.info({ graceMs: this.#config.shutdown.grace }, 'draining');
+    await this.#letGo();
+    await this.#workers.drain(this.#config.shutdown.grace);
+    await this.stop();
+  }
+
+  /** Ends at once. */
+  async stop(): Promise<void> {
+    this.#isDraining = true;
+    for (const timer of this.#timers) clearInterval(timer);
+    this.#monitor.close();
+    await this.#letGo();
+    await this.#workers.terminate();
+    this.log.flush();
+  }
+
+  async #letGo(): Promise<void> {
+    await this.#control?.close();
+    this.#control = undefined;
+    if (this.#lock.kind === 'held') this.#lock.release();
+    this.#lock = { kind: 'busy' };
+  }
+
+  #fold(): void {
+    this.#monitor.tick();
+    this.#meter.tick(systemClock.monotonicMs());
+  }
+
+  #afterPublish({ plan, input, movedShards, movedShare }: Published): void {
+    this.metrics.set('foreshard_plan_generation', [], plan.generation);
+    this.metrics.set('foreshard_config_generation', [], input.configGeneration);
+    this.metrics.set('foreshard_moved_keyspace_ratio', [], movedShare);
+    if (movedShards > 0) this.metrics.add('foreshard_shard_moves_total', ['human'], movedShards);
+    const listeners = this.#planListeners;
+    this.#planListeners = [];
+    for (const listener of listeners) listener();
+  }
+
+  #keepPlan(): void {
+    // A follower keeps its hands off: the file belongs to the process that has the lock.
+    if (this.#lock.kind !== 'held') return;
+    void this.#planFile.write(this.#publisher.current.plan).then((problem) => {
+      if (problem !== undefined) this.log.error({ problem }, 'the plan could not be kept on disk');
+    });
+  }
+}
+
+function workerCount(config: Config): number {
+  // A unix path can be bound once: one worker takes it.
+  if (config.listen.some(({ address }) => address.startsWith('unix:'))) return 1;
+  return config.workers === 'auto' ? availableParallelism() : config.workers;
+}
+
+function listenPlan(address: string): ListenPlan {
+  return address.startsWith('unix:') ? { path: address.slice('unix:'.length) } : splitAddress(address)!;
+}
+
+function httpUrl(host: string, port: number): string {
+  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+}

@@ -1,0 +1,134 @@
+// Keeps configuration, servers, plan and snapshot in step: takes a configuration, makes or keeps the plan,
+// assigns slots, and publishes one snapshot input to whoever serves. All or nothing: what cannot be applied
+// leaves everything as it was. One per process, on the main thread.
+
+import type { Config } from '../config/schema.ts';
+import type { Clock } from '../core/clock.ts';
+import type { Random } from '../core/random.ts';
+import { ulid } from '../core/ulid.ts';
+import type { HealthMonitor, MonitorSettings } from '../health/monitor.ts';
+import { decodeOwners, type Plan } from '../plan/plan.ts';
+import type { LoadMeter } from '../region/load-meter.ts';
+import type { RegisteredServer, ServerRegistry } from '../region/registry.ts';
+import type { SnapshotInput } from '../routing/build-snapshot.ts';
+import { countMoved } from '../routing/shard-table.ts';
+import type { SharedTables } from '../state/shared-tables.ts';
+import { basePlan } from './base-plan.ts';
+
+export interface PublisherTools {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly registry: ServerRegistry;
+  readonly tables: SharedTables;
+  readonly monitor: HealthMonitor;
+  readonly meter: LoadMeter;
+}
+
+export interface Published {
+  readonly config: Config;
+  readonly plan: Plan;
+  readonly input: SnapshotInput;
+  /** Share of the key space that changed its owner, over all tables that were there before. */
+  readonly movedShare: number;
+  readonly movedShards: number;
+}
+
+export class RoutingPublisher {
+  readonly #tools: PublisherTools;
+  readonly #incarnation: string;
+  #current: Published | undefined;
+  #previousPlan: Plan | undefined;
+  #configGeneration = 0;
+
+  /** @param previous the plan that was in force before this process, whose tables are moved on. */
+  constructor(tools: PublisherTools, previous: Plan | undefined) {
+    this.#tools = tools;
+    this.#previousPlan = previous;
+    this.#incarnation = ulid(tools.clock, tools.random);
+  }
+
+  get current(): Published {
+    if (this.#current === undefined) throw new Error('nothing was published yet');
+    return this.#current;
+  }
+
+  /** @returns what is to be served now, or a sentence that says why nothing was changed. */
+  apply(config: Config): Published | string {
+    const servers = serversOf(config);
+    const problem = this.#tools.registry.replace(servers);
+    if (problem !== undefined) return problem;
+    this.#configGeneration += 1;
+    const before = this.#previousPlan;
+    const plan = basePlan(config, before, this.#tools.tables, {
+      incarnation: this.#incarnation,
+      generation: before?.incarnation === this.#incarnation ? before.generation + 1 : 1,
+      at: new Date(this.#tools.clock.wallMs()).toISOString(),
+    });
+    this.#previousPlan = plan;
+    const input = snapshotInput(config, plan, this.#tools.tables, {
+      configGeneration: this.#configGeneration,
+      slots: this.#tools.registry.slots(),
+    });
+    this.#watch(config);
+    this.#current = { config, plan, input, ...movesBetween(before, plan) };
+    return this.#current;
+  }
+
+  #watch(config: Config): void {
+    const entries = this.#tools.registry.entries();
+    this.#tools.monitor.watch(entries, monitorSettings(config));
+    const sorted = [...config.regions].sort((a, b) => (a.id < b.id ? -1 : 1));
+    const metered = sorted.map((region, index) => ({
+      index,
+      capacity: region.capacity,
+      slots: entries.filter((entry) => entry.region === region.id).map((entry) => entry.slot),
+    }));
+    this.#tools.meter.watch(metered, this.#tools.clock.monotonicMs());
+  }
+}
+
+/** What workers compile: a configuration with the plan and tables to serve it by. */
+export function snapshotInput(
+  config: Config,
+  plan: Plan,
+  tables: SharedTables,
+  of: Pick<SnapshotInput, 'configGeneration' | 'slots'>,
+): SnapshotInput {
+  return {
+    ...of,
+    config,
+    plan: {
+      incarnation: plan.incarnation,
+      generation: plan.generation,
+      weights: Object.fromEntries(plan.regions.map(({ id, weight }) => [id, weight])),
+      failoverOrder: plan.failoverOrder,
+    },
+    tables: tables.tablesOf(plan),
+  };
+}
+
+function serversOf(config: Config): RegisteredServer[] {
+  return config.regions.flatMap((region) =>
+    (region.servers ?? []).map(({ url }) => ({ id: url, origin: url, region: region.id })),
+  );
+}
+
+export function monitorSettings({ health, healthCheckInterval }: Config): MonitorSettings {
+  return { ...health, interval: healthCheckInterval };
+}
+
+function movesBetween(before: Plan | undefined, after: Plan): { movedShare: number; movedShards: number } {
+  if (before === undefined || before === after) return { movedShare: 0, movedShards: 0 };
+  // Owners are positions in a plan's own regions: translated, so that a new region does not look like a move.
+  const position = before.regions.map((region) => after.regions.findIndex((other) => other.id === region.id));
+  let shards = 0;
+  let moved = 0;
+  for (const table of after.tables) {
+    const former = before.tables.find((other) => other.id === table.id && other.shards === table.shards);
+    if (former === undefined) continue;
+    const owners = decodeOwners(former.owners).map((owner) => position[owner] ?? 0xffff);
+    moved += countMoved(owners, decodeOwners(table.owners));
+    shards += table.shards;
+  }
+  return { movedShare: shards === 0 ? 0 : moved / shards, movedShards: moved };
+}

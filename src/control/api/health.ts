@@ -1,0 +1,16 @@
+// /healthz: the process answers. /readyz: it should get traffic, i.e. its workers serve and it is not
+// shutting down.
+
+import type { FastifyInstance } from 'fastify';
+import { sendProblem } from '../problem.ts';
+import type { ControlSource } from '../source.ts';
+
+export function healthRoutes(app: FastifyInstance, source: ControlSource): void {
+  app.get('/healthz', async () => ({ status: 'ok' }));
+  app.get('/readyz', async (_request, reply) => {
+    const why = source.notReady();
+    if (why === undefined) return { status: 'ready' };
+    sendProblem(reply, 503, why);
+    return reply;
+  });
+}

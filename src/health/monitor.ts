@@ -1,0 +1,258 @@
+// Looks after the health of all servers of a process, on the main thread: folds the workers' cells, runs the
+// probes, asks the pure machines (health-state, outlier, slow-start) and writes what they say into the live
+// cells. The only writer of health and ejection.
+
+import type { Clock } from '../core/clock.ts';
+import type { Health } from '../core/model.ts';
+import type { Random } from '../core/random.ts';
+import type { LiveCells, ServerCounts } from '../state/live-cells.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import type { MetricsRegistry } from '../telemetry/registry.ts';
+import type { Prober } from './active-probe.ts';
+import { afterProbe, type HealthThresholds, INITIAL_STATE, type ProbeState } from './health-state.ts';
+import {
+  accusation,
+  type EjectionReason,
+  eject,
+  joinRuns,
+  mayEject,
+  newOutlierState,
+  type OutlierSettings,
+  type OutlierState,
+  settleOutlier,
+} from './outlier.ts';
+import { firstProbeMs, nextProbeMs } from './probe-schedule.ts';
+import { slowStartFactor } from './slow-start.ts';
+
+export interface MonitorSettings extends HealthThresholds {
+  readonly active: boolean;
+  readonly path: string;
+  /** Milliseconds. */
+  readonly timeout: number;
+  readonly interval: number;
+  readonly slowStart: number;
+  readonly outlier: OutlierSettings;
+}
+
+export interface MonitoredServer {
+  readonly id: string;
+  readonly origin: string;
+  readonly region: string;
+  readonly slot: number;
+}
+
+interface Watched extends MonitoredServer {
+  probe: ProbeState;
+  outlier: OutlierState;
+  /** Monotonic milliseconds; Infinity while a probe is under way. */
+  nextProbeAt: number;
+  /** Monotonic milliseconds of the last recovery; -Infinity = never. */
+  recoveredAt: number;
+  lastDetail: string;
+  /** Totals at the last fold, to see what is new. */
+  successes: number;
+  failures: number;
+}
+
+/** What the control API says of a server. */
+export interface ServerReport {
+  readonly id: string;
+  readonly region: string;
+  readonly health: Health;
+  readonly ejected: boolean;
+  readonly inFlight: number;
+  readonly attempts: number;
+  readonly ramp: number;
+  /** Result of the last probe. */
+  readonly lastProbe: string;
+}
+
+export interface MonitorTools {
+  readonly cells: LiveCells;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly prober: Prober;
+  readonly log: Logger;
+  readonly metrics: MetricsRegistry;
+}
+
+export class HealthMonitor {
+  readonly #tools: MonitorTools;
+  readonly #watched = new Map<string, Watched>();
+  #settings: MonitorSettings;
+  #isClosed = false;
+
+  constructor(tools: MonitorTools, settings: MonitorSettings) {
+    this.#tools = tools;
+    this.#settings = settings;
+  }
+
+  /** Takes over a new set of servers; those that stay keep their health, ejection and ramp. */
+  watch(servers: readonly MonitoredServer[], settings: MonitorSettings): void {
+    this.#settings = settings;
+    const now = this.#tools.clock.monotonicMs();
+    const ids = new Set(servers.map((server) => server.id));
+    for (const id of this.#watched.keys()) if (!ids.has(id)) this.#watched.delete(id);
+    for (const server of servers) {
+      const known = this.#watched.get(server.id);
+      if (known !== undefined) {
+        // A server may have changed its region or slot; what is known of it is still true.
+        this.#watched.set(server.id, { ...known, ...server });
+        continue;
+      }
+      this.#watched.set(server.id, {
+        ...server,
+        probe: INITIAL_STATE,
+        outlier: newOutlierState(now),
+        nextProbeAt: now + firstProbeMs(settings.interval, this.#tools.random),
+        recoveredAt: Number.NEGATIVE_INFINITY,
+        lastDetail: 'not probed yet',
+        successes: 0,
+        failures: 0,
+      });
+    }
+    this.#publishGauges();
+    this.#tools.cells.publish();
+  }
+
+  /** One fold: to be called every 50 ms or so. */
+  tick(): void {
+    if (this.#isClosed) return;
+    const now = this.#tools.clock.monotonicMs();
+    let isChanged = false;
+    for (const server of this.#watched.values()) {
+      if (this.#judgeTraffic(server, now)) isChanged = true;
+      this.#tools.cells.setRamp(
+        server.slot,
+        slowStartFactor(now - server.recoveredAt, this.#settings.slowStart),
+      );
+      if (this.#settings.active && server.nextProbeAt <= now) this.#startProbe(server);
+    }
+    if (isChanged) this.#changed();
+  }
+
+  close(): void {
+    this.#isClosed = true;
+  }
+
+  report(): ServerReport[] {
+    const { cells } = this.#tools;
+    return [...this.#watched.values()].map((server) => ({
+      id: server.id,
+      region: server.region,
+      health: cells.health(server.slot),
+      ejected: cells.isEjected(server.slot),
+      inFlight: cells.serverInFlight(server.slot),
+      attempts: this.#countsOf(server).reduce((sum, counts) => sum + counts.attempts, 0),
+      ramp: cells.ramp(server.slot),
+      lastProbe: server.lastDetail,
+    }));
+  }
+
+  #countsOf(server: Watched): ServerCounts[] {
+    const { cells } = this.#tools;
+    return Array.from({ length: cells.workers }, (_, worker) => cells.counts(worker, server.slot));
+  }
+
+  /** @returns whether the server went out of rotation or came back. */
+  #judgeTraffic(server: Watched, now: number): boolean {
+    const counts = this.#countsOf(server);
+    const successes = counts.reduce((sum, one) => sum + one.successes, 0);
+    const failures = counts.reduce((sum, one) => sum + one.connectFailures + one.otherFailures, 0);
+    const runs = joinRuns(counts, successes > server.successes);
+    // Failing traffic is a reason to look now instead of at the next turn.
+    if (failures > server.failures) server.nextProbeAt = Math.min(server.nextProbeAt, now);
+    server.successes = successes;
+    server.failures = failures;
+
+    const wasEjected = server.outlier.ejectedUntil !== undefined;
+    server.outlier = settleOutlier(server.outlier, runs, now, this.#settings.outlier);
+    if (wasEjected && server.outlier.ejectedUntil === undefined) {
+      this.#restore(server, now);
+      return true;
+    }
+    const reason = accusation(server.outlier, runs, this.#settings.outlier);
+    if (reason === undefined || !this.#mayEject(server)) return false;
+    server.outlier = eject(server.outlier, runs, now, this.#settings.outlier);
+    this.#eject(server, reason, now);
+    return true;
+  }
+
+  #mayEject(server: Watched): boolean {
+    const region = [...this.#watched.values()].filter((other) => other.region === server.region);
+    const ejected = region.filter((other) => other.outlier.ejectedUntil !== undefined).length;
+    const inRotation = region.filter((other) => this.#isInRotation(other)).length;
+    // A server that is unhealthy anyway is not the last one that can serve.
+    const others = this.#isInRotation(server) ? inRotation : inRotation + 1;
+    return mayEject(region.length, ejected, others, this.#settings.outlier);
+  }
+
+  #isInRotation(server: Watched): boolean {
+    return server.outlier.ejectedUntil === undefined && server.probe.health !== 'unhealthy';
+  }
+
+  #eject(server: Watched, reason: EjectionReason, now: number): void {
+    const { cells, log, metrics } = this.#tools;
+    cells.setEjected(server.slot, true);
+    metrics.add('foreshard_ejections_total', [server.region, reason], 1);
+    const forMs = server.outlier.ejectedUntil! - now;
+    log.warn({ server: server.id, region: server.region, reason, forMs }, 'server ejected');
+  }
+
+  #restore(server: Watched, now: number): void {
+    this.#tools.cells.setEjected(server.slot, false);
+    server.recoveredAt = now;
+    this.#tools.log.info({ server: server.id, region: server.region }, 'server back after ejection');
+  }
+
+  #startProbe(server: Watched): void {
+    server.nextProbeAt = Number.POSITIVE_INFINITY;
+    const { path, timeout: timeoutMs } = this.#settings;
+    void this.#tools.prober({ origin: server.origin, path, timeoutMs }).then((result) => {
+      // The entry may have been replaced by a reload while the probe was under way.
+      const current = this.#watched.get(server.id);
+      if (this.#isClosed || current === undefined) return;
+      this.#afterProbe(current, result.passed, result.detail);
+    });
+  }
+
+  #afterProbe(server: Watched, passed: boolean, detail: string): void {
+    const { clock, random } = this.#tools;
+    const now = clock.monotonicMs();
+    const before = server.probe.health;
+    server.probe = afterProbe(server.probe, passed, this.#settings);
+    server.lastDetail = detail;
+    server.nextProbeAt = now + nextProbeMs(server.probe, this.#settings.interval, random);
+    const after = server.probe.health;
+    if (after === before) return;
+    if (before === 'unhealthy') server.recoveredAt = now;
+    this.#tools.cells.setHealth(server.slot, after);
+    const fields = { server: server.id, region: server.region, from: before, to: after, detail };
+    if (after === 'unhealthy') this.#tools.log.warn(fields, 'server health changed');
+    else this.#tools.log.info(fields, 'server health changed');
+    this.#changed();
+  }
+
+  #changed(): void {
+    this.#publishGauges();
+    this.#tools.cells.publish();
+  }
+
+  #publishGauges(): void {
+    const { metrics } = this.#tools;
+    metrics.reset('foreshard_server_health');
+    metrics.reset('foreshard_region_servers');
+    const usable = new Map<string, number>();
+    const registered = new Map<string, number>();
+    for (const server of this.#watched.values()) {
+      const isUp = this.#isInRotation(server) ? 1 : 0;
+      metrics.set('foreshard_server_health', [server.region, server.id], isUp);
+      usable.set(server.region, (usable.get(server.region) ?? 0) + isUp);
+      registered.set(server.region, (registered.get(server.region) ?? 0) + 1);
+    }
+    for (const [region, count] of registered) {
+      metrics.set('foreshard_region_servers', [region, 'registered'], count);
+      metrics.set('foreshard_region_servers', [region, 'usable'], usable.get(region) ?? 0);
+    }
+  }
+}

@@ -1,0 +1,252 @@
+// From a decision to an answer: choose a server in the decided region, try it, and while rules, budget and
+// targets allow, try another one elsewhere. The order of elsewhere is the decision's own (routing/decide);
+// the last attempt goes to another region when there is one, because what felled two servers of a region
+// probably felled it, and earlier ones stay with the key's data.
+
+import { NO_REGION, type RegionIndex } from '../core/ids.ts';
+import type { Reason } from '../core/reasons.ts';
+import { chooseServer } from '../region/choose-server.ts';
+import { type Forward, nextRegion } from '../routing/decide.ts';
+import type { Server } from '../routing/snapshot.ts';
+import type { DataPlane, Taken } from './data-plane.ts';
+import type { Downstream } from './downstream.ts';
+import { Attempt, type AttemptResult } from './forward.ts';
+import { routeFieldValue } from './headers.ts';
+import type { ScreenedRequest } from './request-head.ts';
+import { type AttemptEnd, retryCause, retryDelayMs } from './retry-policy.ts';
+import type { RequestTrace } from './trace.ts';
+import type { OutgoingBody } from './upstream.ts';
+
+/** A request that is decided and ready to go. */
+export interface Dispatch {
+  readonly client: Downstream;
+  readonly request: ScreenedRequest;
+  readonly decision: Forward;
+  readonly body: OutgoingBody;
+  /** Fields for every server, ours included but for `foreshard-route`. */
+  readonly serverFields: readonly string[];
+  /** Fields added to the answer. */
+  readonly replyFields: readonly string[];
+  readonly trace: RequestTrace;
+  readonly taken: Taken;
+}
+
+export type LoopEnd =
+  | { readonly kind: 'answered'; readonly status: number }
+  | { readonly kind: 'refuse'; readonly reason: Reason }
+  | { readonly kind: 'broken'; readonly status: number; readonly reason: Reason }
+  | { readonly kind: 'client_gone'; readonly status: number | undefined };
+
+interface Target {
+  readonly region: RegionIndex;
+  readonly server: Server;
+}
+
+interface PlannedRetry extends Target {
+  readonly cause: string;
+}
+
+export class AttemptLoop {
+  readonly #plane: DataPlane;
+  readonly #dispatch: Dispatch;
+  readonly #triedRegions: RegionIndex[] = [];
+  readonly #triedSlots: number[] = [];
+  readonly #hasIdempotencyKey: boolean;
+  #attempts = 0;
+  #planned: PlannedRetry | undefined;
+  #current: Attempt | undefined;
+  #expired = false;
+
+  constructor(dispatch: Dispatch, plane: DataPlane) {
+    this.#dispatch = dispatch;
+    this.#plane = plane;
+    this.#hasIdempotencyKey = hasField(dispatch.request.fields, 'idempotency-key');
+  }
+
+  /** The request's total time is up: whatever is under way ends. */
+  expire(): void {
+    this.#expired = true;
+    this.#current?.abort('deadline_exceeded', 'timeouts.total is used up');
+  }
+
+  async run(): Promise<LoopEnd> {
+    const first = this.#place(this.#dispatch.decision.region);
+    if (typeof first === 'string') return { kind: 'refuse', reason: first };
+    let target: Target = first;
+    let cause: string | undefined;
+    for (;;) {
+      const end = await this.#try(target, cause);
+      if (end.kind === 'relayed') return { kind: 'answered', status: end.status };
+      if (end.kind === 'client_gone' || end.kind === 'broken') return end;
+      // For a status the retry was planned when the head came, so that it was not relayed.
+      const next: PlannedRetry | undefined = end.kind === 'status' ? this.#planned : this.#planRetry(end);
+      this.#planned = undefined;
+      if (next === undefined)
+        return { kind: 'refuse', reason: end.kind === 'failed' ? end.reason : 'internal' };
+      await this.#pause();
+      if (this.#expired) return this.#giveUp(next, { kind: 'refuse', reason: 'deadline_exceeded' });
+      if (this.#dispatch.client.isGone) return this.#giveUp(next, { kind: 'client_gone', status: undefined });
+      target = next;
+      cause = next.cause;
+    }
+  }
+
+  #giveUp(planned: PlannedRetry, end: LoopEnd): LoopEnd {
+    this.#releaseBudget(planned.region);
+    return end;
+  }
+
+  async #try(target: Target, cause: string | undefined): Promise<AttemptResult> {
+    const { client, decision, trace, taken, request, body } = this.#dispatch;
+    const { route } = decision;
+    const { budget } = taken.context;
+    this.#attempts += 1;
+    const path = this.#triedRegions.map((region) => taken.snapshot.regions[region]!.id);
+    this.#remember(target);
+    trace.region = target.region;
+    const startedAt = this.#plane.tools.now();
+    if (this.#attempts === 1) trace.firstAttemptAt = startedAt;
+    const routeField = this.#routeField(target, path);
+    budget.began(route.index, target.region);
+    const attempt = new Attempt(
+      {
+        client,
+        server: target.server,
+        request: {
+          method: request.method,
+          target: request.target,
+          host: request.hostField,
+          fields: [...this.#dispatch.serverFields, 'foreshard-route', routeField],
+          body,
+        },
+        timeouts: route.timeouts,
+        trailerLimit: taken.snapshot.settings.limits.trailerFields,
+        acceptsTrailers: request.acceptsTrailers,
+        replyFields: taken.snapshot.settings.debugHeaders
+          ? [...this.#dispatch.replyFields, 'foreshard-route', routeField]
+          : this.#dispatch.replyFields,
+        accepts: (status) => this.#accepts(status),
+      },
+      {
+        ...this.#plane.tools,
+        upstream: client.tunnel === null ? this.#plane.upstream : this.#plane.upgrades,
+      },
+    );
+    this.#current = attempt;
+    if (this.#expired) this.expire();
+    const end = await attempt.result;
+    budget.ended(route.index, target.region);
+    if (cause !== undefined) this.#releaseBudget(target.region);
+    trace.attempts.push({
+      region: target.region,
+      server: target.server.id,
+      outcome: end.kind === 'failed' || end.kind === 'broken' ? end.reason : (end.status ?? 'client_closed'),
+      durationMs: this.#plane.tools.now() - startedAt,
+      retryCause: cause,
+      cause: end.kind === 'failed' || end.kind === 'broken' ? end.cause : undefined,
+    });
+    if (end.kind === 'failed' || end.kind === 'broken') this.#countFailure(target.region, end.reason);
+    return end;
+  }
+
+  /** Asked when a status is known and nothing was relayed: no, if another attempt shall follow. */
+  #accepts(status: number): boolean {
+    this.#planned = this.#planRetry({ kind: 'status', status });
+    return this.#planned === undefined;
+  }
+
+  #planRetry(end: AttemptEnd): PlannedRetry | undefined {
+    const { decision, request, body, taken } = this.#dispatch;
+    const { route } = decision;
+    if (this.#expired) return undefined;
+    const wasTouched = body.kind === 'streamed' && !(end.kind === 'failed' && end.sent === 'nothing');
+    const cause = retryCause(end, route.retry, {
+      method: request.method,
+      hasIdempotencyKey: this.#hasIdempotencyKey,
+      canReplayBody: !wasTouched,
+      attempts: this.#attempts,
+    });
+    if (cause === undefined) return undefined;
+    const target = this.#placeRetry();
+    if (target === undefined) return undefined;
+    const from = taken.snapshot.regions[this.#triedRegions.at(-1)!]!.id;
+    const to = taken.snapshot.regions[target.region]!.id;
+    if (!taken.context.budget.take(route.index, target.region, route.retry)) {
+      this.#plane.metrics.counter('foreshard_retry_budget_spent_total', [route.id, to]).value += 1;
+      return undefined;
+    }
+    this.#plane.metrics.counter('foreshard_retries_total', [cause, from, to]).value += 1;
+    return { ...target, cause };
+  }
+
+  #placeRetry(): Target | undefined {
+    const { decision, taken } = this.#dispatch;
+    const here = this.#triedRegions.at(-1)!;
+    const isLast = this.#attempts + 1 >= decision.route.retry.attempts;
+    const next = nextRegion(taken.snapshot, decision, this.#triedRegions);
+    const order = isLast ? [next, here] : [here, next];
+    for (const region of order) {
+      if (region === NO_REGION) continue;
+      const placed = this.#place(region);
+      if (typeof placed !== 'string') return placed;
+    }
+    return undefined;
+  }
+
+  /** A server of `start`, or of the regions after it when all of its servers are at their limit. */
+  #place(start: RegionIndex): Target | Reason {
+    const { decision, taken } = this.#dispatch;
+    const passed: RegionIndex[] = [];
+    let isFull = false;
+    for (let region = start; region !== NO_REGION; ) {
+      const server = chooseServer(taken.live.servers[region]!, {
+        loads: this.#plane.serverLoads,
+        random: this.#plane.random,
+        inFlightLimit: taken.snapshot.settings.limits.inFlightPerServer,
+        tried: this.#triedSlots,
+      });
+      if (typeof server !== 'string') return { region, server };
+      isFull ||= server === 'full';
+      passed.push(region);
+      region = nextRegion(taken.snapshot, decision, [...this.#triedRegions, ...passed]);
+    }
+    return isFull ? 'shed' : 'no_healthy_server';
+  }
+
+  #remember(target: Target): void {
+    this.#triedSlots.push(target.server.slot);
+    if (!this.#triedRegions.includes(target.region)) this.#triedRegions.push(target.region);
+  }
+
+  #routeField(target: Target, path: readonly string[]): string {
+    const { decision, taken } = this.#dispatch;
+    return routeFieldValue({
+      region: taken.snapshot.regions[target.region]!.id,
+      shard: decision.shard,
+      generation: taken.snapshot.plan.generation,
+      attempt: this.#attempts,
+      path,
+      origin: taken.snapshot.settings.originRegion,
+      priority: 'normal',
+    });
+  }
+
+  #releaseBudget(region: RegionIndex): void {
+    this.#dispatch.taken.context.budget.release(this.#dispatch.decision.route.index, region);
+  }
+
+  #countFailure(region: RegionIndex, reason: Reason): void {
+    const name = this.#dispatch.taken.snapshot.regions[region]!.id;
+    this.#plane.metrics.counter('foreshard_attempt_failures_total', [name, reason]).value += 1;
+  }
+
+  #pause(): Promise<void> {
+    const delay = retryDelayMs(this.#dispatch.decision.route.retry, this.#attempts, this.#plane.random);
+    return new Promise((resolve) => setTimeout(resolve, delay));
+  }
+}
+
+function hasField(fields: readonly string[], name: string): boolean {
+  for (let i = 0; i < fields.length; i += 2) if (fields[i] === name) return true;
+  return false;
+}

@@ -1,0 +1,137 @@
+// What one worker has to serve requests with, and what belongs to one snapshot of it. The walk
+// (handle-request.ts) gets this as its only tool; tests put one together from parts of their own.
+
+import type { Clock } from '../core/clock.ts';
+import type { Random } from '../core/random.ts';
+import type { Reason } from '../core/reasons.ts';
+import type { ServerLoads } from '../region/choose-server.ts';
+import type { DecideContext } from '../routing/decide.ts';
+import type { LiveView } from '../routing/eligibility.ts';
+import type { Cursors } from '../routing/policies/policy.ts';
+import type { Snapshot } from '../routing/snapshot.ts';
+import type { WorkerColumn } from '../state/live-cells.ts';
+import type { SnapshotStore } from '../state/snapshot-store.ts';
+import type { CounterCell, HistogramCell, MetricDeltas } from '../telemetry/deltas.ts';
+import type { AttemptTools } from './forward.ts';
+import type { HopIdentity } from './headers.ts';
+import { RetryBudget } from './retry-budget.ts';
+import type { RequestTrace } from './trace.ts';
+import { TrustedPeers } from './trusted-peers.ts';
+import type { Upstream } from './upstream.ts';
+
+export interface DataPlane {
+  readonly store: SnapshotStore;
+  readonly column: WorkerColumn;
+  readonly tools: Omit<AttemptTools, 'upstream'>;
+  /** For plain requests. */
+  readonly upstream: Upstream;
+  /** For websocket upgrades. */
+  readonly upgrades: Upstream;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Everything a decision needs but the cursors, which belong to a snapshot. */
+  readonly deciding: Omit<DecideContext, 'cursors'>;
+  readonly metrics: MetricDeltas;
+  readonly workers: number;
+  /** `foreshard-<instance>` */
+  readonly pseudonym: string;
+  readonly serverLoads: ServerLoads;
+  /** Unique over all proxies and restarts. */
+  nextRequestId(): string;
+  /** Called once at the end of every request. */
+  readonly record: (trace: RequestTrace, snapshot: Snapshot) => void;
+}
+
+const CODE_CLASSES = ['none', '1xx', '2xx', '3xx', '4xx', '5xx'] as const;
+
+/** What lives as long as one snapshot: requests hold on to theirs until they end. */
+export class SnapshotContext {
+  readonly snapshot: Snapshot;
+  readonly identity: HopIdentity;
+  readonly trusted: TrustedPeers;
+  readonly cursors: Cursors = new Map();
+  readonly deciding: DecideContext;
+  readonly budget: RetryBudget;
+  readonly overhead: HistogramCell;
+  readonly #metrics: MetricDeltas;
+  readonly #requestCells: (CounterCell | undefined)[] = [];
+  readonly #secondsCells: (HistogramCell | undefined)[] = [];
+
+  constructor(snapshot: Snapshot, plane: Omit<DataPlane, 'store'>) {
+    this.snapshot = snapshot;
+    this.identity = {
+      pseudonym: plane.pseudonym,
+      forwardedHeader: snapshot.settings.forwardedHeader,
+      originRegion: snapshot.settings.originRegion,
+    };
+    this.trusted = new TrustedPeers(snapshot.settings.trustedProxies);
+    this.deciding = { ...plane.deciding, cursors: this.cursors };
+    this.budget = new RetryBudget(snapshot.routes.length, snapshot.regions.length, plane.workers);
+    this.overhead = plane.metrics.histogram('foreshard_overhead_seconds', []);
+    this.#metrics = plane.metrics;
+  }
+
+  /** Cell of requests_total; looked up once per route, region and class. */
+  requests(trace: RequestTrace): CounterCell {
+    const route = trace.route?.index ?? this.snapshot.routes.length;
+    const region = trace.region ?? this.snapshot.regions.length;
+    const codeClass = Math.min(5, Math.floor(trace.status / 100));
+    const index = (route * (this.snapshot.regions.length + 1) + region) * CODE_CLASSES.length + codeClass;
+    let cell = this.#requestCells[index];
+    if (cell === undefined) {
+      const labels = [
+        trace.route?.id ?? 'none',
+        this.snapshot.regions[region]?.id ?? 'none',
+        CODE_CLASSES[codeClass]!,
+        'normal',
+      ];
+      cell = this.#metrics.counter('foreshard_requests_total', labels);
+      this.#requestCells[index] = cell;
+    }
+    return cell;
+  }
+
+  seconds(trace: RequestTrace): HistogramCell {
+    const route = trace.route?.index ?? this.snapshot.routes.length;
+    let cell = this.#secondsCells[route];
+    if (cell === undefined) {
+      cell = this.#metrics.histogram('foreshard_request_seconds', [trace.route?.id ?? 'none']);
+      this.#secondsCells[route] = cell;
+    }
+    return cell;
+  }
+}
+
+/** Snapshot, health and per-snapshot tools, taken together by a request at its start. */
+export interface Taken {
+  readonly snapshot: Snapshot;
+  readonly live: LiveView;
+  readonly context: SnapshotContext;
+}
+
+export class ContextHolder {
+  readonly #plane: Omit<DataPlane, 'store'>;
+  #context: SnapshotContext | undefined;
+
+  constructor(plane: Omit<DataPlane, 'store'>) {
+    this.#plane = plane;
+  }
+
+  take(store: SnapshotStore): Taken {
+    const { snapshot, live } = store.current();
+    let context = this.#context;
+    if (context === undefined || context.snapshot !== snapshot) {
+      context = new SnapshotContext(snapshot, this.#plane);
+      this.#context = context;
+    }
+    return { snapshot, live, context };
+  }
+}
+
+/** Counts what happens to requests beside their own end. */
+export function countLocalReply(metrics: MetricDeltas, reason: Reason): void {
+  metrics.counter('foreshard_local_replies_total', [reason]).value += 1;
+  if (reason === 'shed' || reason === 'no_healthy_server') {
+    metrics.counter('foreshard_shed_total', ['normal', reason]).value += 1;
+  }
+}

@@ -1,0 +1,89 @@
+// The client's side of one exchange, as the walk sees it. Implemented over node:http in listener.ts; a
+// codec of our own can take its place without a change to the walk. Implementations guarantee: at most one
+// head, nothing behind `finish` or `destroy`, and callbacks never come from inside a call.
+
+import type { Duplex } from 'node:stream';
+import type { FieldList } from '../core/model.ts';
+
+/** A request as it came, before any rule was applied to it. */
+export interface RequestHead {
+  readonly method: string;
+  readonly target: string;
+  readonly httpMinor: 0 | 1;
+  /** Names in the client's case. */
+  readonly fields: FieldList;
+}
+
+export type Collected =
+  | { readonly kind: 'whole'; readonly bytes: Uint8Array }
+  /** There is more than was asked for; it follows when the body is streamed. */
+  | { readonly kind: 'prefix'; readonly bytes: Uint8Array }
+  | { readonly kind: 'failed'; readonly why: 'gone' | 'malformed' | 'idle' };
+
+export interface BodySink {
+  /** @returns false to be asked to wait until `resume`. */
+  data(chunk: Uint8Array): boolean;
+  end(): void;
+  failed(why: 'gone' | 'malformed' | 'idle'): void;
+}
+
+/** Body of a request; read once, in order. */
+export interface RequestBody {
+  /** Declared length in bytes; undefined when chunked. */
+  readonly length: number | undefined;
+  /** True when the last byte has been taken by a reader. */
+  readonly isConsumed: boolean;
+  /**
+   * Reads until the end, or until `limit` bytes are exceeded or `enough` says so.
+   * @param idleMs longest wait for the next byte; 0 = none.
+   */
+  collect(limit: number, idleMs: number, enough?: (chunk: Uint8Array) => boolean): Promise<Collected>;
+  /** Sends everything not yet taken to `sink`. */
+  stream(sink: BodySink): void;
+  pause(): void;
+  resume(): void;
+}
+
+/** The client asked for a websocket and its connection can become one. */
+export interface Tunnel {
+  /**
+   * Answers 101 with these fields (Connection and Upgrade are added) and gives the connection away.
+   * Bytes that the client sent before are its first.
+   */
+  open(fields: readonly string[]): Duplex;
+}
+
+export interface Downstream {
+  readonly head: RequestHead;
+  /** null when the request has no body. */
+  readonly body: RequestBody | null;
+  /** null for a plain request. */
+  readonly tunnel: Tunnel | null;
+  /** Address of the peer, canonical text. */
+  readonly peerAddress: string;
+  readonly isSecure: boolean;
+  readonly isHeadSent: boolean;
+  /** The client went away, or the exchange was destroyed. */
+  readonly isGone: boolean;
+  /** Called once, when the client goes away before `finish`. */
+  onGone: (() => void) | null;
+  /** Called when more can be written after `write` said no. */
+  onDrain: (() => void) | null;
+
+  /** An interim answer (103); not sent to HTTP/1.0. */
+  inform(status: number, fields: FieldList): void;
+  /**
+   * Final status and fields with lower-case names, without framing of connections.
+   * @param framing a length in bytes, `chunked`, or `none` for a message that has no body.
+   * @param keepAlive false closes the connection behind this answer.
+   */
+  sendHead(status: number, fields: string[], framing: number | 'chunked' | 'none', keepAlive: boolean): void;
+  /** @returns false when the client reads slower: wait for `onDrain`. */
+  write(chunk: Uint8Array): boolean;
+  /** Last piece and end in one call. */
+  finishWith(chunk: Uint8Array): void;
+  /** @param trailers sent only where framing is chunked. */
+  finish(trailers?: FieldList): void;
+  /** Cuts the connection: the only truthful end of an answer that cannot be completed. */
+  destroy(): void;
+}

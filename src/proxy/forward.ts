@@ -1,0 +1,335 @@
+// One attempt at one server: sends the request, watches its deadlines, and relays the answer as it comes,
+// with backpressure both ways. Everything between the choice of a server and the last byte of its answer
+// is here; whether there is another attempt is the caller's decision, asked when the status is known.
+
+import type { Duplex } from 'node:stream';
+import type { FieldList } from '../core/model.ts';
+import type { AttemptFailure, Reason } from '../core/reasons.ts';
+import type { RouteTimeouts, Server } from '../routing/snapshot.ts';
+import type { WorkerColumn } from '../state/live-cells.ts';
+import type { Downstream } from './downstream.ts';
+import { fieldsForClient, trailersForClient } from './headers.ts';
+import { joinStreams } from './join-streams.ts';
+import { type TimerWheel, WheelTimer } from './timer-wheel.ts';
+import type { OutgoingRequest, Upstream, UpstreamCall, UpstreamHandler } from './upstream.ts';
+
+export type AttemptResult =
+  /** The answer went to the client, whole. */
+  | { readonly kind: 'relayed'; readonly status: number }
+  /** The server answered with a status that the caller wants to retry; nothing went to the client. */
+  | { readonly kind: 'status'; readonly status: number }
+  | AttemptFailure
+  /** The answer had begun and cannot be completed; the client's connection was cut. */
+  | { readonly kind: 'broken'; readonly status: number; readonly reason: Reason; readonly cause: string }
+  | { readonly kind: 'client_gone'; readonly status: number | undefined };
+
+export interface AttemptInput {
+  readonly client: Downstream;
+  readonly server: Server;
+  readonly request: OutgoingRequest;
+  readonly timeouts: RouteTimeouts;
+  readonly trailerLimit: number;
+  readonly acceptsTrailers: boolean;
+  /** Further fields for the client. */
+  readonly replyFields: readonly string[];
+  /** True when an answer with this status shall be relayed, false to get it back as `status`. */
+  accepts(status: number): boolean;
+  /** Called with the server's load report, if it sent one. */
+  onLoadReport?(report: string): void;
+}
+
+export interface AttemptTools {
+  readonly upstream: Upstream;
+  readonly wheel: TimerWheel;
+  readonly column: WorkerColumn;
+  /** Monotonic milliseconds. */
+  now(): number;
+}
+
+/** A body of an answer that nobody wants is read away up to this, to keep its connection. */
+const DISCARDED_ANSWER_BYTES = 65_536;
+// Interim answers of one exchange; a server that sends more is not getting anywhere (http-rules 6).
+const MAX_INFORMED = 100;
+
+type Phase = 'connect' | 'send' | 'wait' | 'relay' | 'discard' | 'tunnel' | 'over';
+
+export class Attempt extends WheelTimer implements UpstreamHandler {
+  readonly #input: AttemptInput;
+  readonly #tools: AttemptTools;
+  readonly #startedAt: number;
+  readonly #resolve: (result: AttemptResult) => void;
+  readonly result: Promise<AttemptResult>;
+  #phase: Phase = 'connect';
+  #call: UpstreamCall | null = null;
+  #status = 0;
+  #remaining = -1;
+  #informed = 0;
+  #discarded = 0;
+  #isSettled = false;
+  #isClientFinished = false;
+  // Who keeps a body standing still: the client (it reads or sends too slowly) or the server.
+  #waitsForClient = false;
+  #isJudged = false;
+  #tunnel: Duplex | null = null;
+  /** Monotonic milliseconds of the response head; 0 before it. */
+  headAt = 0;
+
+  constructor(input: AttemptInput, tools: AttemptTools) {
+    super();
+    this.#input = input;
+    this.#tools = tools;
+    this.#startedAt = tools.now();
+    const { promise, resolve } = Promise.withResolvers<AttemptResult>();
+    this.result = promise;
+    this.#resolve = resolve;
+    const { client, server } = input;
+    tools.column.attemptBegan(server.slot, server.region);
+    client.onGone = () => this.#onClientGone();
+    client.onDrain = () => this.#onClientDrained();
+    tools.wheel.arm(this, input.timeouts.connect);
+    this.#call = tools.upstream.start(server.origin, input.request, this);
+    // What failed inside start() could not be cancelled yet.
+    if (this.#phase === 'over') this.#call.cancel();
+  }
+
+  /** Ends the attempt from outside: the request's total time is up. */
+  abort(reason: Reason, cause: string): void {
+    if (this.#phase === 'over' || this.#isSettled) return;
+    this.#fail({ kind: 'failed', reason, sent: 'maybe', blamesServer: false, cause });
+  }
+
+  onConnected(): void {
+    this.#phase = 'send';
+    this.#waitsForClient = this.#input.request.body.kind === 'streamed';
+    this.#armIdle();
+  }
+
+  onBodyProgress(waits: boolean): void {
+    this.#waitsForClient = !waits;
+    if (this.#phase === 'send') this.#armIdle();
+  }
+
+  onSent(): void {
+    if (this.#phase !== 'send') return;
+    this.#phase = 'wait';
+    const { response } = this.#input.timeouts;
+    if (response > 0) this.#tools.wheel.arm(this, response);
+    else this.#tools.wheel.disarm(this);
+  }
+
+  onInformed(status: number, fields: FieldList): void {
+    this.#informed += 1;
+    if (this.#informed > MAX_INFORMED) {
+      this.#failWith('upstream_malformed', `more than ${MAX_INFORMED} interim answers`);
+      return;
+    }
+    // 100 answers our own request, which expected none; 103 is for the client.
+    const head = status === 103 ? fieldsForClient(fields) : 'malformed';
+    if (head !== 'malformed') this.#input.client.inform(status, head.fields);
+  }
+
+  onHead(status: number, received: FieldList): void {
+    this.#status = status;
+    this.headAt = this.#tools.now();
+    this.#judge(status >= 500 ? 'error5xx' : 'success');
+    if (!this.#input.accepts(status)) {
+      this.#phase = 'discard';
+      this.#armIdle();
+      this.#settle({ kind: 'status', status });
+      return;
+    }
+    const head = fieldsForClient(received);
+    if (head === 'malformed') {
+      this.#failWith('upstream_malformed', 'Connection names a field that must stay');
+      return;
+    }
+    if (head.loadReport !== undefined) this.#input.onLoadReport?.(head.loadReport);
+    try {
+      this.#relayHead(status, head.fields, head.contentLength);
+    } catch (error) {
+      // A byte that the parser let pass and that may not stand in a field.
+      this.#failWith('upstream_malformed', String(error));
+      return;
+    }
+    this.#phase = 'relay';
+    this.#waitsForClient = false;
+    this.#armIdle();
+  }
+
+  #relayHead(status: number, fields: string[], contentLength: number | undefined): void {
+    const { client, replyFields } = this.#input;
+    for (const text of replyFields) fields.push(text);
+    const isBodiless = client.head.method === 'HEAD' || status === 204 || status === 304;
+    if (isBodiless) {
+      const isDeclared = client.head.method === 'HEAD' && contentLength !== undefined;
+      client.sendHead(status, fields, isDeclared ? contentLength : 'none', true);
+      return;
+    }
+    if (contentLength !== undefined) this.#remaining = contentLength;
+    client.sendHead(status, fields, contentLength ?? 'chunked', true);
+  }
+
+  onData(chunk: Uint8Array): boolean {
+    if (this.#phase === 'discard') return this.#discard(chunk);
+    if (this.#phase !== 'relay') return false;
+    const { client } = this.#input;
+    if (this.#remaining === chunk.length) {
+      // The last piece: head, body and end leave in one write. onEnd has nothing left to send.
+      this.#isClientFinished = true;
+      client.finishWith(chunk);
+      return true;
+    }
+    if (this.#remaining !== -1) this.#remaining -= chunk.length;
+    const goesOn = client.write(chunk);
+    this.#waitsForClient = !goesOn;
+    this.#armIdle();
+    return goesOn;
+  }
+
+  #discard(chunk: Uint8Array): boolean {
+    this.#discarded += chunk.length;
+    if (this.#discarded <= DISCARDED_ANSWER_BYTES) return true;
+    this.#call?.cancel();
+    this.#end();
+    return false;
+  }
+
+  onEnd(trailers: FieldList): void {
+    const { client } = this.#input;
+    if (this.#phase === 'relay') {
+      const passed =
+        this.#input.acceptsTrailers && trailers.length > 0
+          ? trailersForClient(trailers, this.#input.trailerLimit)
+          : undefined;
+      if (!this.#isClientFinished) client.finish(passed);
+      this.#settle({ kind: 'relayed', status: this.#status });
+    }
+    this.#end();
+  }
+
+  onFailed(failure: AttemptFailure): void {
+    this.#fail(failure);
+  }
+
+  onUpgraded(received: FieldList, stream: Duplex): void {
+    const { client, replyFields } = this.#input;
+    const head = fieldsForClient(received);
+    if (head === 'malformed' || client.tunnel === null) {
+      stream.destroy();
+      this.#failWith('upgrade_failed', 'Connection names a field that must stay');
+      return;
+    }
+    this.#status = 101;
+    this.headAt = this.#tools.now();
+    this.#judge('success');
+    client.onGone = null;
+    this.#phase = 'tunnel';
+    this.#armIdle();
+    joinStreams(client.tunnel.open([...head.fields, ...replyFields]), stream, {
+      onBytes: () => this.#armIdle(),
+      onClosed: () => {
+        this.#settle({ kind: 'relayed', status: 101 });
+        this.#end();
+      },
+    });
+    this.#tunnel = stream;
+  }
+
+  override onExpire(): void {
+    const { timeouts } = this.#input;
+    switch (this.#phase) {
+      case 'connect':
+        return this.#fail({
+          kind: 'failed',
+          reason: 'connect_timeout',
+          sent: 'nothing',
+          blamesServer: true,
+          cause: `no connection within ${timeouts.connect} ms`,
+        });
+      case 'wait':
+        return this.#failWith('response_timeout', `no response header within ${timeouts.response} ms`);
+      case 'send':
+        if (this.#waitsForClient) return this.#failWith('body_timeout', 'the client stopped sending', false);
+        return this.#failWith('idle_timeout', 'the server stopped reading the request');
+      case 'relay':
+        return this.#failWith(
+          'idle_timeout',
+          this.#waitsForClient ? 'the client stopped reading' : 'the server stopped sending',
+          !this.#waitsForClient,
+        );
+      case 'discard':
+        this.#call?.cancel();
+        return this.#end();
+      case 'tunnel':
+        // Joined streams end together.
+        this.#tunnel?.destroy();
+        return;
+      case 'over':
+        return;
+    }
+  }
+
+  #onClientGone(): void {
+    if (this.#phase === 'over' || this.#isSettled) return;
+    this.#call?.cancel();
+    this.#settle({ kind: 'client_gone', status: this.#status === 0 ? undefined : this.#status });
+    this.#end();
+  }
+
+  #onClientDrained(): void {
+    this.#waitsForClient = false;
+    if (this.#phase === 'relay') this.#armIdle();
+    this.#call?.resume();
+  }
+
+  #failWith(reason: Reason, cause: string, blamesServer = true): void {
+    this.#fail({ kind: 'failed', reason, sent: 'maybe', blamesServer, cause });
+  }
+
+  #fail(failure: AttemptFailure): void {
+    if (this.#phase === 'over') return;
+    const { client } = this.#input;
+    this.#call?.cancel();
+    if (failure.blamesServer) {
+      this.#judge(failure.sent === 'nothing' ? 'connect_failure' : 'other_failure');
+    }
+    if (this.#phase === 'relay') {
+      // The client has a head that promised more: only a cut connection tells the truth.
+      client.destroy();
+      this.#settle({ kind: 'broken', status: this.#status, reason: failure.reason, cause: failure.cause });
+    } else {
+      this.#settle(failure);
+    }
+    this.#end();
+  }
+
+  #judge(outcome: 'success' | 'error5xx' | 'connect_failure' | 'other_failure'): void {
+    // A body that breaks off after a good head is one more verdict; anything else counts once.
+    if (this.#isJudged && outcome !== 'other_failure') return;
+    this.#isJudged = true;
+    const { server } = this.#input;
+    const latency = this.headAt - this.#startedAt;
+    this.#tools.column.attemptJudged(server.slot, server.incarnation, outcome, latency);
+  }
+
+  #settle(result: AttemptResult): void {
+    if (this.#isSettled) return;
+    this.#isSettled = true;
+    this.#input.client.onGone = null;
+    this.#input.client.onDrain = null;
+    this.#resolve(result);
+  }
+
+  #end(): void {
+    if (this.#phase === 'over') return;
+    this.#phase = 'over';
+    this.#tools.wheel.disarm(this);
+    this.#tools.column.attemptEnded(this.#input.server.slot, this.#input.server.region);
+  }
+
+  #armIdle(): void {
+    const { idle } = this.#input.timeouts;
+    if (idle > 0) this.#tools.wheel.arm(this, idle);
+    else this.#tools.wheel.disarm(this);
+  }
+}

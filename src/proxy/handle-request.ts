@@ -1,0 +1,292 @@
+// The life of a request, in order: screen the head, decide, take the body, forward, answer, record.
+// Start reading here. Each step is one call that returns a value; what a step refuses ends in one local
+// reply. Knows neither node:http nor undici: the listener and the upstream client are behind
+// downstream.ts and upstream.ts.
+
+import { hex64 } from '../core/random.ts';
+import type { Reason } from '../core/reasons.ts';
+import { type Decision, decide, type Forward, type RequestFacts } from '../routing/decide.ts';
+import { JsonScan } from '../routing/json-scan.ts';
+import { parseLocation } from '../routing/policies/geographic-proximity.ts';
+import { decodePathForMatching } from '../routing/route-matcher.ts';
+import { AttemptLoop, type LoopEnd } from './attempt-loop.ts';
+import { type ContextHolder, countLocalReply, type DataPlane, type Taken } from './data-plane.ts';
+import type { Downstream } from './downstream.ts';
+import { fieldsForServer, hasPassed } from './headers.ts';
+import { replyLocally } from './local-reply.ts';
+import { type Refusal, type ScreenedRequest, screenRequest } from './request-head.ts';
+import { WheelTimer } from './timer-wheel.ts';
+import { loggablePath, RequestTrace } from './trace.ts';
+import type { OutgoingBody } from './upstream.ts';
+
+/** How a request ended without having been forwarded, or after it. */
+type End = LoopEnd | Refusal;
+
+/** Serves one request to its end. Never rejects. */
+export async function handleRequest(
+  client: Downstream,
+  plane: DataPlane,
+  contexts: ContextHolder,
+): Promise<void> {
+  const taken = contexts.take(plane.store);
+  const trace = new RequestTrace(plane.nextRequestId(), plane.tools.now(), client.head.method);
+  plane.column.addRequests(1);
+  let end: End;
+  try {
+    end = await serve(client, plane, taken, trace);
+  } catch (error) {
+    trace.detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    end = { kind: 'refuse', reason: 'internal' };
+  }
+  conclude(end, client, plane, trace);
+  plane.column.addRequests(-1);
+  trace.endedAt = plane.tools.now();
+  measure(trace, plane, taken);
+  plane.record(trace, taken.snapshot);
+}
+
+async function serve(client: Downstream, plane: DataPlane, taken: Taken, trace: RequestTrace): Promise<End> {
+  const request = screenRequest(client.head, taken.snapshot.settings.limits);
+  if (request.kind === 'refusal') return request;
+  trace.path = request.rawPath;
+  if (hasPassed(request.via, plane.pseudonym)) return { kind: 'refuse', reason: 'loop_detected' };
+  if (request.target === '*') return answerForOurselves(client);
+
+  const facts = factsOf(client, request, taken);
+  let body: OutgoingBody | undefined;
+  let decision = decide(taken.snapshot, taken.live, facts, taken.context.deciding);
+  if (decision.kind === 'need_body') {
+    const read = await readKeyFromBody(client, request, decision, plane, trace);
+    if (read.kind === 'body_failed') return read.end;
+    body = read.body;
+    decision = decide(taken.snapshot, taken.live, { ...facts, body: read.values }, taken.context.deciding);
+  }
+  note(decision, request, taken, trace);
+  if (decision.kind === 'refuse') return decision;
+  if (decision.kind === 'need_body') throw new Error('a decision asked for the body twice');
+
+  if (body === undefined) {
+    const read = await takeBody(client, decision, plane, trace);
+    if (read.kind === 'body_failed') return read.end;
+    body = read;
+  }
+  if (client.isGone) return { kind: 'client_gone', status: undefined };
+  return forward({ client, request, decision, body, trace, taken }, plane);
+}
+
+/** OPTIONS *: asks about this proxy, not about any server behind it. */
+function answerForOurselves(client: Downstream): End {
+  client.sendHead(204, ['allow', 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS'], 'none', true);
+  client.finish();
+  return { kind: 'answered', status: 204 };
+}
+
+function factsOf(client: Downstream, request: ScreenedRequest, taken: Taken): RequestFacts {
+  const { trusted } = taken.context;
+  const { clientLocationHeader } = taken.snapshot.settings;
+  const field = (name: string): string | undefined => fieldValue(request.fields, name);
+  const location =
+    clientLocationHeader !== undefined && trusted.includes(client.peerAddress)
+      ? field(clientLocationHeader)
+      : undefined;
+  return {
+    method: request.method,
+    host: request.host,
+    path: decodePathForMatching(request.rawPath),
+    rawPath: request.rawPath,
+    query: request.query,
+    fields: request.fields,
+    clientAddress: trusted.clientAddress(client.peerAddress, request.forwardedFor, request.forwarded),
+    clientLocation: location === undefined ? undefined : parseLocation(location),
+    body: client.body === null || isEncoded(request.fields) ? null : undefined,
+    field,
+  };
+}
+
+function fieldValue(fields: readonly string[], name: string): string | undefined {
+  for (let i = 0; i < fields.length; i += 2) if (fields[i] === name) return fields[i + 1];
+  return undefined;
+}
+
+/** A compressed body is not searched for a key: the contract counts it as missing. */
+function isEncoded(fields: readonly string[]): boolean {
+  const encoding = fieldValue(fields, 'content-encoding');
+  return encoding !== undefined && encoding.toLowerCase() !== 'identity';
+}
+
+interface BodyFailed {
+  readonly kind: 'body_failed';
+  readonly end: LoopEnd;
+}
+
+interface KeyFromBody {
+  readonly kind: 'key_read';
+  readonly values: readonly (Uint8Array | null)[] | null;
+  readonly body: OutgoingBody;
+}
+
+/** Reads as much of the body as the key needs; what was read goes to the server with the rest. */
+async function readKeyFromBody(
+  client: Downstream,
+  request: ScreenedRequest,
+  { route, key }: Extract<Decision, { kind: 'need_body' }>,
+  plane: DataPlane,
+  trace: RequestTrace,
+): Promise<KeyFromBody | BodyFailed> {
+  const source = client.body!;
+  const scan = new JsonScan(key.pointers);
+  const isSmall = source.length !== undefined && source.length <= route.retry.maxBody;
+  const startedAt = plane.tools.now();
+  const read = isSmall
+    ? await source.collect(source.length, route.timeouts.idle)
+    : await source.collect(route.keyMaxBody, route.timeouts.idle, (chunk) => scan.push(chunk));
+  trace.bodyWaitMs += plane.tools.now() - startedAt;
+  if (read.kind === 'failed') return bodyFailure(read.why);
+  if (isSmall) scan.push(read.bytes.subarray(0, route.keyMaxBody));
+  if (read.kind === 'whole') scan.finish();
+  const values = key.pointers.map((_, i) => scan.value(i));
+  const body: OutgoingBody =
+    read.kind === 'whole'
+      ? { kind: 'buffered', bytes: read.bytes }
+      : { kind: 'streamed', length: request.contentLength, prefix: read.bytes, rest: source };
+  return { kind: 'key_read', values, body };
+}
+
+/** A small body is taken whole before a server is bothered with it, so that it can be sent twice. */
+async function takeBody(
+  client: Downstream,
+  { route }: Forward,
+  plane: DataPlane,
+  trace: RequestTrace,
+): Promise<OutgoingBody | BodyFailed> {
+  const source = client.body;
+  if (source === null) return NO_BODY;
+  if (source.length === undefined || source.length > route.retry.maxBody) {
+    return { kind: 'streamed', length: source.length, prefix: null, rest: source };
+  }
+  const startedAt = plane.tools.now();
+  const read = await source.collect(source.length, route.timeouts.idle);
+  trace.bodyWaitMs += plane.tools.now() - startedAt;
+  if (read.kind === 'failed') return bodyFailure(read.why);
+  return { kind: 'buffered', bytes: read.bytes };
+}
+
+const NO_BODY: OutgoingBody = { kind: 'none' };
+
+/** `malformed` was answered by the listener already, on the bare connection. */
+function bodyFailure(why: 'gone' | 'malformed' | 'idle'): BodyFailed {
+  const end: LoopEnd =
+    why === 'idle' ? { kind: 'refuse', reason: 'body_timeout' } : { kind: 'client_gone', status: undefined };
+  return { kind: 'body_failed', end };
+}
+
+function note(decision: Decision, request: ScreenedRequest, taken: Taken, trace: RequestTrace): void {
+  trace.route = decision.route;
+  trace.planGeneration = taken.snapshot.plan.generation;
+  trace.path = loggablePath(request.rawPath, decision.route?.secretSegments ?? []);
+  if (decision.kind !== 'forward') return;
+  trace.shard = decision.shard;
+  trace.hadKey = decision.hadKey;
+  trace.choice = decision.choice;
+  trace.picked = decision.picked;
+}
+
+interface Ready {
+  readonly client: Downstream;
+  readonly request: ScreenedRequest;
+  readonly decision: Forward;
+  readonly body: OutgoingBody;
+  readonly trace: RequestTrace;
+  readonly taken: Taken;
+}
+
+class TotalTimer extends WheelTimer {
+  readonly #loop: AttemptLoop;
+
+  constructor(loop: AttemptLoop) {
+    super();
+    this.#loop = loop;
+  }
+
+  override onExpire(): void {
+    this.#loop.expire();
+  }
+}
+
+async function forward(ready: Ready, plane: DataPlane): Promise<LoopEnd> {
+  const { client, request, decision, trace, taken } = ready;
+  const { identity, trusted } = taken.context;
+  const isTrusted = trusted.includes(client.peerAddress);
+  const hop = { peerAddress: client.peerAddress, isSecure: client.isSecure, isTrusted };
+  const traceparent = nextTraceparent(isTrusted ? request.traceparent : '', plane);
+  const serverFields = fieldsForServer(request, hop, identity, { requestId: trace.requestId, traceparent });
+  const replyFields = ['via', `1.1 ${identity.pseudonym}`, 'foreshard-request-id', trace.requestId];
+  if (decision.newCookie !== null) replyFields.push('set-cookie', stickyCookie(decision));
+
+  const loop = new AttemptLoop({ ...ready, serverFields, replyFields }, plane);
+  const { total } = decision.route.timeouts;
+  if (total === 0) return loop.run();
+  const timer = new TotalTimer(loop);
+  plane.tools.wheel.arm(timer, total);
+  const end = await loop.run();
+  plane.tools.wheel.disarm(timer);
+  return end;
+}
+
+function stickyCookie({ route, newCookie }: Forward): string {
+  const { name, maxAgeSeconds } = route.cookie;
+  return `${name}=${newCookie}; Path=/; Max-Age=${maxAgeSeconds}; HttpOnly; SameSite=Lax`;
+}
+
+const TRACEPARENT = /^00-([0-9a-f]{32})-[0-9a-f]{16}-([0-9a-f]{2})$/;
+
+/** W3C Trace Context: the caller's trace goes on with us as parent, or a new one begins, not sampled. */
+function nextTraceparent(received: string, plane: DataPlane): string {
+  const match = received === '' ? null : TRACEPARENT.exec(received);
+  const traceId = match?.[1] ?? hex64(plane.random) + hex64(plane.random);
+  return `00-${traceId}-${hex64(plane.random)}-${match?.[2] ?? '00'}`;
+}
+
+/** Makes the local reply that is due, and writes the end into the trace. */
+function conclude(end: End, client: Downstream, plane: DataPlane, trace: RequestTrace): void {
+  switch (end.kind) {
+    case 'answered':
+      trace.status = end.status;
+      return;
+    case 'broken':
+      trace.status = end.status;
+      trace.reason = end.reason;
+      return;
+    case 'client_gone':
+      trace.status = end.status ?? 0;
+      trace.reason = 'client_closed';
+      return;
+    case 'refusal':
+      trace.detail = end.detail;
+      return refuseWith(end.reason, client, plane, trace);
+    case 'refuse':
+      return refuseWith(end.reason, client, plane, trace);
+  }
+}
+
+function refuseWith(reason: Reason, client: Downstream, plane: DataPlane, trace: RequestTrace): void {
+  trace.reason = reason;
+  trace.status = replyLocally(client, {
+    reason,
+    detail: reason === 'internal' ? undefined : trace.detail,
+    requestId: trace.requestId,
+    // After a request that breaks rules nothing on its connection can be trusted.
+    keepAlive: reason !== 'bad_request' && reason !== 'header_too_large' && reason !== 'body_timeout',
+  });
+  countLocalReply(plane.metrics, reason);
+}
+
+function measure(trace: RequestTrace, plane: DataPlane, { context }: Taken): void {
+  context.requests(trace).value += 1;
+  context.seconds(trace).observe((trace.endedAt - trace.startedAt) / 1000);
+  if (trace.firstAttemptAt === 0) return;
+  context.overhead.observe((trace.firstAttemptAt - trace.startedAt - trace.bodyWaitMs) / 1000);
+  if (!trace.hadKey && trace.route !== undefined) {
+    plane.metrics.counter('foreshard_key_missing_total', [trace.route.id]).value += 1;
+  }
+}

@@ -1,0 +1,63 @@
+// The record of one request: one field per step of the walk. The access line is made from it, the metrics
+// are, and the traces will be. Never holds a key or a query.
+
+import type { RegionIndex } from '../core/ids.ts';
+import type { Reason } from '../core/reasons.ts';
+import type { Choice } from '../routing/decide.ts';
+import type { Route } from '../routing/snapshot.ts';
+
+export interface AttemptRecord {
+  readonly region: RegionIndex;
+  readonly server: string;
+  /** What came of it: a status, or a reason. */
+  readonly outcome: number | Reason;
+  /** Milliseconds from its start. */
+  readonly durationMs: number;
+  /** Why the attempt was made: undefined for the first. */
+  readonly retryCause: string | undefined;
+  /** For the log; never for the client. */
+  readonly cause: string | undefined;
+}
+
+export class RequestTrace {
+  readonly requestId: string;
+  /** Monotonic milliseconds. */
+  readonly startedAt: number;
+  readonly method: string;
+  /** Path with key segments blanked. */
+  path = '';
+  route: Route | undefined;
+  shard = -1;
+  hadKey = true;
+  choice: Choice | undefined;
+  picked: RegionIndex | undefined;
+  region: RegionIndex | undefined;
+  planGeneration = 0;
+  readonly attempts: AttemptRecord[] = [];
+  /** Status sent to the client; 0 when none was. */
+  status = 0;
+  /** Reason of a local reply or of an answer that broke off. */
+  reason: Reason | undefined;
+  detail: string | undefined;
+  /** Milliseconds spent waiting for the client's body before the first attempt. */
+  bodyWaitMs = 0;
+  /** Monotonic milliseconds. */
+  endedAt = 0;
+  /** Monotonic milliseconds of the first attempt; 0 when there was none. */
+  firstAttemptAt = 0;
+
+  constructor(requestId: string, startedAt: number, method: string) {
+    this.requestId = requestId;
+    this.startedAt = startedAt;
+    this.method = method;
+  }
+}
+
+/** Path for a log: without query, and with the segments that are shard key replaced. */
+export function loggablePath(rawPath: string, secretSegments: readonly number[]): string {
+  if (secretSegments.length === 0) return rawPath;
+  return rawPath
+    .split('/')
+    .map((segment, i) => (secretSegments.includes(i) && segment !== '' ? ':key' : segment))
+    .join('/');
+}

@@ -1,0 +1,60 @@
+// The server's side of one attempt, as forward.ts sees it. Implemented over undici in upstream-pools.ts;
+// another client can take its place without a change to the walk.
+
+import type { Duplex } from 'node:stream';
+import type { FieldList } from '../core/model.ts';
+import type { AttemptFailure } from '../core/reasons.ts';
+import type { RequestBody } from './downstream.ts';
+
+export type OutgoingBody =
+  | { readonly kind: 'none' }
+  /** Whole, in memory: can be sent again. */
+  | { readonly kind: 'buffered'; readonly bytes: Uint8Array }
+  /** What was read already, then the rest as it comes. Can be sent once. */
+  | {
+      readonly kind: 'streamed';
+      readonly length: number | undefined;
+      readonly prefix: Uint8Array | null;
+      readonly rest: RequestBody;
+    };
+
+export interface OutgoingRequest {
+  readonly method: string;
+  readonly target: string;
+  readonly host: string;
+  /** End-to-end fields and ours, names lower-case; no Host, no framing, no hop-by-hop field. */
+  readonly fields: string[];
+  readonly body: OutgoingBody;
+}
+
+/**
+ * What happens in an attempt, in this order: connected, sent, (informed)*, head, (data)*, end; or failed
+ * instead of any of them. Nothing comes after end, failed, or `cancel()`.
+ */
+export interface UpstreamHandler {
+  /** A connection is there; the request is being written. */
+  onConnected(): void;
+  /** Some of a streamed body came; `waits` tells whether the server reads slower than the client sends. */
+  onBodyProgress(waits: boolean): void;
+  /** The whole request was handed to the socket. */
+  onSent(): void;
+  onInformed(status: number, fields: FieldList): void;
+  /** Final status and fields, names lower-case, values as Latin-1 text. */
+  onHead(status: number, fields: FieldList): void;
+  /** The bytes are the callee's only until it returns, unless it copies them. @returns false to pause. */
+  onData(chunk: Uint8Array): boolean;
+  onEnd(trailers: FieldList): void;
+  /** Instead of a head: the server agreed to the upgrade with a valid 101; `stream` is the connection. */
+  onUpgraded(fields: FieldList, stream: Duplex): void;
+  onFailed(failure: AttemptFailure): void;
+}
+
+export interface UpstreamCall {
+  resume(): void;
+  /** Ends the exchange at once and closes its connection. */
+  cancel(): void;
+}
+
+export interface Upstream {
+  start(origin: string, request: OutgoingRequest, handler: UpstreamHandler): UpstreamCall;
+}

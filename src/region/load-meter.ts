@@ -1,0 +1,68 @@
+// Requests per second of each region, from the workers' cells, and with a stated capacity its utilisation,
+// which the guard of a decision reads.
+
+import type { LiveCells } from '../state/live-cells.ts';
+
+export interface MeteredRegion {
+  readonly index: number;
+  /** Requests/s; undefined = not known. */
+  readonly capacity: number | undefined;
+  readonly slots: readonly number[];
+}
+
+// Half of a step in load shows after some 700 ms: slower would fill a region before the guard sees it,
+// faster would make single bursts look like load.
+const TIME_CONSTANT_MS = 1000;
+
+export class LoadMeter {
+  readonly #cells: LiveCells;
+  #regions: readonly MeteredRegion[] = [];
+  #attempts: number[] = [];
+  #rates: number[] = [];
+  #measuredAt = 0;
+
+  constructor(cells: LiveCells) {
+    this.#cells = cells;
+  }
+
+  watch(regions: readonly MeteredRegion[], now: number): void {
+    this.#regions = regions;
+    this.#attempts = regions.map((region) => this.#count(region));
+    this.#rates = regions.map(() => 0);
+    this.#measuredAt = now;
+  }
+
+  /** One measurement; @param now monotonic milliseconds. */
+  tick(now: number): void {
+    const elapsed = now - this.#measuredAt;
+    if (elapsed <= 0) return;
+    this.#measuredAt = now;
+    const gain = 1 - Math.exp(-elapsed / TIME_CONSTANT_MS);
+    this.#regions.forEach((region, i) => {
+      const attempts = this.#count(region);
+      // A worker that died takes its counts with it; that is no negative rate.
+      const rate = (Math.max(0, attempts - this.#attempts[i]!) * 1000) / elapsed;
+      this.#attempts[i] = attempts;
+      this.#rates[i]! += gain * (rate - this.#rates[i]!);
+      const { capacity } = region;
+      this.#cells.setUtilisation(
+        region.index,
+        capacity === undefined ? Number.NaN : this.#rates[i]! / capacity,
+      );
+    });
+  }
+
+  /** Requests/s towards a region. */
+  rate(index: number): number {
+    const i = this.#regions.findIndex((region) => region.index === index);
+    return this.#rates[i] ?? 0;
+  }
+
+  #count(region: MeteredRegion): number {
+    let sum = 0;
+    for (const slot of region.slots) {
+      for (let worker = 0; worker < this.#cells.workers; worker++) sum += this.#cells.attempts(worker, slot);
+    }
+    return sum;
+  }
+}

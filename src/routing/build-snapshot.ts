@@ -1,0 +1,211 @@
+// Compiles configuration and plan into the snapshot that requests read. Runs in every worker, in slices:
+// the generator yields often enough that a request never waits a millisecond for it, and nothing is
+// visible before the whole is done.
+
+import type { Config, RegionConfig } from '../config/schema.ts';
+import type { KeySource, RouteConfig } from '../config/schema-route.ts';
+import { type RegionIndex, regionId, regionIndex, routeId, serverId, serverSlot } from '../core/ids.ts';
+import { distanceOrder } from './policies/geographic-proximity.ts';
+import type { PreferenceOrders } from './ring.ts';
+import { RouteMatcher } from './route-matcher.ts';
+import type { KeyPlan, KeySourcePlan } from './shard-key.ts';
+import type { DataPlaneSettings, EligibleSet, Region, Route, RouteRetry, Snapshot } from './snapshot.ts';
+
+export interface SlotAssignment {
+  readonly slot: number;
+  readonly incarnation: number;
+}
+
+/** What the main thread publishes to workers; structured-cloneable, its tables in shared memory. */
+export interface SnapshotInput {
+  readonly configGeneration: number;
+  readonly config: Config;
+  readonly plan: {
+    readonly incarnation: string;
+    readonly generation: number;
+    readonly weights: Readonly<Record<string, number>>;
+    readonly failoverOrder: readonly string[];
+  };
+  /** One per distinct eligible set, by `regionSetKey`. */
+  readonly tables: Readonly<Record<string, SetTable>>;
+  /** By server id. */
+  readonly slots: Readonly<Record<string, SlotAssignment>>;
+}
+
+export interface SetTable {
+  /** Owner of each shard as an index into the sorted region ids. */
+  readonly owners: Uint16Array;
+  readonly orders: PreferenceOrders;
+}
+
+/** Name of a set of regions: the same for every order in which they are listed. */
+export function regionSetKey(regionIds: readonly string[]): string {
+  return [...regionIds].sort().join(',');
+}
+
+/** Eligible regions of a route: its own list, or all. */
+export function eligibleRegions(config: Config, route: RouteConfig): readonly string[] {
+  return route.regions ?? config.regions.map((region) => region.id);
+}
+
+// Routes compiled before the generator yields: some 5 us each.
+const ROUTES_PER_SLICE = 64;
+
+/** The snapshot in one go, for those who serve nobody meanwhile. */
+export function buildSnapshotAtOnce(input: SnapshotInput): Snapshot {
+  const slices = buildSnapshot(input);
+  for (;;) {
+    const slice = slices.next();
+    if (slice.done) return slice.value;
+  }
+}
+
+export function* buildSnapshot(input: SnapshotInput): Generator<void, Snapshot> {
+  const { config, plan } = input;
+  const regions = buildRegions(input);
+  yield;
+  const indexById = new Map(regions.map((region) => [region.id as string, region.index]));
+  const sets = buildSets(input, indexById);
+  yield;
+  const matcher = new RouteMatcher();
+  const routes: Route[] = [];
+  for (const route of config.routes) {
+    const set = sets.get(regionSetKey(eligibleRegions(config, route)))!;
+    routes.push(buildRoute(config, route, routes.length, set));
+    matcher.add(route.match);
+    if (routes.length % ROUTES_PER_SLICE === 0) yield;
+  }
+  const settings = buildSettings(config);
+  const failoverOrder = Uint16Array.from(plan.failoverOrder, (id) => indexById.get(id)!);
+  return {
+    configGeneration: input.configGeneration,
+    plan: { incarnation: plan.incarnation, generation: plan.generation },
+    regions,
+    failoverOrder,
+    distanceOrder:
+      settings.originLocation === undefined ? failoverOrder : distanceOrder(regions, settings.originLocation),
+    routes,
+    matcher,
+    sets: [...sets.values()],
+    settings,
+  };
+}
+
+function buildRegions(input: SnapshotInput): Region[] {
+  const sorted = [...input.config.regions].sort((a, b) => (a.id < b.id ? -1 : 1));
+  return sorted.map((region, i) => ({
+    id: regionId(region.id),
+    index: regionIndex(i),
+    baseWeight: region.weight,
+    weight: input.plan.weights[region.id] ?? region.weight,
+    capacity: region.capacity,
+    location: region.location,
+    servers: (region.servers ?? []).map((server) => buildServer(input, region, regionIndex(i), server)),
+  }));
+}
+
+function buildServer(
+  input: SnapshotInput,
+  region: RegionConfig,
+  index: RegionIndex,
+  server: NonNullable<RegionConfig['servers']>[number],
+): Region['servers'][number] {
+  const assigned = input.slots[server.url];
+  if (assigned === undefined) throw new Error(`server ${server.url} of region ${region.id} has no slot`);
+  return {
+    id: serverId(server.url),
+    region: index,
+    origin: server.url,
+    weight: server.weight,
+    zone: server.zone,
+    slot: serverSlot(assigned.slot),
+    incarnation: assigned.incarnation,
+  };
+}
+
+function buildSets(
+  input: SnapshotInput,
+  indexById: ReadonlyMap<string, RegionIndex>,
+): Map<string, EligibleSet> {
+  const sets = new Map<string, EligibleSet>();
+  for (const [key, table] of Object.entries(input.tables)) {
+    const members = Uint16Array.from(key.split(','), (id) => indexById.get(id)!);
+    sets.set(key, {
+      index: sets.size,
+      members,
+      owners: table.owners,
+      orders: table.orders,
+      shardShift: 32 - Math.log2(table.owners.length),
+    });
+  }
+  return sets;
+}
+
+function buildRoute(config: Config, route: RouteConfig, index: number, set: EligibleSet): Route {
+  const key = buildKeyPlan(route.key.from, route.key.combine);
+  const keyPerType = new Map(
+    Object.entries(route.key.perType).map(([type, from]) => [type, buildKeyPlan(from, route.key.combine)]),
+  );
+  return {
+    id: routeId(route.id),
+    index,
+    set,
+    policy: route.policy ?? config.sharding.policy,
+    key,
+    keyPerType,
+    typeHeader: route.type?.header,
+    onMissing: route.key.onMissing,
+    cookie: { name: route.key.cookie.name, maxAgeSeconds: Math.ceil(route.key.cookie.ttl / 1000) },
+    keyMaxBody: route.key.maxBody,
+    timeouts: route.timeouts,
+    retry: buildRetry(route.retry),
+    secretSegments: [key, ...keyPerType.values()].flatMap((plan) =>
+      plan.sources.flatMap((source) => (source.kind === 'path' ? [source.segment] : [])),
+    ),
+  };
+}
+
+function buildKeyPlan(from: readonly KeySource[], combine: 'first' | 'all'): KeyPlan {
+  const pointers: string[] = [];
+  const sources = from.map((source): KeySourcePlan => {
+    if (source === 'clientIp' || 'clientIp' in source) return { kind: 'clientIp' };
+    if ('header' in source) return { kind: 'header', name: source.header };
+    if ('query' in source) return { kind: 'query', name: source.query };
+    if ('cookie' in source) return { kind: 'cookie', name: source.cookie };
+    if ('path' in source) return { kind: 'path', segment: source.path };
+    if ('jwt' in source) return { kind: 'jwt', claim: source.jwt };
+    return { kind: 'json', pointer: pointers.push(source.json) - 1 };
+  });
+  return { sources, combine, pointers };
+}
+
+function buildRetry(retry: RouteConfig['retry']): RouteRetry {
+  return {
+    attempts: retry.attempts,
+    onConnect: retry.on.includes('connect'),
+    onReset: retry.on.includes('reset'),
+    onTimeout: retry.on.includes('timeout'),
+    onStatus: new Set(retry.on.filter((word) => /^\d+$/.test(word)).map(Number)),
+    base: retry.base,
+    cap: retry.cap,
+    budget: retry.budget,
+    minBudget: retry.minBudget,
+    maxBody: retry.maxBody,
+  };
+}
+
+function buildSettings(config: Config): DataPlaneSettings {
+  return {
+    limits: config.limits,
+    panicThreshold: config.health.panicThreshold,
+    originRegion: config.region,
+    originLocation: config.regions.find((region) => region.id === config.region)?.location,
+    clientLocationHeader: config.clientLocation.header,
+    targetUtilisation: config.pae.targetUtilisation,
+    forwardedHeader: config.forwardedHeader,
+    debugHeaders: config.debugHeaders,
+    accessLog: config.log.access,
+    traceSample: config.trace.sample,
+    trustedProxies: config.trustedProxies,
+  };
+}

@@ -1,0 +1,264 @@
+// The decision, whole: route -> key -> shard -> eligible regions -> policy -> guard. A pure function of a
+// snapshot, the facts of a request, the live view and a source of randomness; `foreshard explain`, the
+// traces and the simulator call this same function. It names one region; `nextRegion` names the ones
+// after it, one at a time, because most requests never need a second.
+
+import { unreachable } from '../core/assert.ts';
+import { NO_REGION, type RegionIndex, regionIndex } from '../core/ids.ts';
+import type { Location, PolicyKind } from '../core/model.ts';
+import { hex64, type Random } from '../core/random.ts';
+import { firstUsable, type LiveView, type SetView, viewOfSet } from './eligibility.ts';
+import { fractionOf, newU64, SEED_ZERO, type U64, xxh64Text } from './hash.ts';
+import { KeyBytes } from './key-bytes.ts';
+import { consistentHash, shardOf } from './policies/consistent-hash.ts';
+import { distanceOrder, geographicProximity } from './policies/geographic-proximity.ts';
+import { leastLoaded } from './policies/least-loaded.ts';
+import type { Cursors, PickInput, Policy, RegionLoads } from './policies/policy.ts';
+import { roundRobin } from './policies/round-robin.ts';
+import { weightedRandom } from './policies/weighted-random.ts';
+import type { MatchInput } from './route-matcher.ts';
+import { type ClaimReader, cookieValue, type KeyFacts, type KeyPlan, readKey } from './shard-key.ts';
+import type { Route, Snapshot } from './snapshot.ts';
+
+const POLICIES: Readonly<Record<PolicyKind, Policy>> = {
+  consistent_hash: consistentHash,
+  weighted_random: weightedRandom,
+  round_robin: roundRobin,
+  least_loaded: leastLoaded,
+  geographic_proximity: geographicProximity,
+};
+
+export interface RequestFacts extends MatchInput, KeyFacts {
+  readonly clientLocation: Location | undefined;
+}
+
+/** What deciding needs besides the request; one per thread. */
+export interface DecideContext {
+  readonly random: Random;
+  readonly loads: RegionLoads;
+  readonly cursors: Cursors;
+  readonly key: KeyBytes;
+  readonly claims: ClaimReader;
+}
+
+export type Choice =
+  /** The policy's own pick. */
+  | 'policy'
+  /** Part of the pick's servers are unhealthy; this key is of the part that goes elsewhere. */
+  | 'spill'
+  /** The pick may not be chosen now. */
+  | 'failover'
+  /** The pick is full. */
+  | 'headroom';
+
+export interface Forward {
+  readonly kind: 'forward';
+  readonly route: Route;
+  readonly view: SetView;
+  /** The shard comes from a key (found, or made by onMissing), not from a draw. */
+  readonly isKeyed: boolean;
+  /** The request itself carried the key. */
+  readonly hadKey: boolean;
+  readonly shard: number;
+  /** What the policy named; NO_REGION when it could name none. */
+  readonly picked: RegionIndex;
+  readonly region: RegionIndex;
+  readonly choice: Choice;
+  /** Value of a sticky cookie to set with the answer; null when there is none to set. */
+  readonly newCookie: string | null;
+  readonly clientLocation: Location | undefined;
+}
+
+export type Decision =
+  | Forward
+  | { readonly kind: 'need_body'; readonly route: Route; readonly key: KeyPlan }
+  | { readonly kind: 'refuse'; readonly reason: 'no_route'; readonly route: undefined }
+  | {
+      readonly kind: 'refuse';
+      readonly reason: 'no_shard_key' | 'no_eligible_region';
+      readonly route: Route;
+    };
+
+/**
+ * Decides one request. `need_body` asks to be called again with `facts.body` set to the values at
+ * `key.pointers`.
+ */
+export function decide(
+  snapshot: Snapshot,
+  live: LiveView,
+  facts: RequestFacts,
+  context: DecideContext,
+): Decision {
+  const index = snapshot.matcher.match(facts);
+  if (index === -1) return { kind: 'refuse', reason: 'no_route', route: undefined };
+  const route = snapshot.routes[index]!;
+
+  const keyPlan = keyPlanFor(route, facts);
+  const found = readKey(keyPlan, facts, context.key, context.claims);
+  if (found === 'need_body') return { kind: 'need_body', route, key: keyPlan };
+  let newCookie: string | null = null;
+  let isKeyed = found === 'found';
+  if (!isKeyed) {
+    if (route.onMissing === 'reject') return { kind: 'refuse', reason: 'no_shard_key', route };
+    if (route.onMissing === 'cookie') newCookie = stickyCookie(route, facts, context);
+    isKeyed = route.onMissing !== 'random';
+  }
+  const hash = hashOf(isKeyed, context);
+
+  const view = viewOfSet(snapshot, route.set, live);
+  const input: PickInput = {
+    snapshot,
+    route,
+    view,
+    hash,
+    isKeyed,
+    random: context.random,
+    loads: context.loads,
+    cursors: context.cursors,
+    clientLocation: facts.clientLocation,
+  };
+  const { clientLocation } = facts;
+  const from: FallbackInput = { route, view, shard: shardOf(route.set, hash.hi), isKeyed, clientLocation };
+  const picked = POLICIES[route.policy](input);
+  let choice = judge(picked, input, context.key);
+  let region = picked;
+  if (choice !== 'policy') {
+    region = elsewhere(snapshot, from, picked, choice === 'headroom' ? context.loads : undefined);
+    if (region === NO_REGION) {
+      // Nobody else: a full or half-healthy pick is better than none.
+      if (choice === 'failover') return { kind: 'refuse', reason: 'no_eligible_region', route };
+      region = picked;
+      choice = 'policy';
+    }
+  }
+  return { kind: 'forward', ...from, hadKey: found === 'found', picked, region, choice, newCookie };
+}
+
+/** First region after `picked`; with `loads` only one that is below its capacity. */
+function elsewhere(
+  snapshot: Snapshot,
+  from: FallbackInput,
+  picked: RegionIndex,
+  loads: RegionLoads | undefined,
+): RegionIndex {
+  const passed = picked === NO_REGION ? [] : [picked];
+  for (;;) {
+    const region = nextRegion(snapshot, from, passed);
+    if (region === NO_REGION || loads === undefined || !(loads.utilisation(region) >= FULL)) return region;
+    passed.push(region);
+  }
+}
+
+function keyPlanFor(route: Route, facts: RequestFacts): KeyPlan {
+  if (route.keyPerType.size === 0) return route.key;
+  const type = route.typeHeader === undefined ? facts.method : facts.field(route.typeHeader);
+  return (type === undefined ? undefined : route.keyPerType.get(type)) ?? route.key;
+}
+
+// Reused: a decision copies what it needs out of it.
+const currentHash = newU64();
+
+function hashOf(isKeyed: boolean, context: DecideContext): U64 {
+  if (isKeyed) return context.key.hash(SEED_ZERO, currentHash);
+  currentHash.hi = context.random.u32();
+  currentHash.lo = context.random.u32();
+  return currentHash;
+}
+
+/**
+ * `onMissing: cookie`: the value the client carries already, or a new one to set. Either becomes the key.
+ */
+function stickyCookie(route: Route, facts: RequestFacts, context: DecideContext): string | null {
+  const carried = cookieValue(facts.fields, route.cookie.name);
+  const value = carried ?? hex64(context.random) + hex64(context.random);
+  context.key.reset();
+  context.key.addLatin1(value);
+  return carried === null ? value : null;
+}
+
+// Seed of the second hash that decides which keys of a half-healthy region go elsewhere: with the first
+// one, whole shards would go, and always the same.
+const SPILL_SEED: Readonly<U64> = Object.freeze(xxh64Text('spill'));
+const spillHash = newU64();
+
+/** The gate and guard on a pick: why it does not get the request itself, or `policy` if it does. */
+function judge(picked: RegionIndex, input: PickInput, key: KeyBytes): Choice {
+  if (picked === NO_REGION || input.view.keeps[picked] === 0) return 'failover';
+  const keeps = input.view.keeps[picked]!;
+  // Policies that weigh by health already have sent the rest elsewhere.
+  if (keeps < 1 && input.isKeyed && isByTable(input.route.policy)) {
+    if (fractionOf(key.hash(SPILL_SEED, spillHash)) >= keeps) return 'spill';
+  }
+  if (input.loads.utilisation(picked) >= FULL) return 'headroom';
+  return 'policy';
+}
+
+// A region over its stated capacity sheds to its fallbacks; those at capacity as well are no help, and
+// then the pick keeps what is its own.
+const FULL = 1;
+
+function isByTable(policy: PolicyKind): boolean {
+  switch (policy) {
+    case 'consistent_hash':
+    case 'weighted_random':
+      return true;
+    case 'round_robin':
+    case 'least_loaded':
+    case 'geographic_proximity':
+      return false;
+    default:
+      return unreachable(policy);
+  }
+}
+
+/** The parts of a decision that its fallbacks depend on. */
+export type FallbackInput = Pick<Forward, 'route' | 'view' | 'shard' | 'isKeyed' | 'clientLocation'>;
+
+/**
+ * The next region to turn to after `tried`, NO_REGION when none is left. A keyed request follows its
+ * shard's ring order, so that a lost region's keys spread over the survivors, the same way on every
+ * proxy; geographic_proximity goes by distance; others follow the plan's failover order.
+ */
+export function nextRegion(
+  snapshot: Snapshot,
+  from: FallbackInput,
+  tried: readonly RegionIndex[],
+): RegionIndex {
+  const { route, view } = from;
+  if (route.policy === 'geographic_proximity') {
+    const order =
+      from.clientLocation === undefined
+        ? snapshot.distanceOrder
+        : distanceOrder(snapshot.regions, from.clientLocation);
+    return firstUsable(view, order, tried);
+  }
+  if (!from.isKeyed || !isByTable(route.policy)) return firstUsable(view, snapshot.failoverOrder, tried);
+  const { orders, members } = route.set;
+  const row = from.shard * orders.regionCount;
+  for (let rank = 0; rank < orders.regionCount; rank++) {
+    const region = regionIndex(members[orders.regions[row + rank]!]!);
+    if (view.keeps[region]! > 0 && !tried.includes(region)) return region;
+  }
+  return NO_REGION;
+}
+
+/** All regions after the decision's own, in the order in which they would be turned to. */
+export function fallbacksOf(snapshot: Snapshot, decision: Forward): RegionIndex[] {
+  const tried = [decision.region];
+  for (;;) {
+    const next = nextRegion(snapshot, decision, tried);
+    if (next === NO_REGION) return tried.slice(1);
+    tried.push(next);
+  }
+}
+
+/** A context for tools that decide one request at a time and have no traffic: loads are zero. */
+export function idleContext(random: Random, claims: ClaimReader): DecideContext {
+  return {
+    random,
+    loads: { inFlight: () => 0, utilisation: () => Number.NaN },
+    cursors: new Map(),
+    key: new KeyBytes(),
+    claims,
+  };
+}

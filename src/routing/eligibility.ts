@@ -1,0 +1,120 @@
+// Filter and gate: which regions of a set may be chosen now, and how much of its own each may keep. The
+// result depends on the set and on health alone, so it is made once per change of health and shared by
+// all requests until the next. Every removal keeps its stage and reason, for `explain` and traces.
+
+import { NO_REGION, type RegionIndex, regionIndex } from '../core/ids.ts';
+import type { EligibleSet, Server, Snapshot } from './snapshot.ts';
+
+/** Health as the main thread last published it, counted per region of one snapshot. */
+export interface LiveView {
+  readonly version: number;
+  /** By region index: servers registered, whatever their state. */
+  readonly registered: Uint16Array;
+  /** By region index: servers that are healthy and not ejected. */
+  readonly healthy: Uint16Array;
+  /** By region index: those servers; all registered ones where none is left. */
+  readonly servers: readonly (readonly Server[])[];
+  /** Memo of `viewOfSet`, by set index. */
+  readonly setViews: (SetView | undefined)[];
+}
+
+export type RemovalReason = 'weight_zero' | 'no_server' | 'unhealthy';
+
+export interface Removal {
+  readonly region: RegionIndex;
+  readonly stage: 'filter' | 'gate';
+  readonly reason: RemovalReason;
+}
+
+export interface SetView {
+  /**
+   * By region index: 0 = may not be chosen; else the share of its own keys that the region keeps, the
+   * rest spills to its fallbacks.
+   */
+  readonly keeps: Float64Array;
+  /** Members with keeps > 0, ascending. */
+  readonly usable: Uint16Array;
+  readonly removed: readonly Removal[];
+  /** Too few servers are healthy for health to be a guide: it is ignored. */
+  readonly panic: boolean;
+}
+
+/**
+ * A region serves its full share until less than 1 / 1.4 = 71 % of its servers are healthy (Envoy's
+ * overprovisioning factor): a few lost servers must not move keys.
+ */
+export const OVERPROVISIONING_FACTOR = 1.4;
+
+/** min(1, 1.4 x healthy / registered); registered, not merely known servers: see istio#48084. */
+export function healthFactor(healthy: number, registered: number): number {
+  return registered === 0 ? 0 : Math.min(1, (OVERPROVISIONING_FACTOR * healthy) / registered);
+}
+
+/** View of a set under `live`, from the memo where it is there. */
+export function viewOfSet(snapshot: Snapshot, set: EligibleSet, live: LiveView): SetView {
+  let view = live.setViews[set.index];
+  if (view === undefined) {
+    view = buildView(snapshot, set, live);
+    live.setViews[set.index] = view;
+  }
+  return view;
+}
+
+function buildView(snapshot: Snapshot, set: EligibleSet, live: LiveView): SetView {
+  const removed: Removal[] = [];
+  const candidates: RegionIndex[] = [];
+  for (const member of set.members) {
+    const region = regionIndex(member);
+    const refusal = filterRegion(snapshot, live, region);
+    if (refusal === undefined) candidates.push(region);
+    else removed.push({ region, stage: 'filter', reason: refusal });
+  }
+  const panic = isPanic(candidates, live, snapshot.settings.panicThreshold);
+  const someHealthy = candidates.some((region) => live.healthy[region]! > 0);
+
+  const keeps = new Float64Array(snapshot.regions.length);
+  const usable: number[] = [];
+  for (const region of candidates) {
+    // In panic, too, a region without a healthy server is not chosen while another has one.
+    if (someHealthy && live.healthy[region] === 0) {
+      removed.push({ region, stage: 'gate', reason: 'unhealthy' });
+      continue;
+    }
+    keeps[region] = panic ? 1 : healthFactor(live.healthy[region]!, live.registered[region]!);
+    usable.push(region);
+  }
+  return { keeps, usable: Uint16Array.from(usable), removed, panic };
+}
+
+function filterRegion(snapshot: Snapshot, live: LiveView, region: RegionIndex): RemovalReason | undefined {
+  if (snapshot.regions[region]!.weight === 0) return 'weight_zero';
+  if (live.registered[region] === 0) return 'no_server';
+  return undefined;
+}
+
+/** Counted over the set, against registered servers; none healthy at all is panic too. */
+function isPanic(candidates: readonly RegionIndex[], live: LiveView, threshold: number): boolean {
+  let healthy = 0;
+  let registered = 0;
+  for (const region of candidates) {
+    healthy += live.healthy[region]!;
+    registered += live.registered[region]!;
+  }
+  return registered > 0 && (healthy === 0 || healthy / registered < threshold);
+}
+
+/**
+ * First region of `order` that is usable and not among `tried`.
+ * @param order region indices, best first.
+ */
+export function firstUsable(
+  view: SetView,
+  order: Iterable<number>,
+  tried: readonly RegionIndex[],
+): RegionIndex {
+  for (const candidate of order) {
+    const region = regionIndex(candidate);
+    if (view.keeps[region]! > 0 && !tried.includes(region)) return region;
+  }
+  return NO_REGION;
+}

@@ -1,0 +1,132 @@
+// What a request reads: one immutable picture of configuration and plan, built aside and swapped whole
+// (build-snapshot.ts, state/snapshot-store.ts). A request takes one and keeps it to its end.
+
+import type { RegionId, RegionIndex, RouteId, ServerId, ServerSlot } from '../core/ids.ts';
+import type { Location, PolicyKind } from '../core/model.ts';
+import type { PreferenceOrders } from './ring.ts';
+import type { RouteMatcher } from './route-matcher.ts';
+import type { KeyPlan } from './shard-key.ts';
+
+export interface Snapshot {
+  /** Counts configurations of this process, from 1. */
+  readonly configGeneration: number;
+  /** Identity of the plan whose tables these are. */
+  readonly plan: { readonly incarnation: string; readonly generation: number };
+  /** Sorted by id; a RegionIndex points here and into the plan's `regions`. */
+  readonly regions: readonly Region[];
+  /** Regions in the order in which they stand in for each other. */
+  readonly failoverOrder: Uint16Array;
+  /** Regions by distance from where this proxy stands; the failover order where no location is known. */
+  readonly distanceOrder: Uint16Array;
+  readonly routes: readonly Route[];
+  readonly matcher: RouteMatcher;
+  readonly sets: readonly EligibleSet[];
+  readonly settings: DataPlaneSettings;
+}
+
+export interface Region {
+  readonly id: RegionId;
+  readonly index: RegionIndex;
+  readonly baseWeight: number;
+  /** Desired weight of the plan; 0 gets nothing. */
+  readonly weight: number;
+  /** Requests/s it can take; undefined = unknown. */
+  readonly capacity: number | undefined;
+  readonly location: Location | undefined;
+  readonly servers: readonly Server[];
+}
+
+export interface Server {
+  readonly id: ServerId;
+  readonly region: RegionIndex;
+  /** `http://host:port` */
+  readonly origin: string;
+  readonly weight: number;
+  readonly zone: string;
+  readonly slot: ServerSlot;
+  /** Tells this use of the slot from an earlier server's. */
+  readonly incarnation: number;
+}
+
+/** The regions that one or more routes may use, with the table over exactly these. */
+export interface EligibleSet {
+  readonly index: number;
+  /** Region indices, ascending. */
+  readonly members: Uint16Array;
+  /** Owner of each shard as a *region index*; NO_OWNER where nobody may have it. */
+  readonly owners: Uint16Array;
+  /** Ring order per shard, as positions in `members`. */
+  readonly orders: PreferenceOrders;
+  /** 32 - log2(shards): `hash.hi >>> shardShift` is the shard. */
+  readonly shardShift: number;
+}
+
+export interface Route {
+  readonly id: RouteId;
+  readonly index: number;
+  readonly set: EligibleSet;
+  readonly policy: PolicyKind;
+  readonly key: KeyPlan;
+  readonly keyPerType: ReadonlyMap<string, KeyPlan>;
+  /** Lower-case header that names the request type; undefined = the method is the type. */
+  readonly typeHeader: string | undefined;
+  readonly onMissing: 'random' | 'reject' | 'cookie' | 'default';
+  readonly cookie: { readonly name: string; readonly maxAgeSeconds: number };
+  /** Most body that a JSON key may read, bytes. */
+  readonly keyMaxBody: number;
+  readonly timeouts: RouteTimeouts;
+  readonly retry: RouteRetry;
+  /** Segments of the path that are key and must not be logged. */
+  readonly secretSegments: readonly number[];
+}
+
+/** Milliseconds; 0 = none. */
+export interface RouteTimeouts {
+  readonly connect: number;
+  readonly response: number;
+  readonly idle: number;
+  readonly total: number;
+}
+
+export interface RouteRetry {
+  /** Tries in all. */
+  readonly attempts: number;
+  readonly onConnect: boolean;
+  readonly onReset: boolean;
+  readonly onTimeout: boolean;
+  readonly onStatus: ReadonlySet<number>;
+  /** Milliseconds. */
+  readonly base: number;
+  readonly cap: number;
+  /** Share of requests in flight. */
+  readonly budget: number;
+  readonly minBudget: number;
+  /** Bytes of body kept for replay. */
+  readonly maxBody: number;
+}
+
+/** Settings that are not about one route. Sizes in bytes, times in milliseconds. */
+export interface DataPlaneSettings {
+  readonly limits: {
+    readonly headerBytes: number;
+    readonly headerFields: number;
+    readonly targetBytes: number;
+    readonly trailerFields: number;
+    readonly responseHeaderBytes: number;
+    readonly headerTimeout: number;
+    readonly keepAlive: number;
+    readonly connections: number;
+    readonly inFlightPerServer: number;
+  };
+  readonly panicThreshold: number;
+  /** Region where this proxy stands; empty when not configured. */
+  readonly originRegion: string;
+  readonly originLocation: Location | undefined;
+  readonly clientLocationHeader: string | undefined;
+  readonly targetUtilisation: number;
+  readonly forwardedHeader: 'x' | 'rfc7239' | 'none';
+  readonly debugHeaders: boolean;
+  readonly accessLog: 'off' | 'sampled' | 'all';
+  readonly traceSample: number;
+  readonly trustedProxies: readonly string[];
+}

@@ -1,0 +1,313 @@
+// What changes by the millisecond, in one SharedArrayBuffer that all threads see: each worker writes its
+// own columns and no other; the main thread folds them and writes health and ejection. So a counter has
+// one writer and needs no lock, and a limit that is stated per process is checked against all columns.
+// Where a slot is reused its incarnation grows, so that a late writer cannot blame the new server.
+
+import { HEALTH_STATES, type Health } from '../core/model.ts';
+
+/** Most servers of all regions together that one process can look after. */
+export const MAX_SERVERS = 4096;
+export const MAX_REGIONS = 512;
+
+// Fields of a server in a worker's column. Sixteen 32-bit cells are one cache line: two servers never
+// share one, nor do two workers.
+const SERVER_STRIDE = 16;
+const IN_FLIGHT = 0;
+const ATTEMPTS = 1;
+const SUCCESSES = 2;
+const ERRORS_5XX = 3;
+const CONNECT_FAILURES = 4;
+const OTHER_FAILURES = 5;
+const RUN_5XX = 6;
+const RUN_CONNECT = 7;
+const LATENCY_US = 8;
+
+// Fields of a server that the main thread writes.
+const MAIN_STRIDE = 4;
+const HEALTH = 0;
+const EJECTED = 1;
+const RAMP_PERMILLE = 2;
+const INCARNATION = 3;
+
+// Fields of a worker as a whole.
+const WORKER_STRIDE = 16;
+const CONNECTIONS = 0;
+const REQUESTS_IN_FLIGHT = 1;
+
+const VERSION = 0;
+
+/** Counters of one server, as one worker or all of them together have seen them. */
+export interface ServerCounts {
+  inFlight: number;
+  attempts: number;
+  successes: number;
+  errors5xx: number;
+  connectFailures: number;
+  otherFailures: number;
+  /** Failures in a row up to now. */
+  run5xx: number;
+  runConnect: number;
+}
+
+export type Outcome = 'success' | 'error5xx' | 'connect_failure' | 'other_failure';
+
+/** Share of a new sample in the moving average of latency: about the last ten answers count. */
+const LATENCY_GAIN = 0.2;
+
+export class LiveCells {
+  readonly buffer: SharedArrayBuffer;
+  readonly workers: number;
+  readonly #global: Int32Array;
+  readonly #main: Int32Array;
+  readonly #servers: Int32Array;
+  readonly #workers: Int32Array;
+  readonly #regions: Int32Array;
+  readonly #utilisation: Float64Array;
+
+  /** @param buffer of another thread's cells with the same number of workers; else new ones are made. */
+  constructor(workers: number, buffer?: SharedArrayBuffer) {
+    const lengths = [16, MAX_SERVERS * MAIN_STRIDE, workers * MAX_SERVERS * SERVER_STRIDE];
+    lengths.push(workers * WORKER_STRIDE, workers * MAX_REGIONS);
+    const ints = lengths.reduce((sum, length) => sum + length, 0);
+    this.buffer = buffer ?? new SharedArrayBuffer(ints * 4 + MAX_REGIONS * 8);
+    this.workers = workers;
+    let at = 0;
+    const take = (length: number): Int32Array => {
+      const view = new Int32Array(this.buffer, at, length);
+      at += length * 4;
+      return view;
+    };
+    [this.#global, this.#main, this.#servers, this.#workers, this.#regions] = lengths.map(take) as [
+      Int32Array,
+      Int32Array,
+      Int32Array,
+      Int32Array,
+      Int32Array,
+    ];
+    this.#utilisation = new Float64Array(this.buffer, at, MAX_REGIONS);
+    if (buffer === undefined) this.#utilisation.fill(Number.NaN);
+  }
+
+  /** Grows with every published change of health; a reader rebuilds its view when it differs. */
+  get version(): number {
+    return Atomics.load(this.#global, VERSION);
+  }
+
+  // ---- main thread writes ----
+
+  publish(): void {
+    Atomics.add(this.#global, VERSION, 1);
+  }
+
+  /** Makes a slot the home of a new server: everything known of the former one is forgotten. */
+  resetSlot(slot: number): void {
+    const base = slot * MAIN_STRIDE;
+    this.#main[base + HEALTH] = HEALTH_STATES.indexOf('unknown');
+    this.#main[base + EJECTED] = 0;
+    this.#main[base + RAMP_PERMILLE] = 1000;
+    this.#main[base + INCARNATION]! += 1;
+    for (let worker = 0; worker < this.workers; worker++) {
+      const at = this.#serverBase(worker, slot);
+      // In flight belongs to its worker, which still has to count its own requests down.
+      this.#servers.fill(0, at + ATTEMPTS, at + SERVER_STRIDE);
+    }
+  }
+
+  setHealth(slot: number, health: Health): void {
+    this.#main[slot * MAIN_STRIDE + HEALTH] = HEALTH_STATES.indexOf(health);
+  }
+
+  setEjected(slot: number, ejected: boolean): void {
+    this.#main[slot * MAIN_STRIDE + EJECTED] = ejected ? 1 : 0;
+  }
+
+  /** @param ramp 0..1, share of its weight that a server in slow start has. */
+  setRamp(slot: number, ramp: number): void {
+    this.#main[slot * MAIN_STRIDE + RAMP_PERMILLE] = Math.round(ramp * 1000);
+  }
+
+  /** @param utilisation requests/s over capacity; NaN when the capacity is not known. */
+  setUtilisation(region: number, utilisation: number): void {
+    this.#utilisation[region] = utilisation;
+  }
+
+  /** A worker is gone: what it had in flight is gone with it. */
+  clearWorker(worker: number): void {
+    const from = this.#serverBase(worker, 0);
+    this.#servers.fill(0, from, from + MAX_SERVERS * SERVER_STRIDE);
+    this.#workers.fill(0, worker * WORKER_STRIDE, (worker + 1) * WORKER_STRIDE);
+    this.#regions.fill(0, worker * MAX_REGIONS, (worker + 1) * MAX_REGIONS);
+  }
+
+  // ---- everybody reads ----
+
+  health(slot: number): Health {
+    return HEALTH_STATES[this.#main[slot * MAIN_STRIDE + HEALTH]!]!;
+  }
+
+  isEjected(slot: number): boolean {
+    return this.#main[slot * MAIN_STRIDE + EJECTED] === 1;
+  }
+
+  ramp(slot: number): number {
+    return this.#main[slot * MAIN_STRIDE + RAMP_PERMILLE]! / 1000;
+  }
+
+  incarnation(slot: number): number {
+    return this.#main[slot * MAIN_STRIDE + INCARNATION]!;
+  }
+
+  utilisation(region: number): number {
+    return this.#utilisation[region]!;
+  }
+
+  serverInFlight(slot: number): number {
+    let sum = 0;
+    for (let worker = 0; worker < this.workers; worker++) {
+      sum += this.#servers[this.#serverBase(worker, slot) + IN_FLIGHT]!;
+    }
+    return sum;
+  }
+
+  regionInFlight(region: number): number {
+    let sum = 0;
+    for (let worker = 0; worker < this.workers; worker++)
+      sum += this.#regions[worker * MAX_REGIONS + region]!;
+    return sum;
+  }
+
+  connections(): number {
+    let sum = 0;
+    for (let worker = 0; worker < this.workers; worker++)
+      sum += this.#workers[worker * WORKER_STRIDE + CONNECTIONS]!;
+    return sum;
+  }
+
+  requestsInFlight(): number {
+    let sum = 0;
+    for (let worker = 0; worker < this.workers; worker++) {
+      sum += this.#workers[worker * WORKER_STRIDE + REQUESTS_IN_FLIGHT]!;
+    }
+    return sum;
+  }
+
+  attempts(worker: number, slot: number): number {
+    return this.#servers[this.#serverBase(worker, slot) + ATTEMPTS]!;
+  }
+
+  counts(worker: number, slot: number): ServerCounts {
+    const at = this.#serverBase(worker, slot);
+    const cells = this.#servers;
+    return {
+      inFlight: cells[at + IN_FLIGHT]!,
+      attempts: cells[at + ATTEMPTS]!,
+      successes: cells[at + SUCCESSES]!,
+      errors5xx: cells[at + ERRORS_5XX]!,
+      connectFailures: cells[at + CONNECT_FAILURES]!,
+      otherFailures: cells[at + OTHER_FAILURES]!,
+      run5xx: cells[at + RUN_5XX]!,
+      runConnect: cells[at + RUN_CONNECT]!,
+    };
+  }
+
+  /** The writing end of one worker. */
+  column(worker: number): WorkerColumn {
+    return new WorkerColumn(
+      this,
+      this.#servers.subarray(this.#serverBase(worker, 0), this.#serverBase(worker + 1, 0)),
+      this.#workers.subarray(worker * WORKER_STRIDE, (worker + 1) * WORKER_STRIDE),
+      this.#regions.subarray(worker * MAX_REGIONS, (worker + 1) * MAX_REGIONS),
+    );
+  }
+
+  #serverBase(worker: number, slot: number): number {
+    return (worker * MAX_SERVERS + slot) * SERVER_STRIDE;
+  }
+}
+
+/** The columns of one worker; only that worker's thread may hold it. */
+export class WorkerColumn {
+  readonly cells: LiveCells;
+  readonly #servers: Int32Array;
+  readonly #worker: Int32Array;
+  readonly #regions: Int32Array;
+
+  constructor(cells: LiveCells, servers: Int32Array, worker: Int32Array, regions: Int32Array) {
+    this.cells = cells;
+    this.#servers = servers;
+    this.#worker = worker;
+    this.#regions = regions;
+  }
+
+  addConnections(delta: 1 | -1): void {
+    this.#worker[CONNECTIONS]! += delta;
+  }
+
+  addRequests(delta: 1 | -1): void {
+    this.#worker[REQUESTS_IN_FLIGHT]! += delta;
+  }
+
+  attemptBegan(slot: number, region: number): void {
+    const at = slot * SERVER_STRIDE;
+    this.#servers[at + IN_FLIGHT]! += 1;
+    this.#servers[at + ATTEMPTS]! += 1;
+    this.#regions[region]! += 1;
+  }
+
+  /** The attempt holds its server no longer. */
+  attemptEnded(slot: number, region: number): void {
+    this.#servers[slot * SERVER_STRIDE + IN_FLIGHT]! -= 1;
+    this.#regions[region]! -= 1;
+  }
+
+  /**
+   * What the attempt says about its server; as soon as that is known, which for a long answer is long
+   * before its end.
+   * @param incarnation of the slot when the attempt began: a verdict on an earlier server is dropped.
+   * @param latencyMs until the response head; counts for a success only.
+   */
+  attemptJudged(slot: number, incarnation: number, outcome: Outcome, latencyMs: number): void {
+    if (this.cells.incarnation(slot) !== incarnation) return;
+    const at = slot * SERVER_STRIDE;
+    const cells = this.#servers;
+    switch (outcome) {
+      case 'success':
+        cells[at + SUCCESSES]! += 1;
+        cells[at + RUN_5XX] = 0;
+        cells[at + RUN_CONNECT] = 0;
+        cells[at + LATENCY_US] = nextAverage(cells[at + LATENCY_US]!, latencyMs * 1000);
+        return;
+      case 'error5xx':
+        cells[at + ERRORS_5XX]! += 1;
+        cells[at + RUN_5XX]! += 1;
+        // The server answered: whatever it is, it can be reached.
+        cells[at + RUN_CONNECT] = 0;
+        return;
+      case 'connect_failure':
+        cells[at + CONNECT_FAILURES]! += 1;
+        cells[at + RUN_CONNECT]! += 1;
+        return;
+      case 'other_failure':
+        cells[at + OTHER_FAILURES]! += 1;
+        cells[at + RUN_5XX]! += 1;
+        return;
+    }
+  }
+
+  /** Moving average of the time to a response head, microseconds; 0 before the first answer. */
+  latencyUs(slot: number): number {
+    return this.#servers[slot * SERVER_STRIDE + LATENCY_US]!;
+  }
+
+  /** Failures in a row of any kind, as this worker has seen them. */
+  failuresInARow(slot: number): number {
+    const at = slot * SERVER_STRIDE;
+    return this.#servers[at + RUN_5XX]! + this.#servers[at + RUN_CONNECT]!;
+  }
+}
+
+function nextAverage(average: number, sampleUs: number): number {
+  // At least 1: 0 means that there is no sample yet.
+  const sample = Math.max(1, sampleUs);
+  return Math.round(average === 0 ? sample : average + LATENCY_GAIN * (sample - average));
+}

@@ -1,0 +1,59 @@
+// The last good plan on disk: a restart serves with the table it had, with or without an engine. Written to
+// a temporary file, synced and renamed, so that a crash or a full disk leaves the old one whole.
+
+import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Plan, validatePlan } from '../plan/plan.ts';
+
+export class PlanFile {
+  readonly #folder: string;
+  readonly #path: string;
+  #writing: Promise<void> = Promise.resolve();
+
+  constructor(folder: string) {
+    this.#folder = folder;
+    this.#path = join(folder, 'plan.json');
+  }
+
+  /** The plan, a sentence when the file holds no valid one, undefined when there is none. */
+  async read(): Promise<Plan | string | undefined> {
+    let text: string;
+    try {
+      text = await readFile(this.#path, 'utf8');
+    } catch (error) {
+      return (error as NodeJS.ErrnoException).code === 'ENOENT' ? undefined : String(error);
+    }
+    try {
+      const verdict = validatePlan(JSON.parse(text));
+      return verdict.ok ? verdict.plan : `plan.json: ${verdict.problem}`;
+    } catch (error) {
+      return `plan.json: ${error instanceof Error ? error.message : String(error)}`;
+    }
+  }
+
+  /** Writes after what is being written already. Resolves to a sentence when it could not be written. */
+  write(plan: Plan): Promise<string | undefined> {
+    const done = this.#writing.then(() => this.#replace(plan));
+    this.#writing = done.then(() => {});
+    return done;
+  }
+
+  async #replace(plan: Plan): Promise<string | undefined> {
+    const temporary = `${this.#path}.${process.pid}.tmp`;
+    try {
+      await mkdir(this.#folder, { recursive: true });
+      const file = await open(temporary, 'w');
+      try {
+        await file.writeFile(JSON.stringify(plan));
+        await file.sync();
+      } finally {
+        await file.close();
+      }
+      await rename(temporary, this.#path);
+      return undefined;
+    } catch (error) {
+      await rm(temporary, { force: true }).catch(() => {});
+      return `cannot keep the plan in ${this.#path}: ${error instanceof Error ? error.message : String(error)}`;
+    }
+  }
+}

@@ -1,0 +1,120 @@
+// Every metric of Foreshard: name, kind, labels and meaning in one table (contract, "Metrics"; a test
+// compares the README with it). Shard ids and key values are never labels.
+
+export interface MetricInfo {
+  readonly kind: 'counter' | 'gauge' | 'histogram';
+  readonly labels: readonly string[];
+  readonly help: string;
+  /** Histograms: upper bounds in the metric's unit, ascending. */
+  readonly buckets?: readonly number[];
+}
+
+// From a request on loopback to the longest default timeout.
+const REQUEST_SECONDS = [
+  0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60,
+] as const;
+// What the proxy itself adds is tens of microseconds; a millisecond is already worth a look.
+const OVERHEAD_SECONDS = [
+  0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25,
+] as const;
+
+export const METRICS = {
+  foreshard_requests_total: {
+    kind: 'counter',
+    labels: ['route', 'region', 'code_class', 'priority'],
+    help: 'Requests answered, by class of the status sent to the client.',
+  },
+  foreshard_request_seconds: {
+    kind: 'histogram',
+    labels: ['route'],
+    help: 'From the request head to the end of the answer.',
+    buckets: REQUEST_SECONDS,
+  },
+  foreshard_overhead_seconds: {
+    kind: 'histogram',
+    labels: [],
+    help: 'From the request head to the first attempt, without waiting for the body: what deciding costs.',
+    buckets: OVERHEAD_SECONDS,
+  },
+  foreshard_local_replies_total: {
+    kind: 'counter',
+    labels: ['reason'],
+    help: 'Answers made by the proxy itself.',
+  },
+  foreshard_attempt_failures_total: {
+    kind: 'counter',
+    labels: ['region', 'reason'],
+    help: 'Attempts that ended without a whole answer.',
+  },
+  foreshard_retries_total: {
+    kind: 'counter',
+    labels: ['reason', 'from', 'to'],
+    help: 'Attempts after the first, by what failed and between which regions.',
+  },
+  foreshard_retry_budget_spent_total: {
+    kind: 'counter',
+    labels: ['route', 'region'],
+    help: 'Retries not made because the budget was spent.',
+  },
+  foreshard_shed_total: {
+    kind: 'counter',
+    labels: ['priority', 'reason'],
+    help: 'Requests refused because a limit of this proxy or of all servers was reached.',
+  },
+  foreshard_key_missing_total: { kind: 'counter', labels: ['route'], help: 'Requests without a shard key.' },
+  foreshard_region_weight: {
+    kind: 'gauge',
+    labels: ['region', 'kind'],
+    help: 'Weight of a region: base, health, desired, effective.',
+  },
+  foreshard_region_servers: {
+    kind: 'gauge',
+    labels: ['region', 'state'],
+    help: 'Servers registered and usable.',
+  },
+  foreshard_plan_generation: { kind: 'gauge', labels: [], help: 'Generation of the plan in force.' },
+  foreshard_plan_age_seconds: { kind: 'gauge', labels: [], help: 'Since the plan in force was evaluated.' },
+  foreshard_plan_rejected_total: { kind: 'counter', labels: ['reason'], help: 'Plans that were refused.' },
+  foreshard_config_generation: { kind: 'gauge', labels: [], help: 'Configurations applied by this process.' },
+  foreshard_config_rejected_total: { kind: 'counter', labels: [], help: 'Configurations refused at reload.' },
+  foreshard_shard_moves_total: {
+    kind: 'counter',
+    labels: ['reason'],
+    help: 'Shards that changed their owner.',
+  },
+  foreshard_moved_keyspace_ratio: {
+    kind: 'gauge',
+    labels: [],
+    help: 'Share of key space that the last plan moved.',
+  },
+  foreshard_server_health: {
+    kind: 'gauge',
+    labels: ['region', 'server'],
+    help: '1 = may take requests, 0 = may not.',
+  },
+  foreshard_ejections_total: {
+    kind: 'counter',
+    labels: ['region', 'reason'],
+    help: 'Servers ejected as outliers.',
+  },
+  foreshard_connections: { kind: 'gauge', labels: [], help: 'Open client connections.' },
+  foreshard_requests_in_flight: { kind: 'gauge', labels: [], help: 'Requests under way.' },
+  foreshard_worker_restarts_total: {
+    kind: 'counter',
+    labels: [],
+    help: 'Workers that died and were replaced.',
+  },
+  foreshard_event_loop_delay_seconds: {
+    kind: 'gauge',
+    labels: ['thread', 'quantile'],
+    help: 'Delay of the event loop over the last interval.',
+  },
+} as const satisfies Record<string, MetricInfo>;
+
+export type MetricName = keyof typeof METRICS;
+
+/** Buckets of a histogram of the table. */
+export function bucketsOf(metric: string): readonly number[] {
+  const info: MetricInfo | undefined = METRICS[metric as MetricName];
+  return info?.buckets ?? [];
+}
