@@ -4,6 +4,7 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { rmSync } from 'node:fs';
+import { basename } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type ProcessStat, readTreeUsage, type TreeUsage } from './proc-stat.ts';
 
@@ -29,6 +30,9 @@ const OUTPUT_LIMIT = 8192;
 /** A drain longer than this is of no interest to a bench, whose load has ended. */
 const STOP_GRACE_MS = 3000;
 
+/** A reason is one line of a table's notes. */
+const REASON_LENGTH = 300;
+
 const living = new Set<ChildProcess>();
 const folders = new Set<string>();
 
@@ -37,16 +41,20 @@ export function removeAtExit(folder: string): void {
   folders.add(folder);
 }
 
-/** Makes SIGINT and SIGTERM end the children before us. Call once, at the start of a command. */
-export function endChildrenOnSignals(): void {
+/**
+ * Makes a signal end the children before us. Call once, at the start of a command. With `onInterrupt` the
+ * first SIGINT calls it instead: a long command then reports what it has, and ends by itself.
+ */
+export function endChildrenOnSignals(onInterrupt?: () => void): void {
   process.once('exit', cleanUpNow);
-  for (const [signal, code] of [
-    ['SIGINT', 130],
-    ['SIGTERM', 143],
-    ['SIGHUP', 129],
-  ] as const) {
-    process.once(signal, () => process.exit(code));
-  }
+  process.once('SIGTERM', () => process.exit(143));
+  process.once('SIGHUP', () => process.exit(129));
+  const exit = (): void => process.exit(130);
+  process.once('SIGINT', () => {
+    if (onInterrupt === undefined) exit();
+    process.once('SIGINT', exit);
+    onInterrupt?.();
+  });
 }
 
 /** Synchronous, because nothing asynchronous runs in an exit handler. */
@@ -150,8 +158,9 @@ export async function runToEnd(command: Command, limitMs: number): Promise<RunOu
   living.delete(child);
   if (failure !== '') return { kind: 'failed', why: failure, stdout };
   if (code !== 0) {
-    const said = stderr.trim() || stdout.trim();
-    return { kind: 'failed', why: `${command.command} ended with ${code}: ${said.slice(-500)}`, stdout };
+    const said = (stderr.trim() || stdout.trim()).replaceAll(/\s*\n\s*/g, ' | ');
+    const name = basename(command.command);
+    return { kind: 'failed', why: `${name} ended with ${code}: ${said.slice(0, REASON_LENGTH)}`, stdout };
   }
   return { kind: 'done', stdout, stderr };
 }

@@ -3,7 +3,7 @@
 import { parseArgs } from 'node:util';
 import { durationOption, integerOption, listOption, WrongUse } from './command-line.ts';
 import { CASES, type Case, DIRECT, type Section, type Subject } from './compare-plan.ts';
-import { foreshardVariants, HEADLINE, knownProxies, PROXY_IDS } from './proxies/catalogue.ts';
+import { HEADLINE, knownProxies, PROXY_IDS } from './proxies/catalogue.ts';
 import type { ProxyDefinition } from './proxies/definition.ts';
 import type { Feature } from './proxies/foreshard.ts';
 
@@ -11,6 +11,7 @@ export const COMPARE_HELP = `npm run bench:load -- [compare] [options]
 
 Runs each proxy in turn between a load generator and an origin on this machine, in interleaved rounds, and
 reports medians: CPU microseconds per request (of the proxy's process tree), requests/s, p50, p99, memory.
+The first Ctrl-C ends the run with the figures so far, the second at once.
 
   --quick               one worker, GET 1 KiB, products only: about one minute
   --only LIST           of ${PROXY_IDS.join(', ')}
@@ -19,14 +20,18 @@ reports medians: CPU microseconds per request (of the proxy's process tree), req
   --rounds 3            1 to 50
   --duration 3s         of each measurement, whole seconds, 1s to 10m; CPU is counted in steps of 10 ms
   --connections 64      1 to 4096
-  --no-sharded          leave out the section in which all hash a key over three origins
-  --no-features         leave out the section in which Foreshard's features are switched off in turn
+  --no-sharded          leave out the section in which all products hash a key over three origins
+  --no-features         do not switch Foreshard's features off in turn
   --out DIR             default bench/results
   --json                the result as JSON on stdout instead of the tables
 `;
 
 export interface CompareOptions {
   readonly sections: readonly Section[];
+  /** Foreshard's features to be switched off in turn; empty for none. */
+  readonly features: readonly Feature[];
+  /** The case that they are measured with. */
+  readonly featureCase: Case;
   readonly rounds: number;
   readonly seconds: number;
   readonly connections: number;
@@ -63,8 +68,12 @@ export function parseCompareOptions(args: readonly string[], features: readonly 
   const values = readValues(args);
   const durationMs = durationOption('duration', values.duration, 1000, 600_000);
   if (durationMs % 1000 !== 0) throw new WrongUse('--duration must be whole seconds: wrk knows no others');
+  const sections = planSections(values, features);
+  const hasForeshard = sections[0]?.subjects.some((subject) => subject.id === HEADLINE) ?? false;
   return {
-    sections: planSections(values, features),
+    sections,
+    features: values.quick || values['no-features'] || !hasForeshard ? [] : features,
+    featureCase: sections[0]?.cases[0] ?? CASES[0]!,
     rounds: integerOption('rounds', values.rounds, 1, 50),
     seconds: durationMs / 1000,
     connections: integerOption('connections', values.connections, 1, 4096),
@@ -103,8 +112,6 @@ function planSections(values: Values, features: readonly Feature[]): Section[] {
   const smallest = cases.slice(0, 1);
   if (!quick && !values['no-sharded'] && products.length > 0)
     sections.push(shardedSection(products, smallest));
-  const hasForeshard = chosen.some((definition) => definition.id === HEADLINE);
-  if (!quick && !values['no-features'] && hasForeshard) sections.push(featureSection(features, smallest));
   return sections;
 }
 
@@ -115,17 +122,4 @@ function subjectOf(definition: ProxyDefinition): Subject {
 function shardedSection(products: readonly ProxyDefinition[], cases: readonly Case[]): Section {
   const title = '1 worker, consistent hashing of a key header over three origins';
   return { id: 'sharded', title, workers: 1, job: 'sharded', subjects: products.map(subjectOf), cases };
-}
-
-export const FEATURE_SECTION = 'features';
-
-function featureSection(features: readonly Feature[], cases: readonly Case[]): Section {
-  return {
-    id: FEATURE_SECTION,
-    title: 'Foreshard with everything on, and with one feature off',
-    workers: 1,
-    job: 'sharded',
-    subjects: foreshardVariants(features).map(subjectOf),
-    cases,
-  };
 }

@@ -11,10 +11,10 @@ import {
   median,
   type Table,
 } from '../report/table.ts';
-import { type CompareOptions, FEATURE_SECTION } from './compare-options.ts';
+import type { CompareOptions } from './compare-options.ts';
 import type { Case, Measurement, Section } from './compare-plan.ts';
+import { type FeaturePair, featureCosts, featureSection } from './feature-cost.ts';
 import { HEADLINE } from './proxies/catalogue.ts';
-import type { Feature } from './proxies/foreshard.ts';
 
 /** Something that was asked for and not measured. */
 export interface Absence {
@@ -29,7 +29,7 @@ export interface CompareResult {
   readonly origin: string;
   readonly versions: Readonly<Record<string, string>>;
   readonly absences: readonly Absence[];
-  readonly features: readonly Feature[];
+  readonly pairs: readonly FeaturePair[];
 }
 
 interface Summary {
@@ -91,9 +91,6 @@ export function compareData(result: CompareResult): Record<string, unknown> {
   const summaries = options.sections.flatMap((section) =>
     section.cases.flatMap((one) => summariesOf(result, section, one)),
   );
-  const features = options.sections.some((section) => section.id === FEATURE_SECTION)
-    ? featureCosts(result).map(({ feature, deltas }) => ({ feature: feature.id, cpuMicros: deltas }))
-    : [];
   return {
     settings: { rounds, seconds, connections },
     generator: result.generator,
@@ -101,21 +98,22 @@ export function compareData(result: CompareResult): Record<string, unknown> {
     versions: result.versions,
     notMeasured: result.absences,
     summaries,
-    features,
+    featureCosts: featureCosts(result.pairs, options.features),
+    featurePairs: result.pairs,
     measurements,
   };
 }
 
 export function compareSections(result: CompareResult): PageSection[] {
-  const plain = result.options.sections.filter((section) => section.id !== FEATURE_SECTION);
-  const parts = plain.flatMap((section) =>
+  const { sections, features, featureCase } = result.options;
+  const parts = sections.flatMap((section) =>
     section.cases.map((one) => caseSection(result, section, one)).filter((part) => part !== null),
   );
-  const features = result.options.sections.find((section) => section.id === FEATURE_SECTION);
+  const [first] = sections;
   return [
-    ...(plain[0] === undefined || plain[0].cases.length < 2 ? [] : [{ table: overview(result, plain[0]) }]),
+    ...(first === undefined || first.cases.length < 2 ? [] : [{ table: overview(result, first) }]),
     ...parts,
-    ...(features === undefined ? [] : featureSections(result)),
+    ...(result.pairs.length === 0 ? [] : [featureSection(result.pairs, features, featureCase.title)]),
     { table: conditions(result) },
   ];
 }
@@ -205,75 +203,14 @@ function cpuChart(title: string, summaries: readonly Summary[]): BarChart {
   };
 }
 
-interface FeatureCost {
-  readonly feature: Feature;
-  /** With everything on minus with the feature off, one figure a round: both ran within a minute. */
-  readonly deltas: readonly number[];
-}
-
-export function featureCosts(result: Pick<CompareResult, 'measurements' | 'features'>): FeatureCost[] {
-  const inSection = result.measurements.filter((one) => one.section === FEATURE_SECTION);
-  const whole = inSection.filter((one) => one.subject === HEADLINE);
-  return result.features
-    .map((feature) => {
-      const without = inSection.filter((one) => one.subject === `${HEADLINE}-no-${feature.id}`);
-      const deltas = without.flatMap((one) => {
-        const partner = whole.find((other) => other.round === one.round && other.case === one.case);
-        return partner === undefined ? [] : [partner.cpuMicrosPerRequest - one.cpuMicrosPerRequest];
-      });
-      return { feature, deltas };
-    })
-    .filter((cost) => cost.deltas.length > 0);
-}
-
-function featureSections(result: CompareResult): PageSection[] {
-  const costs = featureCosts(result);
-  if (costs.length === 0) return [];
-  const level = (subject: string): number =>
-    median(
-      result.measurements
-        .filter((one) => one.section === FEATURE_SECTION && one.subject === subject)
-        .map((one) => one.cpuMicrosPerRequest),
-    );
-  const rows = costs.map(({ feature, deltas }) => [
-    feature.id,
-    feature.title,
-    formatFigure(median(deltas)),
-    `${formatFigure(Math.min(...deltas))}..${formatFigure(Math.max(...deltas))}`,
-  ]);
-  return [
-    {
-      table: {
-        title: 'What each feature of Foreshard costs: CPU us per request, all on minus this one off',
-        columns: [left('feature'), left('switched'), right('us/req'), right('range')],
-        rows,
-        notes: [
-          `Everything on: ${formatFigure(level(HEADLINE))} us per request; everything off: ${formatFigure(level(`${HEADLINE}-bare`))}.`,
-          'A range across 0 means that the cost is smaller than the noise.',
-        ],
-      },
-    },
-  ];
-}
-
 function conditions(result: CompareResult): Table {
   return {
     title: 'What ran',
     columns: [left('part'), left('version')],
-    rows: [
-      ['generator', result.generator],
-      ['origin', result.origin],
-      ...Object.entries(result.versions).filter(([id]) => !id.startsWith(`${HEADLINE}-`)),
-    ],
+    rows: [['generator', result.generator], ['origin', result.origin], ...Object.entries(result.versions)],
     notes: [
       'RSS: after the case, in a process that went through the cases above it in the same round.',
-      // What keeps Foreshard itself from running keeps its variants too.
-      ...result.absences
-        .filter(
-          ({ what, why }) =>
-            !result.absences.some((one) => one.what === HEADLINE && one.why === why && what !== HEADLINE),
-        )
-        .map(({ what, why }) => `Not measured: ${what}: ${why}`),
+      ...result.absences.map(({ what, why }) => `Not measured: ${what}: ${why}`),
     ],
   };
 }

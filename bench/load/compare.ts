@@ -7,6 +7,7 @@ import { formatOrigin } from '../report/machine.ts';
 import { openProgress } from '../report/progress.ts';
 import { RESULTS_FOLDER, type ResultHead, resultHead, writeResult } from '../report/result-file.ts';
 import { formatTable } from '../report/table.ts';
+import { endChildrenOnSignals } from './child-process.ts';
 import { type CompareOptions, parseCompareOptions } from './compare-options.ts';
 import {
   estimateSeconds,
@@ -16,9 +17,12 @@ import {
   type Subject,
 } from './compare-plan.ts';
 import { type Absence, type CompareResult, compareData, compareSections } from './compare-report.ts';
+import type { FeaturePair } from './feature-cost.ts';
 import { chooseGenerator, type LoadGenerator } from './load-generator.ts';
 import { checkAnswer, measure } from './measure.ts';
-import { probeFeatures } from './proxies/foreshard.ts';
+import { estimateFeatureSeconds, measureFeatures } from './measure-features.ts';
+import { HEADLINE } from './proxies/catalogue.ts';
+import { FEATURES, probeFeatures } from './proxies/foreshard.ts';
 import { makeRunFolder, type Origin, type RunningProxy, startOrigin, startProxy } from './rig.ts';
 
 export { COMPARE_HELP } from './compare-options.ts';
@@ -39,14 +43,20 @@ interface Rig {
   readonly versions: Map<string, string>;
   readonly absences: Map<string, Absence>;
   readonly show: (text: string) => void;
+  /** The user wants the figures so far, and no more. */
+  readonly isInterrupted: () => boolean;
 }
 
 /** Exit code: 0, or 1 when nothing could be measured. */
 export async function compare(args: readonly string[], clock: Clock): Promise<number> {
-  // Looked at once with all features: wrong use is to be told before anything is started.
-  parseCompareOptions(args, []);
+  // Wrong use is told before anything is started; only Foreshard is asked what it has.
+  const wanted = parseCompareOptions(args, FEATURES);
   const head = resultHead(BENCH, args, clock);
-  const features = await probeFeatures();
+  let interrupted = false;
+  endChildrenOnSignals(() => {
+    interrupted = true;
+  });
+  const features = namesForeshard(wanted) ? await probeFeatures() : { built: [], missing: [] };
   const options = parseCompareOptions(args, features.built);
   const progress = openProgress();
   const folder = makeRunFolder();
@@ -64,8 +74,9 @@ export async function compare(args: readonly string[], clock: Clock): Promise<nu
       features.missing.map(({ feature, why }) => [feature.id, { what: `feature ${feature.id}`, why }]),
     ),
     show: (text) => progress.show(text),
+    isInterrupted: () => interrupted,
   };
-  const measurements = await runAll(rig).finally(() => origin.process.stop());
+  const { measurements, pairs } = await runAll(rig).finally(() => origin.process.stop());
   progress.clear();
   const result: CompareResult = {
     options,
@@ -74,10 +85,14 @@ export async function compare(args: readonly string[], clock: Clock): Promise<nu
     origin: origin.title,
     versions: Object.fromEntries(rig.versions),
     absences: [...rig.absences.values()],
-    features: features.built,
+    pairs,
   };
   report(result, head);
   return measurements.length > 0 ? 0 : 1;
+}
+
+function namesForeshard(options: CompareOptions): boolean {
+  return options.sections.some((section) => section.subjects.some((subject) => subject.id === HEADLINE));
 }
 
 function report(result: CompareResult, head: ResultHead): void {
@@ -95,18 +110,48 @@ function report(result: CompareResult, head: ResultHead): void {
   process.stderr.write(`${files.json}\n${files.html}\n`);
 }
 
-async function runAll(rig: Rig): Promise<Measurement[]> {
-  const runs = planRuns(rig.options.sections, rig.options.rounds);
-  const minutes = estimateSeconds(runs, rig.options.seconds, WARM_UP_SECONDS) / 60;
-  rig.show(`${runs.length} runs with ${rig.generator.title}, about ${minutes.toFixed(1)} min`);
+async function runAll(rig: Rig): Promise<Pick<CompareResult, 'measurements' | 'pairs'>> {
+  const { sections, rounds, seconds, features } = rig.options;
+  const runs = planRuns(sections, rounds);
+  const totalSeconds =
+    estimateSeconds(runs, seconds, WARM_UP_SECONDS) + estimateFeatureSeconds(features.length, rounds);
+  rig.show(`${runs.length} runs with ${rig.generator.title}, about ${(totalSeconds / 60).toFixed(1)} min`);
   const measurements: Measurement[] = [];
   for (const [i, run] of runs.entries()) {
+    if (rig.isInterrupted()) break;
     if (!(await isPresent(rig, run.subject))) continue;
     const label = `${i + 1}/${runs.length} round ${run.round + 1}, ${run.section.title}: ${run.subject.id}`;
     rig.show(label);
     measurements.push(...(await runOne(rig, run, label)));
   }
-  return measurements;
+  const ran = measurements.some((one) => one.subject === HEADLINE);
+  return { measurements, pairs: ran && features.length > 0 ? await runFeatures(rig) : [] };
+}
+
+async function runFeatures(rig: Rig): Promise<readonly FeaturePair[]> {
+  const { options, origin, folder, clock, show, isInterrupted } = rig;
+  const { features, rounds, connections, featureCase } = options;
+  const { pairs, failures } = await measureFeatures({
+    features,
+    rounds,
+    show,
+    isInterrupted,
+    start: (definition) =>
+      startProxy(definition, { origins: origin.ports, workers: 1, job: 'sharded', folder, clock }),
+    load: (proxy, seconds) =>
+      measure({
+        url: proxy.url,
+        process: proxy.process,
+        case: featureCase,
+        connections,
+        seconds,
+        generator: rig.generator,
+        clock,
+        cores: availableParallelism(),
+      }),
+  });
+  for (const failure of failures) rig.absences.set(failure.what, failure);
+  return pairs;
 }
 
 async function isPresent(rig: Rig, subject: Subject): Promise<boolean> {
@@ -140,6 +185,8 @@ async function runOne(rig: Rig, run: PlannedRun, label: string): Promise<Measure
         measurements.push({ ...where, ...outcome.measurement });
         continue;
       }
+      // Ctrl-C reaches the proxy too: that it ended says nothing about it.
+      if (rig.isInterrupted()) break;
       const what = `${run.subject.id}, ${run.section.title}, ${one.title}`;
       rig.absences.set(what, { what, why: wrong ?? outcome?.why ?? 'unknown' });
       if (proxy.process.hasExited()) break;
@@ -166,6 +213,6 @@ async function start(rig: Rig, run: PlannedRun): Promise<RunningProxy | null> {
     clock,
   });
   if (outcome.kind === 'started') return outcome.proxy;
-  rig.absences.set(subject.id, { what: subject.id, why: outcome.why });
+  if (!rig.isInterrupted()) rig.absences.set(subject.id, { what: subject.id, why: outcome.why });
   return null;
 }

@@ -8,6 +8,7 @@ import { formatOrigin } from '../report/machine.ts';
 import { openProgress } from '../report/progress.ts';
 import { RESULTS_FOLDER, type ResultHead, resultHead, writeResult } from '../report/result-file.ts';
 import { formatMebibytes, formatMicros, formatTable, type Table } from '../report/table.ts';
+import { endChildrenOnSignals } from './child-process.ts';
 import { integerOption, WrongUse } from './command-line.ts';
 import { IdleConnections } from './idle-connections.ts';
 import { loopbackPlan, loopbackTarget } from './loopback-plan.ts';
@@ -70,6 +71,7 @@ function parseIdleOptions(args: readonly string[]) {
 export async function idle(args: readonly string[], clock: Clock): Promise<number> {
   const values = parseIdleOptions(args);
   const head = resultHead(BENCH, args, clock);
+  endChildrenOnSignals();
   const wanted = values.connections ?? (values.quick ? '2000' : '10000');
   const count = integerOption('connections', wanted, 100, MAX_CONNECTIONS - 1000);
   const maxBytes = integerOption('max-bytes', values['max-bytes'], 1, 1e9);

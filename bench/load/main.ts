@@ -2,7 +2,6 @@
 // rest of the line to it.
 
 import { systemClock } from '../../src/core/clock.ts';
-import { endChildrenOnSignals } from './child-process.ts';
 import { WrongUse } from './command-line.ts';
 
 const HELP = `npm run bench:load -- [COMMAND] [options]      (--help after a command shows its options)
@@ -57,8 +56,6 @@ async function main(argv: readonly string[]): Promise<number> {
     process.stdout.write(command.help);
     return 0;
   }
-  // `drive` starts no process, and ends itself on the first SIGINT with the figures so far.
-  if (first !== 'drive') endChildrenOnSignals();
   return command.run(args);
 }
 

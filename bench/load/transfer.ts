@@ -7,6 +7,7 @@ import { formatOrigin } from '../report/machine.ts';
 import { openProgress } from '../report/progress.ts';
 import { RESULTS_FOLDER, type ResultHead, resultHead, writeResult } from '../report/result-file.ts';
 import { formatFigure, formatMebibytes, formatTable, type Table } from '../report/table.ts';
+import { endChildrenOnSignals } from './child-process.ts';
 import { integerOption, sizeOption, WrongUse } from './command-line.ts';
 import { freePorts } from './free-port.ts';
 import { chooseProxies, demandProc, settledRss, withEachProxy } from './memory-options.ts';
@@ -62,6 +63,7 @@ interface NamedFigures extends TransferFigures {
 export async function transfer(args: readonly string[], clock: Clock): Promise<number> {
   const values = parseTransferOptions(args);
   const head = resultHead(BENCH, args, clock);
+  endChildrenOnSignals();
   const bytes = sizeOption('size', values.size ?? (values.quick ? '128MiB' : '1GiB'), MIB, 16 * 1024 * MIB);
   const bytesPerSecond = sizeOption('rate', values.rate, MIB, 1024 * MIB);
   const parallel = integerOption('parallel', values.parallel, 1, 100);

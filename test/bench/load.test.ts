@@ -2,9 +2,10 @@
 
 import t from 'tap';
 import { parseAutocannonOutput } from '../../bench/load/autocannon.ts';
-import { FEATURE_SECTION, parseCompareOptions } from '../../bench/load/compare-options.ts';
+import { parseCompareOptions } from '../../bench/load/compare-options.ts';
 import { CASES, type Measurement, planRuns, rotate } from '../../bench/load/compare-plan.ts';
-import { featureCosts, summarise } from '../../bench/load/compare-report.ts';
+import { summarise } from '../../bench/load/compare-report.ts';
+import { EVERYTHING, featureCosts, featureSection } from '../../bench/load/feature-cost.ts';
 import {
   descendants,
   parseMachineBusyMicros,
@@ -12,7 +13,7 @@ import {
   parseRssBytes,
   readTreeUsage,
 } from '../../bench/load/proc-stat.ts';
-import { foreshardVariants, knownProxies } from '../../bench/load/proxies/catalogue.ts';
+import { foreshardVariant, knownProxies } from '../../bench/load/proxies/catalogue.ts';
 import { FEATURES, foreshardConfig } from '../../bench/load/proxies/foreshard.ts';
 import { parseWrkOutput, wrkScript } from '../../bench/load/wrk.ts';
 
@@ -106,13 +107,14 @@ t.test('rounds are interleaved, and no proxy always goes first', async (t) => {
 });
 
 t.test('the whole comparison has every case, both worker counts, hashing and features', async (t) => {
-  const { sections } = parseCompareOptions([], FEATURES);
+  const { sections, features } = parseCompareOptions([], FEATURES);
   t.strictSame(
     sections.map((section) => section.id),
-    ['workers-1', 'workers-2', 'sharded', FEATURE_SECTION],
+    ['workers-1', 'workers-2', 'sharded'],
   );
   t.strictSame(sections[0]!.cases, CASES);
-  t.equal(sections[3]!.subjects.length, FEATURES.length + 2, 'all on, each off, all off');
+  t.strictSame(features, FEATURES);
+  t.strictSame(parseCompareOptions(['--only', 'nginx'], FEATURES).features, [], 'only with Foreshard');
   const quick = parseCompareOptions(['--quick'], FEATURES).sections;
   t.equal(quick.length, 1);
   t.strictSame(
@@ -126,7 +128,7 @@ t.test('the whole comparison has every case, both worker counts, hashing and fea
 
 function measured(fields: Partial<Measurement>): Measurement {
   return {
-    section: FEATURE_SECTION,
+    section: 'workers-1',
     round: 0,
     subject: 'foreshard',
     case: 'get-1k',
@@ -148,23 +150,27 @@ t.test('a summary is the median of the rounds with its range, and the sum of the
   const rounds = [31, 90, 30].map((cpuMicrosPerRequest, round) =>
     measured({ round, cpuMicrosPerRequest, errors: 1 }),
   );
-  const summary = summarise(rounds, FEATURE_SECTION, 'get-1k', 'foreshard')!;
+  const summary = summarise(rounds, 'workers-1', 'get-1k', 'foreshard')!;
   t.strictSame(summary.cpuMicrosPerRequest, { median: 31, low: 30, high: 90 });
   t.equal(summary.errors, 3);
-  t.equal(summarise(rounds, FEATURE_SECTION, 'get-1m', 'foreshard'), null);
+  t.equal(summarise(rounds, 'workers-1', 'get-1m', 'foreshard'), null);
 });
 
-t.test('what a feature costs is the difference within a round', async (t) => {
-  const log = FEATURES.filter((feature) => feature.id === 'log');
-  const measurements = [
-    measured({ round: 0, cpuMicrosPerRequest: 30 }),
-    measured({ round: 1, cpuMicrosPerRequest: 60 }),
-    measured({ round: 0, cpuMicrosPerRequest: 28, subject: 'foreshard-no-log' }),
-    measured({ round: 1, cpuMicrosPerRequest: 57, subject: 'foreshard-no-log' }),
-    measured({ round: 2, cpuMicrosPerRequest: 1, subject: 'foreshard-no-log' }),
+t.test('what a feature costs is the difference within a pair', async (t) => {
+  const features = FEATURES.filter((feature) => feature.id === 'log');
+  const pairs = [
+    { feature: 'log', round: 0, onMicros: 30, offMicros: 28 },
+    { feature: 'log', round: 1, onMicros: 60, offMicros: 57 },
+    { feature: EVERYTHING, round: 0, onMicros: 31, offMicros: 20 },
   ];
-  const [cost] = featureCosts({ measurements, features: log });
-  t.strictSame(cost?.deltas, [2, 3], 'a round without its partner says nothing');
+  const costs = featureCosts(pairs, features);
+  t.match(costs, [
+    { feature: 'log', deltas: [2, 3] },
+    { feature: EVERYTHING, deltas: [11] },
+  ]);
+  const { table } = featureSection(pairs, features, 'GET 1 KiB');
+  t.strictSame(table?.rows[0]?.slice(2), ['2.5', '2.0..3.0']);
+  t.match(table?.notes[0], /Everything on: 31.0 us per request; everything off: 20.0/);
 });
 
 const SETUP = {
@@ -200,6 +206,5 @@ t.test("Foreshard's variants differ in the one feature", async (t) => {
   const noLog = foreshardConfig(SETUP, FEATURES, new Set(['log']));
   t.strictSame({ ...noLog, log: all.log }, all);
   t.match(noLog.log, { access: 'off' });
-  const ids = foreshardVariants(FEATURES).map((variant) => variant.id);
-  t.equal(new Set(ids).size, ids.length);
+  t.equal(foreshardVariant(FEATURES, new Set()).id, 'foreshard', 'the headline has everything on');
 });

@@ -34,12 +34,7 @@ export function knownProxies(features: readonly Feature[]): ProxyDefinition[] {
   ];
 }
 
-/** Everything on; each feature off in turn; everything off. */
-export function foreshardVariants(features: readonly Feature[]): ProxyDefinition[] {
-  const everything = new Set(features.map((feature) => feature.id));
-  return [
-    foreshard(HEADLINE, features, new Set()),
-    ...features.map((feature) => foreshard(`${HEADLINE}-no-${feature.id}`, features, new Set([feature.id]))),
-    foreshard(`${HEADLINE}-bare`, features, everything),
-  ];
+/** Foreshard with all features on but those of `off`. */
+export function foreshardVariant(features: readonly Feature[], off: ReadonlySet<string>): ProxyDefinition {
+  return foreshard(off.size === 0 ? HEADLINE : `${HEADLINE}-without`, features, off);
 }

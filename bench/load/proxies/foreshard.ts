@@ -73,7 +73,7 @@ export const FEATURES: readonly Feature[] = [
 ];
 
 const PROJECT_ROOT = join(import.meta.dirname, '..', '..', '..');
-const MAIN = join(PROJECT_ROOT, 'src', 'main.ts');
+const MAIN = join(PROJECT_ROOT, 'src', 'main.js');
 const CHECK_LIMIT_MS = 10_000;
 
 /** Configuration as an object: JSON is YAML. `off` names the features to switch off. */
@@ -127,7 +127,7 @@ export function foreshard(
 }
 
 async function foreshardPresence(): Promise<Presence> {
-  if (!existsSync(MAIN)) return { kind: 'absent', why: 'this checkout has no src/main.ts yet' };
+  if (!existsSync(MAIN)) return { kind: 'absent', why: 'this checkout has no src/main.js yet' };
   const commit = describeCommit();
   const version = `${packageVersion('')}, ${commit.hash.slice(0, 12)}, Node ${process.versions.node}`;
   return { kind: 'present', version };
