@@ -11,6 +11,8 @@ interface Verb {
 
 const VERBS: Readonly<Record<string, Verb>> = {
   proxy: { does: 'run the Sharding Proxy', load: () => import('./cli/proxy.ts') },
+  check: { does: 'validate a configuration', load: () => import('./cli/check.ts') },
+  schema: { does: 'print the JSON Schema of the configuration', load: () => import('./cli/schema.ts') },
   explain: { does: 'say where a request would go, and why', load: () => import('./cli/explain.ts') },
 };
 

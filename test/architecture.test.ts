@@ -147,8 +147,9 @@ t.test('a package that is hard to live with is imported in one file', async (t) 
 t.test('the request walk knows neither IncomingMessage nor undici', async (t) => {
   const walk = sources.filter((file) => file.path === 'src/proxy/handle-request.ts');
   for (const file of walk) {
+    const code = file.text.replace(/^\s*(\/\/|\/?\*).*$/gm, '');
     t.notMatch(
-      file.text,
+      code,
       /IncomingMessage|ServerResponse|undici|node:http/,
       'listener and client stay exchangeable',
     );

@@ -4,7 +4,8 @@
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { explainFromConfig } from '../compose/explain-config.ts';
-import { formatProblem, loadConfigFile } from '../config/load.ts';
+import { loadConfigFile } from '../config/config-file.ts';
+import { formatProblem } from '../config/problem.ts';
 import type { ExplainRequest, Explanation } from '../routing/explain.ts';
 import type { CommandIo } from './command-io.ts';
 
@@ -30,7 +31,9 @@ export async function run(args: readonly string[], io: CommandIo): Promise<numbe
   const options = parseOptions(args, io);
   if (typeof options === 'number') return options;
   const result =
-    options.control === undefined ? fromConfig(options, io) : await fromControl(options, options.control);
+    options.control === undefined
+      ? await fromConfig(options, io)
+      : await fromControl(options, options.control);
   if (typeof result === 'string') {
     io.err(`${result}\n`);
     return 1;
@@ -80,8 +83,12 @@ function splitHeader(text: string): [string, string] {
   return [text.slice(0, colon).trim(), text.slice(colon + 1).trim()];
 }
 
-function fromConfig(options: Options, io: CommandIo): Explanation | string {
-  const loaded = loadConfigFile(resolve(io.cwd, options.config), io.env);
+async function fromConfig(options: Options, io: CommandIo): Promise<Explanation | string> {
+  const loaded = await loadConfigFile({
+    path: resolve(io.cwd, options.config),
+    name: options.config,
+    env: io.env,
+  });
   if (!loaded.ok) return loaded.problems.map(formatProblem).join('\n');
   return explainFromConfig(loaded.config, options.request);
 }

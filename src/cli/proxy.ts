@@ -5,7 +5,9 @@ import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { ProxyProcess } from '../compose/proxy.ts';
 import { type SampleServers, startSampleServers } from '../compose/sample-servers.ts';
-import { formatProblem, loadConfigFile } from '../config/load.ts';
+import { loadConfigFile } from '../config/config-file.ts';
+import type { LoadedConfig } from '../config/load.ts';
+import { formatProblem } from '../config/problem.ts';
 import { ConfigWatcher } from '../config/reload.ts';
 import type { Config } from '../config/schema.ts';
 import type { CommandIo } from './command-io.ts';
@@ -24,7 +26,7 @@ export async function run(args: readonly string[], io: CommandIo): Promise<numbe
   const options = parseOptions(args, io);
   if (typeof options === 'number') return options;
   const path = resolve(io.cwd, options.config);
-  const loaded = loadConfigFile(path, io.env);
+  const loaded = await loadConfigFile({ path, name: options.config, env: io.env });
   if (!loaded.ok) {
     for (const problem of loaded.problems) io.err(`${formatProblem(problem)}\n`);
     return 1;
@@ -40,7 +42,7 @@ export async function run(args: readonly string[], io: CommandIo): Promise<numbe
     return 1;
   }
   if (options.samples) io.err(welcome(proxy, samples?.started ?? [], loaded.config));
-  const watcher = watchConfig(path, loaded.config, proxy, io);
+  const watcher = watchConfig({ path, name: options.config }, loaded, proxy, io);
   const code = await untilStopped(proxy, watcher);
   watcher.close();
   await samples?.close();
@@ -68,12 +70,24 @@ function parseOptions(args: readonly string[], io: CommandIo): { config: string;
   }
 }
 
-function watchConfig(path: string, config: Config, proxy: ProxyProcess, io: CommandIo): ConfigWatcher {
+function watchConfig(
+  file: { readonly path: string; readonly name: string },
+  inForce: LoadedConfig,
+  proxy: ProxyProcess,
+  io: CommandIo,
+): ConfigWatcher {
   const watcher = new ConfigWatcher({
-    path,
+    ...file,
     env: io.env,
-    current: config,
-    onConfig: (next) => proxy.reload(next),
+    inForce,
+    onConfig: ({ config, warnings }) => {
+      for (const problem of warnings)
+        proxy.log.warn({ problem: formatProblem(problem) }, 'configuration warning');
+      const refused = proxy.reload(config);
+      if (refused === undefined) return;
+      proxy.configRejected();
+      proxy.log.error({ problem: refused }, 'configuration refused, the one in force stays');
+    },
     onProblems: (problems) => {
       proxy.configRejected();
       for (const problem of problems) {
@@ -81,6 +95,7 @@ function watchConfig(path: string, config: Config, proxy: ProxyProcess, io: Comm
       }
     },
   });
+  void watcher.start();
   process.on('SIGHUP', () => void watcher.reload());
   return watcher;
 }

@@ -1,7 +1,6 @@
 // Entry of a worker thread: builds one data plane, opens its listeners, and does what the main thread says.
 // An exception that nobody caught ends the thread; the main thread starts another (worker-pool.ts).
 
-import { randomBytes } from 'node:crypto';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { systemClock } from '../core/clock.ts';
@@ -11,6 +10,7 @@ import { ContextHolder, countLocalReply, type DataPlane } from '../proxy/data-pl
 import { drainListeners } from '../proxy/drain.ts';
 import { handleRequest } from '../proxy/handle-request.ts';
 import { Listener } from '../proxy/listener.ts';
+import { RequestIds } from '../proxy/request-ids.ts';
 import { TimerWheel } from '../proxy/timer-wheel.ts';
 import { UpgradeUpstream } from '../proxy/upgrade.ts';
 import { type PoolOptions, UpstreamPools } from '../proxy/upstream-pools.ts';
@@ -45,7 +45,7 @@ class DataPlaneWorker {
     const cells = new LiveCells(start.workers, start.cells);
     this.#column = cells.column(start.worker);
     this.#store = new SnapshotStore(cells, (snapshot) => this.#onSnapshot(snapshot));
-    this.#upstream = new UpstreamPools(this.#wheel, INITIAL_POOL_OPTIONS);
+    this.#upstream = new UpstreamPools(this.#wheel, systemClock, INITIAL_POOL_OPTIONS);
     this.#plane = this.#buildPlane(cells);
     this.#contexts = new ContextHolder(this.#plane);
     this.#loopDelay.enable();
@@ -62,14 +62,12 @@ class DataPlaneWorker {
   #buildPlane(cells: LiveCells): DataPlane {
     const column = this.#column;
     const random = systemRandom();
-    const idPrefix = randomBytes(9).toString('hex');
-    let requests = 0;
+    const tools = { wheel: this.#wheel, column, now: () => systemClock.monotonicMs() };
     return {
       store: this.#store,
       column,
-      tools: { wheel: this.#wheel, column, now: () => systemClock.monotonicMs() },
-      upstream: this.#upstream,
-      upgrades: new UpgradeUpstream(),
+      tools: { ...tools, upstream: this.#upstream },
+      upgradeTools: { ...tools, upstream: new UpgradeUpstream() },
       clock: systemClock,
       random,
       deciding: {
@@ -90,8 +88,7 @@ class DataPlaneWorker {
       metrics: this.#metrics,
       workers: this.#start.workers,
       pseudonym: this.#start.pseudonym,
-      // 72 random bits per worker and a counter: unique without drawing anew for each request.
-      nextRequestId: () => `${idPrefix}${(requests++).toString(16).padStart(10, '0')}`,
+      ids: new RequestIds(random),
       record: (trace, snapshot) => logAccess(trace, snapshot, this.#log, random),
     };
   }
@@ -117,14 +114,13 @@ class DataPlaneWorker {
   }
 
   #openListener(): Listener {
-    const { limits } = this.#store.current().snapshot.settings;
     const { cells } = this.#column;
+    const limits = () => this.#store.current().snapshot.settings.limits;
     return new Listener({
-      headerBytes: limits.headerBytes,
-      headerTimeout: limits.headerTimeout,
-      keepAlive: limits.keepAlive,
       wheel: this.#wheel,
+      clock: systemClock,
       callbacks: {
+        limits,
         onRequest: (exchange) => void handleRequest(exchange, this.#plane, this.#contexts),
         onRefused: (reason, detail) => {
           countLocalReply(this.#metrics, reason);
@@ -132,9 +128,10 @@ class DataPlaneWorker {
         },
         onConnection: () => {
           this.#column.addConnections(1);
-          return cells.connections() <= this.#store.current().snapshot.settings.limits.connections;
+          return cells.connections() <= limits().connections;
         },
         onDisconnect: () => this.#column.addConnections(-1),
+        onAcceptError: (error) => this.#log.error({ error: error.message }, 'connections cannot be accepted'),
       },
     });
   }
@@ -207,6 +204,7 @@ const INITIAL_POOL_OPTIONS: PoolOptions = {
   connections: 1,
   connectTimeout: 1000,
   responseHeaderBytes: 65_536,
+  trailerFields: 64,
 };
 
 function poolOptionsOf(snapshot: Snapshot): PoolOptions {
@@ -215,6 +213,7 @@ function poolOptionsOf(snapshot: Snapshot): PoolOptions {
     connections: limits.inFlightPerServer,
     connectTimeout: Math.max(...snapshot.routes.map((route) => route.timeouts.connect)),
     responseHeaderBytes: limits.responseHeaderBytes,
+    trailerFields: limits.trailerFields,
   };
 }
 

@@ -136,6 +136,16 @@ export class ProxyProcess {
     );
     if (this.#lock.kind === 'held') await this.#lead();
     else this.#follow();
+    this.log.info(
+      {
+        addresses: this.listening,
+        control: this.#controlAddress,
+        workers: this.#cells.workers,
+        pid: process.pid,
+      },
+      'listening',
+    );
+    this.log.flush();
   }
 
   /** Takes what only one process may have: the control port and the plan on disk. */

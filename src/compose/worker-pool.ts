@@ -2,6 +2,7 @@
 // the others do not notice. Connections that waited in its accept queue are reset by the kernel, unless
 // net.ipv4.tcp_migrate_req is 1.
 
+import { setFlagsFromString } from 'node:v8';
 import { Worker } from 'node:worker_threads';
 import type { Clock } from '../core/clock.ts';
 import type { SnapshotInput } from '../routing/build-snapshot.ts';
@@ -9,6 +10,10 @@ import type { LiveCells } from '../state/live-cells.ts';
 import type { Delta } from '../telemetry/deltas.ts';
 import type { Logger, LoggerOptions } from '../telemetry/logger.ts';
 import type { FromWorker, ListenPlan, ToWorker, WorkerStart } from './messages.ts';
+
+// V8 learns from early samples that objects of a request "survive" and then makes them in the old space,
+// where only a full collection frees them: measured, a request cost 54 us of CPU with that and 40 us without.
+setFlagsFromString('--no-allocation-site-pretenuring');
 
 export interface WorkerPoolOptions {
   readonly cells: LiveCells;

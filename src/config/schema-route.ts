@@ -1,156 +1,196 @@
-// What one route may say. Defaults, bounds and meaning stand beside each key.
+// What one route may say. Defaults, bounds and meaning stand beside each key; a quantity's default is
+// written as an operator would write it and parsed like anything else.
 
 import { z } from 'zod';
 import { POLICY_KINDS, PRIORITIES } from '../core/model.ts';
-import { duration, fieldName, name, share, size } from './quantities.ts';
+import type { DeepReadonly } from './frozen.ts';
+import {
+  cookieName,
+  duration,
+  fieldName,
+  fieldValues,
+  hostPattern,
+  jsonPointer,
+  methodName,
+  name,
+  pathPattern,
+  share,
+  size,
+  text,
+  whole,
+} from './quantities.ts';
 
-/** RFC 6901. */
-const jsonPointer = z.string().regex(/^(\/([^~/]|~[01])*)*$/, 'must be a JSON pointer such as /user/id');
+/** Where one part of a shard key is looked for. */
+export type KeySource =
+  | { readonly header: string }
+  | { readonly query: string }
+  | { readonly cookie: string }
+  | { readonly path: number }
+  | { readonly json: string }
+  | { readonly jwt: string }
+  | 'clientIp';
 
-/** Where one part of a shard key may be found; exactly one place per entry. */
-export const keySource = z
-  .union([
-    z.strictObject({ header: fieldName.describe('All values of this header, in order.') }),
-    z.strictObject({ query: z.string().min(1).max(128).describe('First value of this query parameter.') }),
-    z.strictObject({ cookie: z.string().min(1).max(128).describe('Value of this cookie.') }),
-    z.strictObject({ path: z.int().min(1).max(64).describe('Segment of the path, counted from 1.') }),
-    z.strictObject({ json: jsonPointer.describe('String or number at this place of a JSON body.') }),
-    z.strictObject({
-      jwt: z.string().min(1).max(128).describe('Claim of the bearer token; not verified here.'),
-    }),
-    z.strictObject({ clientIp: z.literal(true).describe('Address of the client behind trusted hops.') }),
-    z.literal('clientIp'),
-  ])
-  .describe('header, query, cookie, path, json, jwt or clientIp');
-export type KeySource = z.output<typeof keySource>;
+const KEY_PLACES = 'header, query, cookie, path, json, jwt, clientIp';
+
+// One mapping with seven optional keys instead of a union of seven: a misspelt key is then named, with
+// the right one, where a union could only say that none of its seven forms fits.
+const keySource = z
+  .preprocess(
+    (raw) => (raw === 'clientIp' ? { clientIp: true } : raw),
+    z
+      .strictObject({
+        header: fieldName.optional().describe('All values of this header, in order.'),
+        query: text(128).optional().describe('First value of this query parameter.'),
+        cookie: text(128).optional().describe('Value of this cookie.'),
+        path: whole(1, 64).optional().describe('Segment of the path, counted from 1.'),
+        json: jsonPointer.optional().describe('Text or number at this place of a JSON body.'),
+        jwt: text(128).optional().describe('Claim of the bearer token, which is not verified here.'),
+        clientIp: z.literal(true).optional().describe('Address of the client behind trusted hops.'),
+      })
+      .refine((source) => Object.keys(source).length === 1)
+      .transform((source): KeySource => {
+        const { clientIp, ...place } = source;
+        // The refinement above leaves exactly one key, which is what the union says.
+        return clientIp === true ? 'clientIp' : (place as KeySource);
+      }),
+  )
+  .meta({
+    allowed: `clientIp, or a mapping with exactly one of ${KEY_PLACES}`,
+    shorthand: { const: 'clientIp' },
+    bounds: { minProperties: 1, maxProperties: 1 },
+  });
 
 const keySources = z.array(keySource).min(1).max(8);
 
 const key = z.strictObject({
-  from: keySources.describe('Where the shard key is looked for, in order.'),
+  from: keySources
+    .prefault([{ header: 'x-shard-key' }])
+    .describe('Where the shard key is looked for, in order.'),
   combine: z
     .enum(['first', 'all'])
-    .default('first')
-    .describe('first: the first found. all: every one is a part of the key.'),
-  perType: z.record(z.string(), keySources).default({}).describe('Other sources by request type.'),
+    .prefault('first')
+    .describe('first: the first that is found. all: every one is a part of the key.'),
+  perType: z
+    .record(text(128), keySources)
+    .refine((types) => Object.keys(types).length <= 64)
+    .meta({ allowed: 'a mapping of at most 64 request types', bounds: { maxProperties: 64 } })
+    .prefault({})
+    .describe('Other sources by request type (see type).'),
   onMissing: z
     .enum(['random', 'reject', 'cookie', 'default'])
-    .default('random')
-    .describe('What a request without a key gets.'),
+    .prefault('random')
+    .describe(
+      'A request without a key: random shard, 400 no_shard_key, a cookie that makes it sticky, one shard for all.',
+    ),
   cookie: z
     .strictObject({
-      name: z
-        .string()
-        .regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}$/, 'must be a cookie name')
-        .default('foreshard'),
-      ttl: duration('1s', '400d').default(86_400_000),
+      name: cookieName.prefault('foreshard').describe('Name of the cookie.'),
+      ttl: duration('1s', '400d').prefault('1d').describe('How long a client keeps it.'),
     })
     .prefault({})
     .describe('The cookie that onMissing: cookie sets.'),
-  maxBody: size('1B', '1MiB').default(65_536).describe('How much of a body a json key may read.'),
+  maxBody: size('1B', '1MiB')
+    .prefault('64KiB')
+    .describe('How much of a body a json key may buffer; a longer body has no key.'),
 });
 
 const timeouts = z.strictObject({
-  connect: duration('50ms', '60s').default(1000).describe('To open a connection to a server.'),
+  connect: duration('50ms', '60s').prefault('1s').describe('To open a connection to a server.'),
   response: duration('0', '1h')
-    .default(10_000)
+    .prefault('10s')
     .describe('From the request sent to the response header; 0 = none.'),
   idle: duration('0', '24h')
-    .default(60_000)
+    .prefault('60s')
     .describe('Longest stand-still of a body in either direction; 0 = none.'),
-  total: duration('0', '24h').default(0).describe('Whole request with all attempts; 0 = none.'),
+  total: duration('0', '24h').prefault('0s').describe('The whole request with all attempts; 0 = none.'),
 });
 
+// 502 is a number to YAML and "502" is text; both mean the status.
 const retryOn = z
-  .string()
-  .regex(/^(connect|reset|timeout|[45]\d\d)$/, 'must be connect, reset, timeout or a status 400 to 599');
+  .union([z.string(), z.number()])
+  .transform(String)
+  .refine((word) => /^(connect|reset|timeout|[45]\d\d)$/.test(word))
+  .meta({
+    allowed: 'connect, reset, timeout or a status from 400 to 599',
+    written: {
+      anyOf: [
+        { type: 'string', pattern: '^(connect|reset|timeout|[45]\\d\\d)$' },
+        { type: 'integer', minimum: 400, maximum: 599 },
+      ],
+    },
+  });
 
 const retry = z.strictObject({
-  attempts: z.int().min(1).max(10).default(2).describe('Tries in all.'),
+  attempts: whole(1, 10).prefault(2).describe('Tries in all.'),
   on: z
     .array(retryOn)
     .max(16)
-    .default(['connect', 'reset', '502', '503', '504'])
-    .describe('What is tried again.'),
-  base: duration('1ms', '10s').default(25).describe('Backoff before the first retry, before full jitter.'),
-  cap: duration('1ms', '60s').default(250).describe('Longest backoff.'),
-  budget: share(0, 1).default(0.2).describe('Retries in flight, as a share of requests in flight.'),
-  minBudget: z.int().min(0).max(1000).default(3).describe('Retries that are always allowed.'),
-  maxBody: size('0B', '16MiB').default(65_536).describe('Largest body kept for replay.'),
+    .prefault(['connect', 'reset', '502', '503', '504'])
+    .describe('What is tried again; numbers are statuses of a server, timeout is timeouts.response.'),
+  base: duration('1ms', '10s').prefault('25ms').describe('Pause before the first retry, before full jitter.'),
+  cap: duration('1ms', '60s').prefault('250ms').describe('Longest pause.'),
+  budget: share(0, 1).prefault('20%').describe('Retries in flight as a share of requests in flight.'),
+  minBudget: whole(0, 1000).prefault(3).describe('Retries in flight that are always allowed.'),
+  maxBody: size('0B', '16MiB').prefault('64KiB').describe('Largest request body kept for a second try.'),
 });
 
 const shadow = z.strictObject({
   to: name.optional().describe('Region that gets the copies.'),
-  fraction: share(0, 1).default(0.05).describe('Share of keys copied.'),
-  compare: z.boolean().default(true).describe('Compare both answers.'),
-  ignore: z.array(jsonPointer).max(64).default([]).describe('Places of a JSON answer that may differ.'),
+  fraction: share(0, 1).prefault('5%').describe('Share of keys that are copied.'),
+  compare: z.boolean().prefault(true).describe('Compare both answers.'),
+  ignore: z.array(jsonPointer).max(64).prefault([]).describe('Places of a JSON answer that may differ.'),
   methods: z
-    .array(z.string())
+    .array(methodName)
+    .min(1)
     .max(16)
-    .default(['GET', 'HEAD', 'OPTIONS'])
+    .prefault(['GET', 'HEAD', 'OPTIONS'])
     .describe('Methods that are copied.'),
 });
 
-const methodName = z
-  .string()
-  .regex(/^[A-Za-z]{1,32}$/, 'must be a method name')
-  .transform((text) => text.toUpperCase());
-
 const match = z.strictObject({
-  host: z
-    .string()
-    .regex(/^(\*|(\*\.)?[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*|\[[0-9a-fA-F:.]+\])$/, 'must be a host, *.host or *')
-    .transform((text) => text.toLowerCase())
-    .default('*')
-    .describe('Host without port; *.example.com takes any subdomain.'),
-  path: z
-    .string()
-    .regex(/^\/[^?#\s]*$/, 'must be a path pattern such as /orders/**')
-    .superRefine((text, ctx) => {
-      const segments = text.slice(1).split('/');
-      const at = segments.indexOf('**');
-      const stray = segments.some((segment) => segment.includes('*') && segment !== '*' && segment !== '**');
-      if (stray || (at !== -1 && at !== segments.length - 1)) {
-        ctx.addIssue({ code: 'custom', message: 'may have * as a whole segment and ** as the last one' });
-      }
-    })
-    .default('/**')
-    .describe('* is one segment, ** any rest.'),
-  methods: z.array(methodName).max(32).default([]).describe('None = all.'),
-  headers: z
-    .record(fieldName, z.string().max(1024))
-    .default({})
-    .describe('Exact values that must be present.'),
+  host: hostPattern.prefault('*').describe('Host without port; *.example.com takes any subdomain.'),
+  path: pathPattern.prefault('/**').describe('* is one segment, ** any rest.'),
+  methods: z.array(methodName).max(32).prefault([]).describe('Empty = all.'),
+  headers: fieldValues.prefault({}).describe('Headers that must be present with exactly this value.'),
 });
 
 export const route = z.strictObject({
   id: name.describe('Name in logs, metrics and traces.'),
-  match: match.prefault({}),
-  key: key.prefault({ from: [{ header: 'x-shard-key' }] }),
+  match: match.prefault({}).describe('Requests that the route takes; the first route that matches wins.'),
+  key: key.prefault({}).describe('What decides the shard.'),
   type: z
-    .strictObject({ header: fieldName })
+    .strictObject({ header: fieldName.describe('Its value is the request type.') })
     .optional()
-    .describe('Header that names the request type; else the method.'),
-  policy: z.enum(POLICY_KINDS).optional().describe('Default: sharding.policy.'),
-  regions: z.array(name).max(512).optional().describe('Eligible regions. Default: all.'),
-  residency: z.array(name).max(512).default([]).describe('Lock to these regions; fails closed.'),
+    .describe('What names the request type for key.perType. Default: the method.'),
+  policy: z.enum(POLICY_KINDS).optional().describe('How a region is chosen. Default: sharding.policy.'),
+  regions: z.array(name).min(1).max(512).optional().describe('Eligible regions. Default: all.'),
+  residency: z
+    .array(name)
+    .max(512)
+    .prefault([])
+    .describe('Lock to these regions, failing closed, for retries and copies too; empty = none.'),
   maxAddedLatency: duration('0ms', '10s')
-    .default(0)
-    .describe('Regions farther than the nearest by more are not eligible; 0 = no bound.'),
+    .prefault('0ms')
+    .describe('A region farther than the nearest by more is not eligible; 0 = no bound.'),
   priority: z
-    .union([z.enum(PRIORITIES), z.strictObject({ header: fieldName })])
-    .default('normal')
+    .union([
+      z.enum(PRIORITIES),
+      z.strictObject({ header: fieldName.describe('Header of a trusted peer that names the priority.') }),
+    ])
+    .meta({ allowed: `one of ${PRIORITIES.join(', ')}, or { header: NAME }` })
+    .prefault('normal')
     .describe('Importance, or the header of a trusted peer that names it.'),
-  timeouts: timeouts.prefault({}),
-  retry: retry.prefault({}),
-  shadow: shadow.prefault({}).describe('Copies of requests for comparison.'),
+  timeouts: timeouts.prefault({}).describe('Limits of time.'),
+  retry: retry.prefault({}).describe('Second tries, at another server or region.'),
+  shadow: shadow.prefault({}).describe('Copies of requests to another region, for comparison.'),
   whenNoRegion: z
     .enum(['reject', 'park', 'queue'])
-    .default('reject')
-    .describe('What happens when no region can take a request.'),
-  parkFor: duration('100ms', '60s').default(10_000).describe('Longest wait of a parked request.'),
+    .prefault('reject')
+    .describe('No region can take the request: 503, wait for one, or 202 and deliver later.'),
+  parkFor: duration('100ms', '60s').prefault('10s').describe('Longest wait of a parked request.'),
 });
-export type RouteConfig = z.output<typeof route>;
+
+export type RouteConfig = DeepReadonly<z.output<typeof route>>;
 
 /** The one route of a configuration that has none: key from x-shard-key, random without. */
 export const DEFAULT_ROUTE: RouteConfig = route.parse({ id: 'default' });

@@ -127,10 +127,7 @@ export class AttemptLoop {
           : this.#dispatch.replyFields,
         accepts: (status) => this.#accepts(status),
       },
-      {
-        ...this.#plane.tools,
-        upstream: client.tunnel === null ? this.#plane.upstream : this.#plane.upgrades,
-      },
+      client.tunnel === null ? this.#plane.tools : this.#plane.upgradeTools,
     );
     this.#current = attempt;
     if (this.#expired) this.expire();

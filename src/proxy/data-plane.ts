@@ -14,19 +14,18 @@ import type { SnapshotStore } from '../state/snapshot-store.ts';
 import type { CounterCell, HistogramCell, MetricDeltas } from '../telemetry/deltas.ts';
 import type { AttemptTools } from './forward.ts';
 import type { HopIdentity } from './headers.ts';
+import type { RequestIds } from './request-ids.ts';
 import { RetryBudget } from './retry-budget.ts';
 import type { RequestTrace } from './trace.ts';
 import { TrustedPeers } from './trusted-peers.ts';
-import type { Upstream } from './upstream.ts';
 
 export interface DataPlane {
   readonly store: SnapshotStore;
   readonly column: WorkerColumn;
-  readonly tools: Omit<AttemptTools, 'upstream'>;
   /** For plain requests. */
-  readonly upstream: Upstream;
-  /** For websocket upgrades. */
-  readonly upgrades: Upstream;
+  readonly tools: AttemptTools;
+  /** For websocket upgrades: the same with another upstream. */
+  readonly upgradeTools: AttemptTools;
   readonly clock: Clock;
   readonly random: Random;
   /** Everything a decision needs but the cursors, which belong to a snapshot. */
@@ -36,8 +35,7 @@ export interface DataPlane {
   /** `foreshard-<instance>` */
   readonly pseudonym: string;
   readonly serverLoads: ServerLoads;
-  /** Unique over all proxies and restarts. */
-  nextRequestId(): string;
+  readonly ids: RequestIds;
   /** Called once at the end of every request. */
   readonly record: (trace: RequestTrace, snapshot: Snapshot) => void;
 }

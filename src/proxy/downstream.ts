@@ -21,7 +21,7 @@ export type Collected =
   | { readonly kind: 'failed'; readonly why: 'gone' | 'malformed' | 'idle' };
 
 export interface BodySink {
-  /** @returns false to be asked to wait until `resume`. */
+  /** The bytes are the callee's to keep. @returns false to be asked to wait until `resume`. */
   data(chunk: Uint8Array): boolean;
   end(): void;
   failed(why: 'gone' | 'malformed' | 'idle'): void;
@@ -53,9 +53,16 @@ export interface Tunnel {
   open(fields: readonly string[]): Duplex;
 }
 
+/** How the body of a request ends, as screening the head has found it. */
+export interface BodyFraming {
+  readonly contentLength: number | undefined;
+  readonly isChunked: boolean;
+  readonly expectsContinue: boolean;
+}
+
 export interface Downstream {
   readonly head: RequestHead;
-  /** null when the request has no body. */
+  /** null when the request has no body, and before `frame`. */
   readonly body: RequestBody | null;
   /** null for a plain request. */
   readonly tunnel: Tunnel | null;
@@ -70,6 +77,8 @@ export interface Downstream {
   /** Called when more can be written after `write` said no. */
   onDrain: (() => void) | null;
 
+  /** Says where the body ends; an answer without it closes the connection, whose next message is unknown. */
+  frame(framing: BodyFraming): void;
   /** An interim answer (103); not sent to HTTP/1.0. */
   inform(status: number, fields: FieldList): void;
   /**
@@ -78,10 +87,15 @@ export interface Downstream {
    * @param keepAlive false closes the connection behind this answer.
    */
   sendHead(status: number, fields: string[], framing: number | 'chunked' | 'none', keepAlive: boolean): void;
-  /** @returns false when the client reads slower: wait for `onDrain`. */
+  /** Sends the head now; otherwise it may wait for the first piece of body and leave with it. */
+  flush(): void;
+  /**
+   * @returns false when the client reads slower: wait for `onDrain`; until then the bytes are still needed.
+   * After true they may be overwritten.
+   */
   write(chunk: Uint8Array): boolean;
-  /** Last piece and end in one call. */
-  finishWith(chunk: Uint8Array): void;
+  /** Last piece and end in one call. @returns false when the bytes are still needed afterwards. */
+  finishWith(chunk: Uint8Array): boolean;
   /** @param trailers sent only where framing is chunked. */
   finish(trailers?: FieldList): void;
   /** Cuts the connection: the only truthful end of an answer that cannot be completed. */

@@ -98,6 +98,18 @@ export function kindOfField(name: string): NamedKind {
   return KNOWN.get(name) ?? fold(name);
 }
 
+const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
+
+/**
+ * Lower-case form of a field name, the very same string for names that are known, so that later look-ups
+ * find its hash ready; undefined when it is no token (RFC 9110, 5.6.2).
+ */
+export function internFieldName(name: string): string | undefined {
+  const known = KNOWN.get(name);
+  if (known !== undefined) return known.name;
+  return TOKEN.test(name) ? name.toLowerCase() : undefined;
+}
+
 /**
  * `X_Forwarded_For` and `x.forwarded.for` reach many servers under the name of the real field (CGI and
  * WSGI fold them), so an alias of a field that we own or control is dropped, not passed on.

@@ -128,7 +128,7 @@ export class Attempt extends WheelTimer implements UpstreamHandler {
     if (head !== 'malformed') this.#input.client.inform(status, head.fields);
   }
 
-  onHead(status: number, received: FieldList): void {
+  onHead(status: number, received: FieldList, isFollowed: boolean): void {
     this.#status = status;
     this.headAt = this.#tools.now();
     this.#judge(status >= 500 ? 'error5xx' : 'success');
@@ -154,6 +154,7 @@ export class Attempt extends WheelTimer implements UpstreamHandler {
     this.#phase = 'relay';
     this.#waitsForClient = false;
     this.#armIdle();
+    if (!isFollowed) this.#input.client.flush();
   }
 
   #relayHead(status: number, fields: string[], contentLength: number | undefined): void {
@@ -176,8 +177,7 @@ export class Attempt extends WheelTimer implements UpstreamHandler {
     if (this.#remaining === chunk.length) {
       // The last piece: head, body and end leave in one write. onEnd has nothing left to send.
       this.#isClientFinished = true;
-      client.finishWith(chunk);
-      return true;
+      return client.finishWith(chunk);
     }
     if (this.#remaining !== -1) this.#remaining -= chunk.length;
     const goesOn = client.write(chunk);

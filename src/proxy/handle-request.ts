@@ -3,7 +3,6 @@
 // reply. Knows neither node:http nor undici: the listener and the upstream client are behind
 // downstream.ts and upstream.ts.
 
-import { hex64 } from '../core/random.ts';
 import type { Reason } from '../core/reasons.ts';
 import { type Decision, decide, type Forward, type RequestFacts } from '../routing/decide.ts';
 import { JsonScan } from '../routing/json-scan.ts';
@@ -29,7 +28,7 @@ export async function handleRequest(
   contexts: ContextHolder,
 ): Promise<void> {
   const taken = contexts.take(plane.store);
-  const trace = new RequestTrace(plane.nextRequestId(), plane.tools.now(), client.head.method);
+  const trace = new RequestTrace(plane.ids.next(), plane.tools.now(), client.head.method);
   plane.column.addRequests(1);
   let end: End;
   try {
@@ -48,6 +47,7 @@ export async function handleRequest(
 async function serve(client: Downstream, plane: DataPlane, taken: Taken, trace: RequestTrace): Promise<End> {
   const request = screenRequest(client.head, taken.snapshot.settings.limits);
   if (request.kind === 'refusal') return request;
+  client.frame(request);
   trace.path = request.rawPath;
   if (hasPassed(request.via, plane.pseudonym)) return { kind: 'refuse', reason: 'loop_detected' };
   if (request.target === '*') return answerForOurselves(client);
@@ -218,7 +218,7 @@ async function forward(ready: Ready, plane: DataPlane): Promise<LoopEnd> {
   const { identity, trusted } = taken.context;
   const isTrusted = trusted.includes(client.peerAddress);
   const hop = { peerAddress: client.peerAddress, isSecure: client.isSecure, isTrusted };
-  const traceparent = nextTraceparent(isTrusted ? request.traceparent : '', plane);
+  const traceparent = plane.ids.traceparent(isTrusted ? request.traceparent : '', trace.requestId);
   const serverFields = fieldsForServer(request, hop, identity, { requestId: trace.requestId, traceparent });
   const replyFields = ['via', `1.1 ${identity.pseudonym}`, 'foreshard-request-id', trace.requestId];
   if (decision.newCookie !== null) replyFields.push('set-cookie', stickyCookie(decision));
@@ -236,15 +236,6 @@ async function forward(ready: Ready, plane: DataPlane): Promise<LoopEnd> {
 function stickyCookie({ route, newCookie }: Forward): string {
   const { name, maxAgeSeconds } = route.cookie;
   return `${name}=${newCookie}; Path=/; Max-Age=${maxAgeSeconds}; HttpOnly; SameSite=Lax`;
-}
-
-const TRACEPARENT = /^00-([0-9a-f]{32})-[0-9a-f]{16}-([0-9a-f]{2})$/;
-
-/** W3C Trace Context: the caller's trace goes on with us as parent, or a new one begins, not sampled. */
-function nextTraceparent(received: string, plane: DataPlane): string {
-  const match = received === '' ? null : TRACEPARENT.exec(received);
-  const traceId = match?.[1] ?? hex64(plane.random) + hex64(plane.random);
-  return `00-${traceId}-${hex64(plane.random)}-${match?.[2] ?? '00'}`;
 }
 
 /** Makes the local reply that is due, and writes the end into the trace. */

@@ -48,6 +48,14 @@ export class UpgradeDownstream implements Downstream {
     return this.#isGone;
   }
 
+  frame(): void {
+    // An upgrade has no body.
+  }
+
+  flush(): void {
+    // Heads are written at once.
+  }
+
   inform(): void {
     // An interim answer before a 101 would only confuse clients, and none expects one.
   }
@@ -69,9 +77,10 @@ export class UpgradeDownstream implements Downstream {
     return this.#socket.write('\r\n');
   }
 
-  finishWith(chunk: Uint8Array): void {
-    this.write(chunk);
+  finishWith(chunk: Uint8Array): boolean {
+    const isTaken = this.write(chunk);
     this.finish();
+    return isTaken;
   }
 
   finish(): void {

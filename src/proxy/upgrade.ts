@@ -153,7 +153,7 @@ class UpgradeCall implements UpstreamCall {
       this.#destroy();
     });
     answer.on('error', (error) => this.#fail(failureOf(error, true, true)));
-    handler.onHead(answer.statusCode ?? 502, lowerNames(answer.rawHeaders));
+    handler.onHead(answer.statusCode ?? 502, lowerNames(answer.rawHeaders), false);
   }
 
   #fail(failure: AttemptFailure): void {

@@ -39,9 +39,15 @@ export interface UpstreamHandler {
   /** The whole request was handed to the socket. */
   onSent(): void;
   onInformed(status: number, fields: FieldList): void;
-  /** Final status and fields, names lower-case, values as Latin-1 text. */
-  onHead(status: number, fields: FieldList): void;
-  /** The bytes are the callee's only until it returns, unless it copies them. @returns false to pause. */
+  /**
+   * Final status and fields, names lower-case, values as Latin-1 text.
+   * @param isFollowed more of the answer is at hand and comes in the same turn.
+   */
+  onHead(status: number, fields: FieldList, isFollowed: boolean): void;
+  /**
+   * @returns false to pause: the bytes then stay the callee's. After true they are overwritten by the next
+   * read.
+   */
   onData(chunk: Uint8Array): boolean;
   onEnd(trailers: FieldList): void;
   /** Instead of a head: the server agreed to the upgrade with a valid 101; `stream` is the connection. */

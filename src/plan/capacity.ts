@@ -1,0 +1,129 @@
+// Can the others carry what a region shall lose? Weights are tried against the load that is forecast for
+// *after* the move; what does not fit goes to the next region, and if there is none, less is moved: a
+// demotion that fells a survivor is worse than the failure it wanted to avoid. Pure.
+
+export interface LoadedRegion {
+  readonly id: string;
+  readonly baseWeight: number;
+  /** After risk and health (weights.ts). */
+  readonly weight: number;
+  /** No server can serve: it can take nothing, wanted or not. */
+  readonly isUnavailable: boolean;
+  /** Requests/s; undefined = unknown, taken as enough. */
+  readonly capacity: number | undefined;
+}
+
+export interface ProjectionRules {
+  /** Requests/s over all regions, forecast (p90) for the time after the move. */
+  readonly demand: number;
+  /** Share of its capacity to which a region may be filled. */
+  readonly targetUtilisation: number;
+  /** Regions, best substitute first. */
+  readonly failoverOrder: readonly string[];
+}
+
+export interface Projection {
+  readonly id: string;
+  /** Desired weight; the sum equals the sum of the weights put in. */
+  readonly weight: number;
+  /** Requests/s expected after the move. */
+  readonly load: number;
+  /** load / capacity; undefined where the capacity is unknown. */
+  readonly utilisation: number | undefined;
+  /** Gave back part of its demotion, because nobody could take it. */
+  readonly isHeldBack: boolean;
+}
+
+export function projectCapacity(regions: readonly LoadedRegion[], rules: ProjectionRules): Projection[] {
+  const sum = regions.reduce((total, region) => total + region.weight, 0);
+  if (sum === 0 || rules.demand <= 0) {
+    return regions.map((region) => projected(region, region.weight, 0, false));
+  }
+  const loads = regions.map((region) => (rules.demand * region.weight) / sum);
+  const limits = regions.map((region) => limitOf(region, regions, rules));
+  let excess = 0;
+  regions.forEach((_, i) => {
+    if (loads[i]! <= limits[i]!) return;
+    excess += loads[i]! - limits[i]!;
+    loads[i] = limits[i]!;
+  });
+  excess = fillInOrder(regions, loads, limits, excess, rules.failoverOrder);
+  const heldBack = new Set<number>();
+  if (excess > 0) excess = giveBack(regions, loads, excess, rules, heldBack);
+  if (excess > 0) spread(regions, loads, excess);
+  return regions.map((region, i) =>
+    projected(region, (loads[i]! / rules.demand) * sum, loads[i]!, heldBack.has(i)),
+  );
+}
+
+function projected(region: LoadedRegion, weight: number, load: number, isHeldBack: boolean): Projection {
+  const utilisation = region.capacity === undefined ? undefined : load / region.capacity;
+  return { id: region.id, weight, load, utilisation, isHeldBack };
+}
+
+/**
+ * How much a region may be given. One whose ordinary share already exceeds its target keeps that: the
+ * projection bounds what a move adds, it is no load shedding.
+ */
+function limitOf(region: LoadedRegion, all: readonly LoadedRegion[], rules: ProjectionRules): number {
+  if (region.isUnavailable || region.weight === 0) return 0;
+  if (region.capacity === undefined) return Number.POSITIVE_INFINITY;
+  const base = all.reduce((total, other) => total + other.baseWeight, 0);
+  const ordinary = base === 0 ? 0 : (rules.demand * region.baseWeight) / base;
+  return Math.max(rules.targetUtilisation * region.capacity, ordinary);
+}
+
+/** Puts load where there is room. @returns what found none. */
+function fillInOrder(
+  regions: readonly LoadedRegion[],
+  loads: number[],
+  limits: readonly number[],
+  excess: number,
+  order: readonly string[],
+): number {
+  let left = excess;
+  for (const id of order) {
+    if (left <= 0) break;
+    const i = regions.findIndex((region) => region.id === id);
+    // A demoted region is no substitute, not even for part of another's load.
+    if (i === -1 || regions[i]!.weight < regions[i]!.baseWeight) continue;
+    const taken = Math.min(left, Math.max(0, limits[i]! - loads[i]!));
+    loads[i]! += taken;
+    left -= taken;
+  }
+  return left;
+}
+
+/** Demoted regions keep what nobody can take, up to their ordinary share. @returns what is still left. */
+function giveBack(
+  regions: readonly LoadedRegion[],
+  loads: number[],
+  excess: number,
+  rules: ProjectionRules,
+  heldBack: Set<number>,
+): number {
+  const base = regions.reduce((total, region) => total + region.baseWeight, 0);
+  const room = regions.map((region, i) => {
+    const isDemoted = !region.isUnavailable && region.weight < region.baseWeight;
+    return isDemoted ? Math.max(0, (rules.demand * region.baseWeight) / base - loads[i]!) : 0;
+  });
+  const total = room.reduce((sum, one) => sum + one, 0);
+  if (total === 0) return excess;
+  const given = Math.min(excess, total);
+  room.forEach((one, i) => {
+    if (one === 0) return;
+    loads[i]! += (given * one) / total;
+    heldBack.add(i);
+  });
+  return excess - given;
+}
+
+/** More demand than everybody together may carry: in proportion to capacity, so that nobody falls first. */
+function spread(regions: readonly LoadedRegion[], loads: number[], excess: number): void {
+  const able = regions.map((region) => (region.isUnavailable ? 0 : (region.capacity ?? region.baseWeight)));
+  const total = able.reduce((sum, one) => sum + one, 0);
+  if (total === 0) return;
+  able.forEach((one, i) => {
+    loads[i]! += (excess * one) / total;
+  });
+}

@@ -1,0 +1,100 @@
+// Risk and health -> the weight a region should have, before anybody asks whether the others can carry it
+// (capacity.ts). A forecast only ever lowers a weight below its base; who may be lowered by forecasts at one
+// time is bounded, because forecasts can be wrong together. Pure.
+
+/** `low` <= `high` <= `evict`, each 0..1. */
+export interface RiskThresholds {
+  readonly low: number;
+  readonly high: number;
+  readonly evict: number;
+}
+
+/** What a region keeps between `high` and `evict`: enough to see whether it still works. */
+const LEAST_MULTIPLIER = 0.1;
+/** Share of its base that a demoted region keeps as probe, whatever capacity.ts takes away. */
+export const PROBE_SHARE = 0.03;
+
+/** 1 up to low, linear to 0.1 at high, 0.1 up to evict, then 0 (design, "Risk -> weight"). */
+export function riskMultiplier(risk: number, { low, high, evict }: RiskThresholds): number {
+  if (risk >= evict) return 0;
+  if (risk >= high) return LEAST_MULTIPLIER;
+  if (risk <= low) return 1;
+  return 1 - ((risk - low) / (high - low)) * (1 - LEAST_MULTIPLIER);
+}
+
+export interface WeighedRegion {
+  readonly id: string;
+  readonly baseWeight: number;
+  /** 0..1, acted upon (acted-risk.ts). */
+  readonly risk: number;
+  /** min(1, 1.4 x healthy / registered); 0 = no server can serve. */
+  readonly healthFactor: number;
+  /** Requests/s; undefined = unknown. */
+  readonly capacity: number | undefined;
+}
+
+export interface RegionWeights {
+  readonly id: string;
+  readonly base: number;
+  /** After risk. */
+  readonly risk: number;
+  /** After risk and health. */
+  readonly health: number;
+  /** Why the weight is below its base, or why a demotion was not made. */
+  readonly reason: 'at_risk' | 'evicted' | 'unhealthy' | 'max_demoted' | 'last_region' | undefined;
+}
+
+export interface WeightRules {
+  readonly thresholds: RiskThresholds;
+  /** Share of capacity that forecasts alone may demote at once; one region if that is more. */
+  readonly maxDemoted: number;
+}
+
+export function weighRegions(regions: readonly WeighedRegion[], rules: WeightRules): RegionWeights[] {
+  const spared = spareFromDemotion(regions, rules);
+  return regions.map((region) => {
+    const kept = spared.get(region.id);
+    const multiplier = kept === undefined ? riskMultiplier(region.risk, rules.thresholds) : 1;
+    const risk = region.baseWeight * multiplier;
+    return {
+      id: region.id,
+      base: region.baseWeight,
+      risk,
+      health: risk * region.healthFactor,
+      reason: kept ?? reasonOf(region, multiplier),
+    };
+  });
+}
+
+function reasonOf(region: WeighedRegion, multiplier: number): RegionWeights['reason'] {
+  if (region.healthFactor < 1) return 'unhealthy';
+  if (multiplier === 0) return 'evicted';
+  return multiplier < 1 ? 'at_risk' : undefined;
+}
+
+/** Regions that the bounds keep at their base although their risk would lower them. */
+function spareFromDemotion(
+  regions: readonly WeighedRegion[],
+  { thresholds, maxDemoted }: WeightRules,
+): Map<string, 'max_demoted' | 'last_region'> {
+  const spared = new Map<string, 'max_demoted' | 'last_region'>();
+  const serving = regions.filter((region) => region.baseWeight > 0 && region.healthFactor > 0);
+  const total = serving.reduce((sum, region) => sum + sizeOf(region, serving), 0);
+  // The most endangered first; equal ones by id, so that every engine chooses the same.
+  const endangered = serving
+    .filter((region) => riskMultiplier(region.risk, thresholds) < 1)
+    .sort((a, b) => b.risk - a.risk || (a.id < b.id ? -1 : 1));
+  let demoted = 0;
+  endangered.forEach((region, i) => {
+    const share = total === 0 ? 0 : sizeOf(region, serving) / total;
+    if (i + 1 === serving.length) spared.set(region.id, 'last_region');
+    else if (i > 0 && demoted + share > maxDemoted) spared.set(region.id, 'max_demoted');
+    else demoted += share;
+  });
+  return spared;
+}
+
+/** Capacity where all of them state one; else base weight: a mixture compares nothing. */
+function sizeOf(region: WeighedRegion, all: readonly WeighedRegion[]): number {
+  return all.every((other) => other.capacity !== undefined) ? region.capacity! : region.baseWeight;
+}

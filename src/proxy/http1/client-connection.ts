@@ -1,0 +1,352 @@
+// A client's connection: reads heads, hands out one exchange at a time, keeps what follows for later, and
+// watches the times a client may take. Pipelined requests are served in order, one after the other.
+
+import type { Socket } from 'node:net';
+import type { Reason } from '../../core/reasons.ts';
+import type { BodyFraming, Downstream } from '../downstream.ts';
+import { rawReply } from '../local-reply.ts';
+import { type TimerWheel, WheelTimer } from '../timer-wheel.ts';
+import { UpgradeDownstream } from '../upgrade-downstream.ts';
+import { ChunkedDecoder, LengthDecoder } from './body-decoder.ts';
+import { Exchange } from './exchange.ts';
+import { checkBytes, firstLine, parseFields, parseRequestLine, type RequestLine } from './head.ts';
+import { type BodySource, Http1RequestBody } from './request-body.ts';
+
+export interface ConnectionOptions {
+  readonly headerBytes: number;
+  readonly trailerFields: number;
+  /** Milliseconds. */
+  readonly headerTimeout: number;
+  readonly keepAlive: number;
+}
+
+/** The listener's side of a connection. */
+export interface ConnectionHost {
+  readonly wheel: TimerWheel;
+  readonly isDraining: boolean;
+  options(): ConnectionOptions;
+  /** RFC 9110 date of now. */
+  httpDate(): string;
+  onRequest(exchange: Downstream): void;
+  onRefused(reason: Reason, detail: string): void;
+}
+
+// Bytes that a client may send ahead of its turn before it is not read further.
+const PIPELINED_BYTES = 65_536;
+const HEAD_END = Buffer.from('\r\n\r\n');
+// What a refused client still sends is dropped this long, so that the close does not overtake the answer.
+const LINGER_MS = 1000;
+
+export class ClientConnection extends WheelTimer implements BodySource {
+  readonly peerAddress: string;
+  readonly #socket: Socket;
+  readonly #host: ConnectionHost;
+  #input: Buffer | null = null;
+  #exchange: Exchange | null = null;
+  #waitsForDrain = false;
+  // The time of the head under way has begun; bytes that trickle in do not prolong it.
+  #isHeadTimed = true;
+  #phase: 'head' | 'exchange' | 'closing' | 'given_away' = 'head';
+
+  constructor(socket: Socket, host: ConnectionHost, peerAddress: string) {
+    super();
+    this.#socket = socket;
+    this.#host = host;
+    this.peerAddress = peerAddress;
+    host.wheel.arm(this, host.options().headerTimeout);
+    socket.on('data', this.#onData);
+    socket.on('drain', this.#onDrain);
+    socket.on('end', this.#onEnd);
+    socket.on('close', this.#onClose);
+    socket.on('error', this.#onEnd);
+  }
+
+  get isDraining(): boolean {
+    return this.#host.isDraining;
+  }
+
+  /** No request is under way or half received. */
+  get isIdle(): boolean {
+    return this.#phase === 'head' && this.#input === null;
+  }
+
+  httpDate(): string {
+    return this.#host.httpDate();
+  }
+
+  destroy(): void {
+    this.#socket.destroy();
+  }
+
+  // ---- bytes in ----
+
+  readonly #onData = (chunk: Buffer): void => {
+    if (this.#phase === 'head') {
+      this.#input = this.#input === null ? chunk : Buffer.concat([this.#input, chunk]);
+      this.#readHead();
+    } else if (this.#phase === 'exchange') {
+      const body = this.#exchange?.body ?? null;
+      if (body !== null && !body.isConsumed) body.feed(chunk);
+      else this.takeBack(chunk);
+    }
+    // Closing: dropped.
+  };
+
+  #readHead(): void {
+    const { headerBytes, headerTimeout } = this.#host.options();
+    const input = this.#input!;
+    // A client may send an empty line before a request (RFC 9112, 2.2).
+    const from = input[0] === CR && input[1] === LF ? 2 : 0;
+    const end = input.indexOf(HEAD_END, from);
+    if (end === -1) {
+      const bare = input.length > from && hasBareLineFeed(input);
+      if (bare) this.#refuse('bad_request', 'a line does not end with CRLF');
+      else if (input.length - from > headerBytes)
+        this.#refuse('header_too_large', `over ${headerBytes} bytes`);
+      else if (!this.#isHeadTimed) {
+        this.#isHeadTimed = true;
+        this.#host.wheel.arm(this, headerTimeout);
+      }
+      return;
+    }
+    if (end - from > headerBytes) {
+      this.#refuse('header_too_large', `over ${headerBytes} bytes`);
+      return;
+    }
+    const block = input.toString('latin1', from, end);
+    this.#input = end + 4 === input.length ? null : input.subarray(end + 4);
+    this.#begin(block);
+  }
+
+  #begin(block: string): void {
+    const { line: text, rest } = firstLine(block);
+    const broken = checkBytes(block);
+    if (broken !== undefined) return this.#refuse('bad_request', broken.fault);
+    const line = parseRequestLine(text);
+    if ('fault' in line) return this.#refuse('bad_request', line.fault);
+    const fields = parseFields(block, rest);
+    if ('fault' in fields) return this.#refuse('bad_request', fields.fault);
+    // The timer stays in the wheel: if it fires during the exchange it finds nothing to do.
+    this.#isHeadTimed = false;
+    const head = { ...line, fields };
+    if (isWebSocketUpgrade(line, fields)) {
+      this.#giveAway(head);
+      return;
+    }
+    const exchange = new Exchange(head, this, wantsKeepAlive(line, fields));
+    this.#exchange = exchange;
+    this.#phase = 'exchange';
+    this.#host.onRequest(exchange);
+  }
+
+  /** The walk has found how the body ends; what came behind the head is its beginning. */
+  beginBody(framing: BodyFraming): Http1RequestBody | null {
+    const { contentLength, isChunked, expectsContinue } = framing;
+    if (!isChunked && (contentLength === undefined || contentLength === 0)) return null;
+    const decoder = isChunked
+      ? new ChunkedDecoder({ trailerFields: this.#host.options().trailerFields })
+      : new LengthDecoder(contentLength!);
+    const length = isChunked ? undefined : contentLength;
+    const body = new Http1RequestBody(length, decoder, this, this.#host.wheel, expectsContinue);
+    const input = this.#input;
+    this.#input = null;
+    if (input !== null) body.feed(input);
+    return body;
+  }
+
+  #giveAway(head: Downstream['head']): void {
+    this.#phase = 'given_away';
+    this.#removeListeners();
+    const early = this.#input ?? Buffer.alloc(0);
+    this.#input = null;
+    this.#host.onRequest(new UpgradeDownstream(head, this.#socket, early, this.peerAddress));
+  }
+
+  // ---- BodySource ----
+
+  pauseReading(): void {
+    this.#socket.pause();
+  }
+
+  resumeReading(): void {
+    if (this.#socket.isPaused()) this.#socket.resume();
+  }
+
+  takeBack(rest: Buffer): void {
+    this.#input = this.#input === null ? rest : Buffer.concat([this.#input, rest]);
+    if (this.#input.length > PIPELINED_BYTES) this.#socket.pause();
+  }
+
+  sendContinue(): void {
+    this.#socket.write('HTTP/1.1 100 Continue\r\n\r\n', 'latin1');
+  }
+
+  malformed(rule: string): void {
+    this.#refuse('bad_request', rule);
+  }
+
+  // ---- bytes out ----
+
+  write(text: string): boolean {
+    return this.#written(this.#socket.write(text, 'latin1'));
+  }
+
+  /** Bytes that nobody else will touch. */
+  writeOwned(bytes: Buffer): boolean {
+    return this.#written(this.#socket.write(bytes));
+  }
+
+  /**
+   * Text, bytes and text in one system call. @returns whether the kernel has taken all of it: only then may
+   * the bytes be overwritten.
+   */
+  writeBorrowed(before: string, bytes: Uint8Array, after: string): boolean {
+    const socket = this.#socket;
+    if (before === '' && after === '') {
+      socket.write(bytes, this.#flushed);
+    } else {
+      socket.cork();
+      if (before !== '') socket.write(before, 'latin1');
+      socket.write(bytes, this.#flushed);
+      if (after !== '') socket.write(after, 'latin1');
+      socket.uncork();
+    }
+    return this.#written(socket.writableLength === 0);
+  }
+
+  // Node emits `drain` only when its own high-water mark was passed; borrowed bytes have to be waited for
+  // in any case.
+  readonly #flushed = (): void => {
+    if (this.#waitsForDrain && this.#socket.writableLength === 0) this.#onDrain();
+  };
+
+  #written(goesOn: boolean): boolean {
+    if (!goesOn) this.#waitsForDrain = true;
+    return goesOn;
+  }
+
+  /** The answer is complete; called by the exchange, once. */
+  exchangeEnded(keepAlive: boolean): void {
+    const body = this.#exchange?.body ?? null;
+    if (!keepAlive) {
+      this.#exchange = null;
+      this.#close();
+    } else if (body === null || body.isConsumed) {
+      this.#nextRequest();
+    } else {
+      // The rest of a short body is still on its way; the next head is behind it.
+      body.stream({ data: () => true, end: () => this.#nextRequest(), failed: () => this.#close() });
+    }
+  }
+
+  #nextRequest(): void {
+    this.#exchange = null;
+    this.#phase = 'head';
+    if (this.#waitsForDrain) return; // A client that does not read its answers gets no further ones.
+    this.resumeReading();
+    if (this.#input === null) {
+      this.#host.wheel.arm(this, this.#host.options().keepAlive);
+      return;
+    }
+    // Not from within the exchange that just ended: a long pipeline would become a deep stack.
+    setImmediate(() => {
+      if (this.#phase === 'head' && this.#input !== null) this.#readHead();
+    });
+  }
+
+  // ---- ends ----
+
+  override onExpire(): void {
+    if (this.#phase === 'closing') this.#socket.destroy();
+    else if (this.#phase !== 'head') return;
+    else if (this.#input === null) this.#socket.destroy();
+    else this.#refuse('header_timeout', 'the header block did not end in time');
+  }
+
+  readonly #onDrain = (): void => {
+    this.#waitsForDrain = false;
+    if (this.#exchange === null && this.#phase === 'head') this.#nextRequest();
+    else this.#exchange?.onDrain?.();
+  };
+
+  readonly #onEnd = (): void => {
+    // A client that ends its side does not wait for an answer any more, as far as anyone can tell.
+    this.#exchange?.gone();
+    this.#socket.destroy();
+  };
+
+  readonly #onClose = (): void => {
+    this.#host.wheel.disarm(this);
+    this.#exchange?.gone();
+    this.#exchange = null;
+    this.#phase = 'closing';
+  };
+
+  /** Answers on the bare connection and closes it; nothing that follows can be trusted. */
+  #refuse(reason: Reason, detail: string): void {
+    this.#host.onRefused(reason, detail);
+    const exchange = this.#exchange;
+    this.#exchange = null;
+    // The walk must not answer a second time.
+    exchange?.gone();
+    if (exchange?.isHeadSent) {
+      this.#socket.destroy();
+      return;
+    }
+    this.#socket.write(rawReply(reason));
+    this.#close();
+  }
+
+  #close(): void {
+    this.#phase = 'closing';
+    this.#input = null;
+    this.#socket.end();
+    this.#socket.resume();
+    this.#host.wheel.arm(this, LINGER_MS);
+  }
+
+  #removeListeners(): void {
+    this.#socket.off('data', this.#onData);
+    this.#socket.off('drain', this.#onDrain);
+    this.#socket.off('end', this.#onEnd);
+    this.#socket.off('close', this.#onClose);
+    this.#socket.off('error', this.#onEnd);
+  }
+}
+
+const CR = 0x0d;
+const LF = 0x0a;
+
+/** An LF without CR before it, in what has come of a head. */
+function hasBareLineFeed(bytes: Buffer): boolean {
+  for (let at = bytes.indexOf(LF); at !== -1; at = bytes.indexOf(LF, at + 1)) {
+    if (at === 0 || bytes[at - 1] !== CR) return true;
+  }
+  return false;
+}
+
+function fieldValue(fields: readonly string[], name: string): string | undefined {
+  for (let i = 0; i < fields.length; i += 2) if (fields[i] === name) return fields[i + 1];
+  return undefined;
+}
+
+function wantsKeepAlive(line: RequestLine, fields: readonly string[]): boolean {
+  const connection = fieldValue(fields, 'connection');
+  if (connection === undefined) return line.httpMinor === 1;
+  if (/(^|,)\s*close\s*(,|$)/i.test(connection)) return false;
+  return line.httpMinor === 1 || /(^|,)\s*keep-alive\s*(,|$)/i.test(connection);
+}
+
+/** Exactly what request-head.ts calls a wish for a websocket: the connection is given away for it. */
+function isWebSocketUpgrade(line: RequestLine, fields: readonly string[]): boolean {
+  const upgrade = fieldValue(fields, 'upgrade');
+  if (upgrade === undefined) return false;
+  return (
+    upgrade.toLowerCase() === 'websocket' &&
+    line.method === 'GET' &&
+    line.httpMinor === 1 &&
+    fieldValue(fields, 'transfer-encoding') === undefined &&
+    (fieldValue(fields, 'content-length') ?? '0') === '0' &&
+    /(^|,)\s*upgrade\s*(,|$)/i.test(fieldValue(fields, 'connection') ?? '')
+  );
+}

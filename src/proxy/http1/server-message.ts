@@ -1,0 +1,49 @@
+// What goes to a server and how its answer ends: the head of a request as text, the framing of an answer
+// checked (http-rules 3, 6). Pure.
+
+import type { OutgoingRequest } from '../upstream.ts';
+import { type BodyDecoder, ChunkedDecoder, LengthDecoder, UntilCloseDecoder } from './body-decoder.ts';
+
+/** Head of a request; `framing` is our Content-Length or Transfer-Encoding line, or nothing. */
+export function requestText(request: OutgoingRequest, framing: string): string {
+  let text = `${request.method} ${request.target} HTTP/1.1\r\nhost: ${request.host}\r\n`;
+  const { fields } = request;
+  for (let i = 0; i < fields.length; i += 2) text += `${fields[i]}: ${fields[i + 1]}\r\n`;
+  return `${text}${framing}\r\n`;
+}
+
+/** How an answer's body ends (RFC 9112, 6.3), or the rule that its framing breaks. */
+export function answerFraming(
+  fields: readonly string[],
+  status: number,
+  method: string,
+  trailerFields: number,
+): BodyDecoder | string {
+  let length: string | undefined;
+  let encoding: string | undefined;
+  for (let i = 0; i < fields.length; i += 2) {
+    if (fields[i] === 'content-length') {
+      if (length !== undefined) return 'more than one Content-Length';
+      length = fields[i + 1]!;
+      if (!/^\d{1,15}$/.test(length)) return 'Content-Length is not a length';
+    } else if (fields[i] === 'transfer-encoding') {
+      if (encoding !== undefined) return 'more than one Transfer-Encoding';
+      encoding = fields[i + 1]!.toLowerCase();
+      if (encoding !== 'chunked') return 'Transfer-Encoding other than chunked';
+    }
+  }
+  if (length !== undefined && encoding !== undefined) return 'both Content-Length and Transfer-Encoding';
+  if (method === 'HEAD' || status === 204 || status === 304) return new LengthDecoder(0);
+  if (encoding !== undefined) return new ChunkedDecoder({ trailerFields });
+  return length === undefined ? new UntilCloseDecoder() : new LengthDecoder(Number(length));
+}
+
+/** Whether the server leaves the connection open behind this answer. */
+export function keepsAlive(fields: readonly string[], httpMinor: 0 | 1): boolean {
+  for (let i = 0; i < fields.length; i += 2) {
+    if (fields[i] !== 'connection') continue;
+    if (/(^|,)\s*close\s*(,|$)/i.test(fields[i + 1]!)) return false;
+    if (/(^|,)\s*keep-alive\s*(,|$)/i.test(fields[i + 1]!)) return true;
+  }
+  return httpMinor === 1;
+}

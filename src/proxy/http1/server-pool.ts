@@ -1,0 +1,191 @@
+// Connections to one server: the youngest idle one first, a new one while there may be more, else a place in
+// the queue. What is not idempotent gets a connection that the server is not about to close: servers close
+// idle connections when they like, and a POST that meets the close is lost, because nobody knows whether it
+// was read. How soon this server does that is learnt from watching it.
+
+import type { Clock } from '../../core/clock.ts';
+import type { AttemptFailure } from '../../core/reasons.ts';
+import { isIdempotent } from '../retry-policy.ts';
+import type { TimerWheel } from '../timer-wheel.ts';
+import type { OutgoingRequest, UpstreamCall, UpstreamHandler } from '../upstream.ts';
+import type { PoolOptions } from '../upstream-pools.ts';
+import { type ConnectionOwner, ServerConnection } from './server-connection.ts';
+
+export interface ServerPoolTools {
+  readonly wheel: TimerWheel;
+  readonly clock: Clock;
+}
+
+// Idle connections are closed after this; shorter than common server defaults (Node 5 s), so that mostly we
+// are the one who closes.
+const IDLE_MS = 4000;
+// A server that was seen to close an idle connection after t is trusted for half of that.
+const TRUSTED_SHARE = 0.5;
+// What was learnt is forgotten after this: servers are reconfigured.
+const MEMORY_MS = 600_000;
+
+export class ServerPool implements ConnectionOwner {
+  readonly #host: string;
+  readonly #port: number;
+  readonly #tools: ServerPoolTools;
+  readonly #options: PoolOptions;
+  readonly #idle: ServerConnection[] = [];
+  readonly #all = new Set<ServerConnection>();
+  readonly #waiting: PooledCall[] = [];
+  #connecting = 0;
+  #isClosing = false;
+  #shortestIdleMs = Number.POSITIVE_INFINITY;
+  #learntAt = 0;
+
+  /** @param origin `http://host:port` */
+  constructor(origin: string, options: PoolOptions, tools: ServerPoolTools) {
+    const url = new URL(origin);
+    this.#host = url.hostname.replace(/^\[(.*)\]$/, '$1');
+    this.#port = url.port === '' ? 80 : Number(url.port);
+    this.#options = options;
+    this.#tools = tools;
+  }
+
+  start(request: OutgoingRequest, handler: UpstreamHandler): UpstreamCall {
+    const call = new PooledCall(request, handler);
+    const connection = this.#takeIdle(isIdempotent(request.method, false));
+    if (connection !== undefined) {
+      call.begin(connection);
+      return call;
+    }
+    this.#waiting.push(call);
+    this.#connectForWaiting();
+    return call;
+  }
+
+  /** No new requests; what is under way finishes. */
+  close(): void {
+    this.#isClosing = true;
+    for (const connection of [...this.#idle]) connection.destroy();
+  }
+
+  /** Cuts everything. */
+  destroy(): void {
+    this.#isClosing = true;
+    for (const connection of [...this.#all]) connection.destroy();
+  }
+
+  onOpen(connection: ServerConnection): void {
+    this.#connecting -= 1;
+    this.onFree(connection);
+  }
+
+  onOpenFailed(connection: ServerConnection, failure: AttemptFailure): void {
+    this.#connecting -= 1;
+    this.#all.delete(connection);
+    // One failed connection fails one request; the others have theirs under way.
+    this.#nextWaiting()?.handler.onFailed(failure);
+    this.#connectForWaiting();
+  }
+
+  onFree(connection: ServerConnection): void {
+    const call = this.#nextWaiting();
+    if (call !== undefined) {
+      call.begin(connection);
+      return;
+    }
+    if (this.#isClosing) {
+      connection.destroy();
+      return;
+    }
+    connection.idleSince = this.#tools.clock.monotonicMs();
+    connection.expireIn(IDLE_MS);
+    this.#idle.push(connection);
+  }
+
+  onClosed(connection: ServerConnection, byServerWhileIdle: boolean): void {
+    this.#all.delete(connection);
+    const at = this.#idle.indexOf(connection);
+    if (at !== -1) this.#idle.splice(at, 1);
+    if (byServerWhileIdle && !this.#isClosing) this.#learn(connection);
+    this.#connectForWaiting();
+  }
+
+  #takeIdle(isIdempotent: boolean): ServerConnection | undefined {
+    while (this.#idle.length > 0) {
+      const connection = this.#idle[this.#idle.length - 1]!;
+      const isTrusted = isIdempotent || this.#isTrusted(connection);
+      // The youngest is the most trustworthy: the others are no better.
+      if (!isTrusted && this.#all.size < this.#options.connections) return undefined;
+      this.#idle.pop();
+      if (connection.isIdle) return connection;
+    }
+    return undefined;
+  }
+
+  #isTrusted(connection: ServerConnection): boolean {
+    if (this.#shortestIdleMs === Number.POSITIVE_INFINITY) return true;
+    const now = this.#tools.clock.monotonicMs();
+    if (now - this.#learntAt > MEMORY_MS) {
+      this.#shortestIdleMs = Number.POSITIVE_INFINITY;
+      return true;
+    }
+    return now - connection.idleSince < this.#shortestIdleMs * TRUSTED_SHARE;
+  }
+
+  #learn(connection: ServerConnection): void {
+    const now = this.#tools.clock.monotonicMs();
+    const idleMs = now - connection.idleSince;
+    // Our own closing after IDLE_MS looks the same from here.
+    if (idleMs >= IDLE_MS) return;
+    this.#learntAt = now;
+    this.#shortestIdleMs = Math.min(this.#shortestIdleMs, idleMs);
+  }
+
+  #nextWaiting(): PooledCall | undefined {
+    for (;;) {
+      const call = this.#waiting.shift();
+      if (call === undefined || !call.isCancelled) return call;
+    }
+  }
+
+  #connectForWaiting(): void {
+    while (this.#waiting.length > this.#connecting && this.#all.size < this.#options.connections) {
+      const connection = new ServerConnection(
+        {
+          host: this.#host,
+          port: this.#port,
+          connectTimeout: this.#options.connectTimeout,
+          responseHeaderBytes: this.#options.responseHeaderBytes,
+          trailerFields: this.#options.trailerFields,
+          wheel: this.#tools.wheel,
+        },
+        this,
+      );
+      this.#connecting += 1;
+      this.#all.add(connection);
+    }
+  }
+}
+
+class PooledCall implements UpstreamCall {
+  readonly handler: UpstreamHandler;
+  readonly #request: OutgoingRequest;
+  #connection: ServerConnection | null = null;
+  isCancelled = false;
+
+  constructor(request: OutgoingRequest, handler: UpstreamHandler) {
+    this.#request = request;
+    this.handler = handler;
+  }
+
+  begin(connection: ServerConnection): void {
+    this.#connection = connection;
+    connection.send(this.#request, this.handler);
+  }
+
+  resume(): void {
+    this.#connection?.resume();
+  }
+
+  cancel(): void {
+    if (this.isCancelled) return;
+    this.isCancelled = true;
+    this.#connection?.abandon(this.handler);
+  }
+}
