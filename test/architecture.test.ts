@@ -181,7 +181,9 @@ t.test('every source file opens with its job in a few lines, and is no barrel', 
 
 t.test('tests mirror the source tree', async (t) => {
   for (const file of readSourceTree(ROOT, 'test').filter((file) => file.path.endsWith('.test.ts'))) {
-    const mirrored = file.path.replace(/^test\//, 'src/').replace(/\.test\.ts$/, '.ts');
+    // test/bench/ mirrors bench/, everything else src/.
+    const source = file.path.startsWith('test/bench/') ? '' : 'src/';
+    const mirrored = file.path.replace(/^test\//, source).replace(/\.test\.ts$/, '.ts');
     const folder = mirrored.replace(/\.ts$/, '');
     const stands = file.path.startsWith('test/stories/') || file.path.split('/').length === 2;
     t.ok(

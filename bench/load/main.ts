@@ -1,0 +1,68 @@
+// `npm run bench:load`: the load test product of Foreshard. This file reads the subcommand and gives the
+// rest of the line to it.
+
+import { systemClock } from '../../src/core/clock.ts';
+import { WrongUse } from './command-line.ts';
+
+const HELP = `npm run bench:load -- [COMMAND] [options]      (--help after a command shows its options)
+
+  compare    (default) CPU per request, throughput, latency and memory of nginx, HAProxy, Caddy,
+             http-proxy-3 and Foreshard, side by side on this machine; --quick takes one minute
+  drive      load on any URL: closed loop, or a constant rate free of coordinated omission
+  idle       memory of an idle keep-alive connection
+  transfer   memory while a large body passes to or from a slow peer
+`;
+
+type Command = (args: readonly string[]) => Promise<number>;
+
+async function chooseCommand(name: string): Promise<{ run: Command; help: string } | null> {
+  switch (name) {
+    case 'compare': {
+      const { compare, COMPARE_HELP } = await import('./compare.ts');
+      return { run: (args) => compare(args, systemClock), help: COMPARE_HELP };
+    }
+    case 'drive': {
+      const [{ drive }, { DRIVE_HELP }] = await Promise.all([
+        import('./drive.ts'),
+        import('./drive-options.ts'),
+      ]);
+      return { run: (args) => drive(args, systemClock), help: DRIVE_HELP };
+    }
+    case 'idle': {
+      const { idle, IDLE_HELP } = await import('./idle.ts');
+      return { run: (args) => idle(args, systemClock), help: IDLE_HELP };
+    }
+    case 'transfer': {
+      const { transfer, TRANSFER_HELP } = await import('./transfer.ts');
+      return { run: (args) => transfer(args, systemClock), help: TRANSFER_HELP };
+    }
+    default:
+      return null;
+  }
+}
+
+async function main(argv: readonly string[]): Promise<number> {
+  const [first = ''] = argv;
+  if (first === '--help' || first === '-h' || first === 'help') {
+    process.stdout.write(HELP);
+    return 0;
+  }
+  const named = first !== '' && !first.startsWith('-');
+  const command = await chooseCommand(named ? first : 'compare');
+  if (command === null)
+    throw new WrongUse(`the command must be compare, drive, idle or transfer, not "${first}"`);
+  const args = named ? argv.slice(1) : argv;
+  if (args.includes('--help') || args.includes('-h')) {
+    process.stdout.write(command.help);
+    return 0;
+  }
+  return command.run(args);
+}
+
+try {
+  process.exitCode = await main(process.argv.slice(2));
+} catch (error) {
+  if (!(error instanceof WrongUse)) throw error;
+  process.stderr.write(`${error.message}\n`);
+  process.exitCode = 2;
+}
