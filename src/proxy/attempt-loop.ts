@@ -10,7 +10,7 @@ import { type Forward, nextRegion } from '../routing/decide.ts';
 import type { Server } from '../routing/snapshot.ts';
 import type { DataPlane, Taken } from './data-plane.ts';
 import type { Downstream } from './downstream.ts';
-import { Attempt, type AttemptResult } from './forward.ts';
+import { Attempt, type AttemptOwner, type AttemptResult } from './forward.ts';
 import { routeFieldValue } from './headers.ts';
 import type { ScreenedRequest } from './request-head.ts';
 import { type AttemptEnd, retryCause, retryDelayMs } from './retry-policy.ts';
@@ -46,13 +46,19 @@ interface PlannedRetry extends Target {
   readonly cause: string;
 }
 
-export class AttemptLoop {
+export class AttemptLoop implements AttemptOwner {
+  /** Resolves when the client has its answer, or can have none. */
+  readonly end: Promise<LoopEnd>;
+  readonly #resolve: (end: LoopEnd) => void;
   readonly #plane: DataPlane;
   readonly #dispatch: Dispatch;
   readonly #triedRegions: RegionIndex[] = [];
   readonly #triedSlots: number[] = [];
   readonly #hasIdempotencyKey: boolean;
   #attempts = 0;
+  #target: Target | undefined;
+  /** Why the attempt under way was made; undefined for the first. */
+  #cause: string | undefined;
   #planned: PlannedRetry | undefined;
   #current: Attempt | undefined;
   #expired = false;
@@ -61,6 +67,15 @@ export class AttemptLoop {
     this.#dispatch = dispatch;
     this.#plane = plane;
     this.#hasIdempotencyKey = hasField(dispatch.request.fields, 'idempotency-key');
+    const { promise, resolve } = Promise.withResolvers<LoopEnd>();
+    this.end = promise;
+    this.#resolve = resolve;
+  }
+
+  start(): void {
+    const first = this.#place(this.#dispatch.decision.region);
+    if (typeof first === 'string') this.#resolve({ kind: 'refuse', reason: first });
+    else this.#try(first, undefined);
   }
 
   /** The request's total time is up: whatever is under way ends. */
@@ -69,85 +84,96 @@ export class AttemptLoop {
     this.#current?.abort('deadline_exceeded', 'timeouts.total is used up');
   }
 
-  async run(): Promise<LoopEnd> {
-    const first = this.#place(this.#dispatch.decision.region);
-    if (typeof first === 'string') return { kind: 'refuse', reason: first };
-    let target: Target = first;
-    let cause: string | undefined;
-    for (;;) {
-      const end = await this.#try(target, cause);
-      if (end.kind === 'relayed') return { kind: 'answered', status: end.status };
-      if (end.kind === 'client_gone' || end.kind === 'broken') return end;
-      // For a status the retry was planned when the head came, so that it was not relayed.
-      const next: PlannedRetry | undefined = end.kind === 'status' ? this.#planned : this.#planRetry(end);
-      this.#planned = undefined;
-      if (next === undefined)
-        return { kind: 'refuse', reason: end.kind === 'failed' ? end.reason : 'internal' };
-      await this.#pause();
-      if (this.#expired) return this.#giveUp(next, { kind: 'refuse', reason: 'deadline_exceeded' });
-      if (this.#dispatch.client.isGone) return this.#giveUp(next, { kind: 'client_gone', status: undefined });
-      target = next;
-      cause = next.cause;
-    }
-  }
-
-  #giveUp(planned: PlannedRetry, end: LoopEnd): LoopEnd {
-    this.#releaseBudget(planned.region);
-    return end;
-  }
-
-  async #try(target: Target, cause: string | undefined): Promise<AttemptResult> {
+  #try(target: Target, cause: string | undefined): void {
     const { client, decision, trace, taken, request, body } = this.#dispatch;
     const { route } = decision;
-    const { budget } = taken.context;
+    const { settings } = taken.snapshot;
     this.#attempts += 1;
-    const path = this.#triedRegions.map((region) => taken.snapshot.regions[region]!.id);
-    this.#remember(target);
+    const routeField = this.#routeField(target);
+    this.#target = target;
+    this.#cause = cause;
+    this.#triedSlots.push(target.server.slot);
+    if (!this.#triedRegions.includes(target.region)) this.#triedRegions.push(target.region);
     trace.region = target.region;
-    const startedAt = this.#plane.tools.now();
-    if (this.#attempts === 1) trace.firstAttemptAt = startedAt;
-    const routeField = this.#routeField(target, path);
-    budget.began(route.index, target.region);
+    taken.context.budget.began(route.index, target.region);
+    const fields = this.#dispatch.serverFields.slice();
+    fields.push('foreshard-route', routeField);
     const attempt = new Attempt(
       {
         client,
         server: target.server,
-        request: {
-          method: request.method,
-          target: request.target,
-          host: request.hostField,
-          fields: [...this.#dispatch.serverFields, 'foreshard-route', routeField],
-          body,
-        },
+        request: { method: request.method, target: request.target, host: request.hostField, fields, body },
         timeouts: route.timeouts,
-        trailerLimit: taken.snapshot.settings.limits.trailerFields,
+        trailerLimit: settings.limits.trailerFields,
         acceptsTrailers: request.acceptsTrailers,
-        replyFields: taken.snapshot.settings.debugHeaders
+        replyFields: settings.debugHeaders
           ? [...this.#dispatch.replyFields, 'foreshard-route', routeField]
           : this.#dispatch.replyFields,
-        accepts: (status) => this.#accepts(status),
       },
+      this,
       client.tunnel === null ? this.#plane.tools : this.#plane.upgradeTools,
     );
     this.#current = attempt;
+    if (this.#attempts === 1) trace.firstAttemptAt = attempt.startedAt;
+    attempt.start();
     if (this.#expired) this.expire();
-    const end = await attempt.result;
-    budget.ended(route.index, target.region);
-    if (cause !== undefined) this.#releaseBudget(target.region);
+  }
+
+  /** The attempt under way is over: answer, or go on elsewhere. */
+  ended(end: AttemptResult): void {
+    this.#record(end);
+    switch (end.kind) {
+      case 'relayed':
+        return this.#resolve({ kind: 'answered', status: end.status });
+      case 'client_gone':
+      case 'broken':
+        return this.#resolve(end);
+      case 'failed':
+        this.#planned = this.#planRetry(end);
+        break;
+      case 'status':
+        // Planned when the head came, so that it was not relayed.
+        break;
+    }
+    const next = this.#planned;
+    this.#planned = undefined;
+    if (next === undefined) {
+      return this.#resolve({ kind: 'refuse', reason: end.kind === 'failed' ? end.reason : 'internal' });
+    }
+    const delay = retryDelayMs(this.#dispatch.decision.route.retry, this.#attempts, this.#plane.random);
+    setTimeout(() => this.#retry(next), delay);
+  }
+
+  #retry(next: PlannedRetry): void {
+    if (this.#expired) return this.#giveUp(next, { kind: 'refuse', reason: 'deadline_exceeded' });
+    if (this.#dispatch.client.isGone) return this.#giveUp(next, { kind: 'client_gone', status: undefined });
+    this.#try(next, next.cause);
+  }
+
+  #giveUp(planned: PlannedRetry, end: LoopEnd): void {
+    this.#releaseBudget(planned.region);
+    this.#resolve(end);
+  }
+
+  #record(end: AttemptResult): void {
+    const { region, server } = this.#target!;
+    const { decision, trace, taken } = this.#dispatch;
+    taken.context.budget.ended(decision.route.index, region);
+    if (this.#cause !== undefined) this.#releaseBudget(region);
+    const isFailure = end.kind === 'failed' || end.kind === 'broken';
     trace.attempts.push({
-      region: target.region,
-      server: target.server.id,
-      outcome: end.kind === 'failed' || end.kind === 'broken' ? end.reason : (end.status ?? 'client_closed'),
-      durationMs: this.#plane.tools.now() - startedAt,
-      retryCause: cause,
-      cause: end.kind === 'failed' || end.kind === 'broken' ? end.cause : undefined,
+      region,
+      server: server.id,
+      outcome: isFailure ? end.reason : (end.status ?? 'client_closed'),
+      durationMs: this.#plane.tools.now() - this.#current!.startedAt,
+      retryCause: this.#cause,
+      cause: isFailure ? end.cause : undefined,
     });
-    if (end.kind === 'failed' || end.kind === 'broken') this.#countFailure(target.region, end.reason);
-    return end;
+    if (isFailure) this.#countFailure(region, end.reason);
   }
 
   /** Asked when a status is known and nothing was relayed: no, if another attempt shall follow. */
-  #accepts(status: number): boolean {
+  accepts(status: number): boolean {
     this.#planned = this.#planRetry({ kind: 'status', status });
     return this.#planned === undefined;
   }
@@ -210,13 +236,10 @@ export class AttemptLoop {
     return isFull ? 'shed' : 'no_healthy_server';
   }
 
-  #remember(target: Target): void {
-    this.#triedSlots.push(target.server.slot);
-    if (!this.#triedRegions.includes(target.region)) this.#triedRegions.push(target.region);
-  }
-
-  #routeField(target: Target, path: readonly string[]): string {
+  /** To be called before the target counts as tried. */
+  #routeField(target: Target): string {
     const { decision, taken } = this.#dispatch;
+    const path = this.#triedRegions.map((region) => taken.snapshot.regions[region]!.id);
     return routeFieldValue({
       region: taken.snapshot.regions[target.region]!.id,
       shard: decision.shard,
@@ -235,11 +258,6 @@ export class AttemptLoop {
   #countFailure(region: RegionIndex, reason: Reason): void {
     const name = this.#dispatch.taken.snapshot.regions[region]!.id;
     this.#plane.metrics.counter('foreshard_attempt_failures_total', [name, reason]).value += 1;
-  }
-
-  #pause(): Promise<void> {
-    const delay = retryDelayMs(this.#dispatch.decision.route.retry, this.#attempts, this.#plane.random);
-    return new Promise((resolve) => setTimeout(resolve, delay));
   }
 }
 

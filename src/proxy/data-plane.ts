@@ -8,7 +8,7 @@ import type { ServerLoads } from '../region/choose-server.ts';
 import type { DecideContext } from '../routing/decide.ts';
 import type { LiveView } from '../routing/eligibility.ts';
 import type { Cursors } from '../routing/policies/policy.ts';
-import type { Snapshot } from '../routing/snapshot.ts';
+import type { Route, Snapshot } from '../routing/snapshot.ts';
 import type { WorkerColumn } from '../state/live-cells.ts';
 import type { SnapshotStore } from '../state/snapshot-store.ts';
 import type { CounterCell, HistogramCell, MetricDeltas } from '../telemetry/deltas.ts';
@@ -54,6 +54,7 @@ export class SnapshotContext {
   readonly #metrics: MetricDeltas;
   readonly #requestCells: (CounterCell | undefined)[] = [];
   readonly #secondsCells: (HistogramCell | undefined)[] = [];
+  readonly #keyMissingCells: (CounterCell | undefined)[] = [];
 
   constructor(snapshot: Snapshot, plane: Omit<DataPlane, 'store'>) {
     this.snapshot = snapshot;
@@ -85,6 +86,15 @@ export class SnapshotContext {
       ];
       cell = this.#metrics.counter('foreshard_requests_total', labels);
       this.#requestCells[index] = cell;
+    }
+    return cell;
+  }
+
+  keyMissing(route: Route): CounterCell {
+    let cell = this.#keyMissingCells[route.index];
+    if (cell === undefined) {
+      cell = this.#metrics.counter('foreshard_key_missing_total', [route.id]);
+      this.#keyMissingCells[route.index] = cell;
     }
     return cell;
   }

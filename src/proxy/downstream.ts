@@ -60,6 +60,13 @@ export interface BodyFraming {
   readonly expectsContinue: boolean;
 }
 
+export interface DownstreamListener {
+  /** Called once, when the client goes away before `finish`. */
+  onGone(): void;
+  /** More can be written after `write` said no. */
+  onDrain(): void;
+}
+
 export interface Downstream {
   readonly head: RequestHead;
   /** null when the request has no body, and before `frame`. */
@@ -72,10 +79,8 @@ export interface Downstream {
   readonly isHeadSent: boolean;
   /** The client went away, or the exchange was destroyed. */
   readonly isGone: boolean;
-  /** Called once, when the client goes away before `finish`. */
-  onGone: (() => void) | null;
-  /** Called when more can be written after `write` said no. */
-  onDrain: (() => void) | null;
+  /** Who hears of the client while the exchange lasts. */
+  listener: DownstreamListener | null;
 
   /** Says where the body ends; an answer without it closes the connection, whose next message is unknown. */
   frame(framing: BodyFraming): void;

@@ -7,7 +7,7 @@ import type { FieldList } from '../core/model.ts';
 import type { AttemptFailure, Reason } from '../core/reasons.ts';
 import type { RouteTimeouts, Server } from '../routing/snapshot.ts';
 import type { WorkerColumn } from '../state/live-cells.ts';
-import type { Downstream } from './downstream.ts';
+import type { Downstream, DownstreamListener } from './downstream.ts';
 import { fieldsForClient, trailersForClient } from './headers.ts';
 import { joinStreams } from './join-streams.ts';
 import { type TimerWheel, WheelTimer } from './timer-wheel.ts';
@@ -32,10 +32,13 @@ export interface AttemptInput {
   readonly acceptsTrailers: boolean;
   /** Further fields for the client. */
   readonly replyFields: readonly string[];
+}
+
+/** Who made the attempt: is asked once when the status is known, and told once how it ended. */
+export interface AttemptOwner {
   /** True when an answer with this status shall be relayed, false to get it back as `status`. */
   accepts(status: number): boolean;
-  /** Called with the server's load report, if it sent one. */
-  onLoadReport?(report: string): void;
+  ended(result: AttemptResult): void;
 }
 
 export interface AttemptTools {
@@ -53,12 +56,12 @@ const MAX_INFORMED = 100;
 
 type Phase = 'connect' | 'send' | 'wait' | 'relay' | 'discard' | 'tunnel' | 'over';
 
-export class Attempt extends WheelTimer implements UpstreamHandler {
+export class Attempt extends WheelTimer implements UpstreamHandler, DownstreamListener {
   readonly #input: AttemptInput;
+  readonly #owner: AttemptOwner;
   readonly #tools: AttemptTools;
-  readonly #startedAt: number;
-  readonly #resolve: (result: AttemptResult) => void;
-  readonly result: Promise<AttemptResult>;
+  /** Monotonic milliseconds. */
+  readonly startedAt: number;
   #phase: Phase = 'connect';
   #call: UpstreamCall | null = null;
   #status = 0;
@@ -74,20 +77,20 @@ export class Attempt extends WheelTimer implements UpstreamHandler {
   /** Monotonic milliseconds of the response head; 0 before it. */
   headAt = 0;
 
-  constructor(input: AttemptInput, tools: AttemptTools) {
+  constructor(input: AttemptInput, owner: AttemptOwner, tools: AttemptTools) {
     super();
     this.#input = input;
+    this.#owner = owner;
     this.#tools = tools;
-    this.#startedAt = tools.now();
-    const { promise, resolve } = Promise.withResolvers<AttemptResult>();
-    this.result = promise;
-    this.#resolve = resolve;
-    const { client, server } = input;
-    tools.column.attemptBegan(server.slot, server.region);
-    client.onGone = () => this.#onClientGone();
-    client.onDrain = () => this.#onClientDrained();
-    tools.wheel.arm(this, input.timeouts.connect);
-    this.#call = tools.upstream.start(server.origin, input.request, this);
+    this.startedAt = tools.now();
+  }
+
+  start(): void {
+    const { client, server, timeouts, request } = this.#input;
+    this.#tools.column.attemptBegan(server.slot, server.region);
+    client.listener = this;
+    this.#tools.wheel.arm(this, timeouts.connect);
+    this.#call = this.#tools.upstream.start(server.origin, request, this);
     // What failed inside start() could not be cancelled yet.
     if (this.#phase === 'over') this.#call.cancel();
   }
@@ -132,7 +135,7 @@ export class Attempt extends WheelTimer implements UpstreamHandler {
     this.#status = status;
     this.headAt = this.#tools.now();
     this.#judge(status >= 500 ? 'error5xx' : 'success');
-    if (!this.#input.accepts(status)) {
+    if (!this.#owner.accepts(status)) {
       this.#phase = 'discard';
       this.#armIdle();
       this.#settle({ kind: 'status', status });
@@ -143,7 +146,6 @@ export class Attempt extends WheelTimer implements UpstreamHandler {
       this.#failWith('upstream_malformed', 'Connection names a field that must stay');
       return;
     }
-    if (head.loadReport !== undefined) this.#input.onLoadReport?.(head.loadReport);
     try {
       this.#relayHead(status, head.fields, head.contentLength);
     } catch (error) {
@@ -222,7 +224,7 @@ export class Attempt extends WheelTimer implements UpstreamHandler {
     this.#status = 101;
     this.headAt = this.#tools.now();
     this.#judge('success');
-    client.onGone = null;
+    client.listener = null;
     this.#phase = 'tunnel';
     this.#armIdle();
     joinStreams(client.tunnel.open([...head.fields, ...replyFields]), stream, {
@@ -269,14 +271,14 @@ export class Attempt extends WheelTimer implements UpstreamHandler {
     }
   }
 
-  #onClientGone(): void {
+  onGone(): void {
     if (this.#phase === 'over' || this.#isSettled) return;
     this.#call?.cancel();
     this.#settle({ kind: 'client_gone', status: this.#status === 0 ? undefined : this.#status });
     this.#end();
   }
 
-  #onClientDrained(): void {
+  onDrain(): void {
     this.#waitsForClient = false;
     if (this.#phase === 'relay') this.#armIdle();
     this.#call?.resume();
@@ -308,16 +310,15 @@ export class Attempt extends WheelTimer implements UpstreamHandler {
     if (this.#isJudged && outcome !== 'other_failure') return;
     this.#isJudged = true;
     const { server } = this.#input;
-    const latency = this.headAt - this.#startedAt;
+    const latency = this.headAt - this.startedAt;
     this.#tools.column.attemptJudged(server.slot, server.incarnation, outcome, latency);
   }
 
   #settle(result: AttemptResult): void {
     if (this.#isSettled) return;
     this.#isSettled = true;
-    this.#input.client.onGone = null;
-    this.#input.client.onDrain = null;
-    this.#resolve(result);
+    this.#input.client.listener = null;
+    this.#owner.ended(result);
   }
 
   #end(): void {

@@ -10,7 +10,7 @@ import { parseLocation } from '../routing/policies/geographic-proximity.ts';
 import { decodePathForMatching } from '../routing/route-matcher.ts';
 import { AttemptLoop, type LoopEnd } from './attempt-loop.ts';
 import { type ContextHolder, countLocalReply, type DataPlane, type Taken } from './data-plane.ts';
-import type { Downstream } from './downstream.ts';
+import type { Downstream, RequestBody } from './downstream.ts';
 import { fieldsForServer, hasPassed } from './headers.ts';
 import { replyLocally } from './local-reply.ts';
 import { type Refusal, type ScreenedRequest, screenRequest } from './request-head.ts';
@@ -40,7 +40,7 @@ export async function handleRequest(
   conclude(end, client, plane, trace);
   plane.column.addRequests(-1);
   trace.endedAt = plane.tools.now();
-  measure(trace, plane, taken);
+  measure(trace, taken);
   plane.record(trace, taken.snapshot);
 }
 
@@ -65,13 +65,13 @@ async function serve(client: Downstream, plane: DataPlane, taken: Taken, trace: 
   if (decision.kind === 'refuse') return decision;
   if (decision.kind === 'need_body') throw new Error('a decision asked for the body twice');
 
-  if (body === undefined) {
-    const read = await takeBody(client, decision, plane, trace);
+  if (body === undefined && client.body !== null) {
+    const read = await takeBody(client.body, decision, plane, trace);
     if (read.kind === 'body_failed') return read.end;
     body = read;
   }
   if (client.isGone) return { kind: 'client_gone', status: undefined };
-  return forward({ client, request, decision, body, trace, taken }, plane);
+  return await forward({ client, request, decision, body: body ?? NO_BODY, trace, taken }, plane);
 }
 
 /** OPTIONS *: asks about this proxy, not about any server behind it. */
@@ -154,13 +154,11 @@ async function readKeyFromBody(
 
 /** A small body is taken whole before a server is bothered with it, so that it can be sent twice. */
 async function takeBody(
-  client: Downstream,
+  source: RequestBody,
   { route }: Forward,
   plane: DataPlane,
   trace: RequestTrace,
 ): Promise<OutgoingBody | BodyFailed> {
-  const source = client.body;
-  if (source === null) return NO_BODY;
   if (source.length === undefined || source.length > route.retry.maxBody) {
     return { kind: 'streamed', length: source.length, prefix: null, rest: source };
   }
@@ -213,7 +211,7 @@ class TotalTimer extends WheelTimer {
   }
 }
 
-async function forward(ready: Ready, plane: DataPlane): Promise<LoopEnd> {
+function forward(ready: Ready, plane: DataPlane): Promise<LoopEnd> {
   const { client, request, decision, trace, taken } = ready;
   const { identity, trusted } = taken.context;
   const isTrusted = trusted.includes(client.peerAddress);
@@ -224,13 +222,12 @@ async function forward(ready: Ready, plane: DataPlane): Promise<LoopEnd> {
   if (decision.newCookie !== null) replyFields.push('set-cookie', stickyCookie(decision));
 
   const loop = new AttemptLoop({ ...ready, serverFields, replyFields }, plane);
+  loop.start();
   const { total } = decision.route.timeouts;
-  if (total === 0) return loop.run();
+  if (total === 0) return loop.end;
   const timer = new TotalTimer(loop);
   plane.tools.wheel.arm(timer, total);
-  const end = await loop.run();
-  plane.tools.wheel.disarm(timer);
-  return end;
+  return loop.end.finally(() => plane.tools.wheel.disarm(timer));
 }
 
 function stickyCookie({ route, newCookie }: Forward): string {
@@ -272,12 +269,10 @@ function refuseWith(reason: Reason, client: Downstream, plane: DataPlane, trace:
   countLocalReply(plane.metrics, reason);
 }
 
-function measure(trace: RequestTrace, plane: DataPlane, { context }: Taken): void {
+function measure(trace: RequestTrace, { context }: Taken): void {
   context.requests(trace).value += 1;
   context.seconds(trace).observe((trace.endedAt - trace.startedAt) / 1000);
   if (trace.firstAttemptAt === 0) return;
   context.overhead.observe((trace.firstAttemptAt - trace.startedAt - trace.bodyWaitMs) / 1000);
-  if (!trace.hadKey && trace.route !== undefined) {
-    plane.metrics.counter('foreshard_key_missing_total', [trace.route.id]).value += 1;
-  }
+  if (!trace.hadKey && trace.route !== undefined) context.keyMissing(trace.route).value += 1;
 }

@@ -4,7 +4,7 @@
 
 import { STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
-import type { Downstream, RequestHead, Tunnel } from './downstream.ts';
+import type { Downstream, DownstreamListener, RequestHead, Tunnel } from './downstream.ts';
 
 // Held until the tunnel is open; a client that sends more before a 101 waits.
 const EARLY_BYTES = 65_536;
@@ -15,8 +15,7 @@ export class UpgradeDownstream implements Downstream {
   readonly tunnel: Tunnel;
   readonly peerAddress: string;
   readonly isSecure = false;
-  onGone: (() => void) | null = null;
-  onDrain: (() => void) | null = null;
+  listener: DownstreamListener | null = null;
   readonly #socket: Duplex;
   #early: Buffer[];
   #earlyBytes = 0;
@@ -33,10 +32,10 @@ export class UpgradeDownstream implements Downstream {
     // Read on, or the client's going away would not be noticed.
     socket.on('data', this.#hold);
     socket.on('error', ignore);
-    socket.on('drain', () => this.onDrain?.());
+    socket.on('drain', () => this.listener?.onDrain());
     socket.once('close', () => {
       this.#isGone = true;
-      this.onGone?.();
+      this.listener?.onGone();
     });
   }
 
@@ -85,7 +84,7 @@ export class UpgradeDownstream implements Downstream {
 
   finish(): void {
     this.#isGone = true;
-    this.onGone = null;
+    this.listener = null;
     if (this.#isChunked) this.#socket.write('0\r\n\r\n');
     // What the client still sends is read away; it was never accepted.
     this.#socket.off('data', this.#hold);

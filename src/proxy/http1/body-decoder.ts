@@ -2,7 +2,7 @@
 // content to a sink without copying, and says how many bytes belonged to the message; what follows is not
 // its business. Pure state machines; limits on everything that is not content.
 
-import { checkBytes, type Fault, parseFields } from './head.ts';
+import { type Fault, parseTrailers } from './head.ts';
 
 /** Gets the content; bytes are valid during the call only. @returns false to be held off. */
 export type ContentSink = (bytes: Buffer) => boolean;
@@ -181,8 +181,7 @@ export class ChunkedDecoder implements BodyDecoder {
     }
     if (!text.endsWith('\r\n\r\n'))
       return text.endsWith('\r\n') ? undefined : 'a trailer line does not end with CRLF';
-    const block = text.slice(0, -4);
-    const fields = checkBytes(block) ?? parseFields(block, 0);
+    const fields = parseTrailers(text.slice(0, -4));
     if ('fault' in fields) return `trailer: ${fields.fault}`;
     if (fields.length > this.#limits.trailerFields * 2) return 'too many trailer fields';
     this.trailers = fields;

@@ -9,7 +9,7 @@ import { type TimerWheel, WheelTimer } from '../timer-wheel.ts';
 import { UpgradeDownstream } from '../upgrade-downstream.ts';
 import { ChunkedDecoder, LengthDecoder } from './body-decoder.ts';
 import { Exchange } from './exchange.ts';
-import { checkBytes, firstLine, parseFields, parseRequestLine, type RequestLine } from './head.ts';
+import { type ParsedHead, parseHead, parseRequestLine, type RequestLine } from './head.ts';
 import { type BodySource, Http1RequestBody } from './request-body.ts';
 
 export interface ConnectionOptions {
@@ -113,22 +113,18 @@ export class ClientConnection extends WheelTimer implements BodySource {
       this.#refuse('header_too_large', `over ${headerBytes} bytes`);
       return;
     }
-    const block = input.toString('latin1', from, end);
+    const parsed = parseHead(input.toString('latin1', from, end));
+    if ('fault' in parsed) return this.#refuse('bad_request', parsed.fault);
     this.#input = end + 4 === input.length ? null : input.subarray(end + 4);
-    this.#begin(block);
+    this.#begin(parsed);
   }
 
-  #begin(block: string): void {
-    const { line: text, rest } = firstLine(block);
-    const broken = checkBytes(block);
-    if (broken !== undefined) return this.#refuse('bad_request', broken.fault);
-    const line = parseRequestLine(text);
+  #begin({ first, fields }: ParsedHead): void {
+    const line = parseRequestLine(first);
     if ('fault' in line) return this.#refuse('bad_request', line.fault);
-    const fields = parseFields(block, rest);
-    if ('fault' in fields) return this.#refuse('bad_request', fields.fault);
     // The timer stays in the wheel: if it fires during the exchange it finds nothing to do.
     this.#isHeadTimed = false;
-    const head = { ...line, fields };
+    const head = { method: line.method, target: line.target, httpMinor: line.httpMinor, fields };
     if (isWebSocketUpgrade(line, fields)) {
       this.#giveAway(head);
       return;
@@ -266,7 +262,7 @@ export class ClientConnection extends WheelTimer implements BodySource {
   readonly #onDrain = (): void => {
     this.#waitsForDrain = false;
     if (this.#exchange === null && this.#phase === 'head') this.#nextRequest();
-    else this.#exchange?.onDrain?.();
+    else this.#exchange?.listener?.onDrain();
   };
 
   readonly #onEnd = (): void => {

@@ -3,7 +3,7 @@
 
 import { STATUS_CODES } from 'node:http';
 import type { FieldList } from '../../core/model.ts';
-import type { BodyFraming, Downstream, RequestHead } from '../downstream.ts';
+import type { BodyFraming, Downstream, DownstreamListener, RequestHead } from '../downstream.ts';
 import type { ClientConnection } from './client-connection.ts';
 import type { Http1RequestBody } from './request-body.ts';
 
@@ -19,8 +19,7 @@ export class Exchange implements Downstream {
   readonly tunnel = null;
   readonly isSecure = false;
   body: Http1RequestBody | null = null;
-  onGone: (() => void) | null = null;
-  onDrain: (() => void) | null = null;
+  listener: DownstreamListener | null = null;
   readonly #connection: ClientConnection;
   /** Whether the connection may serve another request behind this one. */
   #keepAlive: boolean;
@@ -136,7 +135,7 @@ export class Exchange implements Downstream {
     if (this.#isGone) return;
     this.#isGone = true;
     this.body?.fail('gone');
-    if (!this.#isFinished) this.onGone?.();
+    if (!this.#isFinished) this.listener?.onGone();
   }
 
   /** Whether the rest of the request body can be read away behind the answer. */

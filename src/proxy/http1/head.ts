@@ -22,21 +22,85 @@ export interface Fault {
 
 const fault = (rule: string): Fault => ({ fault: rule });
 
-// Control characters, and a CR or LF that is not part of a CRLF. One pass over the whole block, so that
-// nothing behind it has to look for them again.
-// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it looks for
-const FORBIDDEN = /[\0-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n)|(?<!\r)\n/;
+const TAB = 0x09;
+const LF = 0x0a;
+const CR = 0x0d;
+const SPACE = 0x20;
+const DELETE = 0x7f;
 
-/** `block` is a head without its final empty line. undefined when no byte of it is forbidden. */
-export function checkBytes(block: string): Fault | undefined {
-  return FORBIDDEN.test(block) ? fault('a control character, or a line end that is not CRLF') : undefined;
+// Most lines of a head that are looked at; no limit on fields is set higher.
+const MAX_LINES = 2100;
+// End of every line of the head being parsed. Parsing is never interrupted, so one array will do.
+const ends = new Int32Array(MAX_LINES);
+
+/**
+ * Finds the lines of a head in one pass. (Over characters: measured, a pass over the bytes or a regular
+ * expression takes half as long again.)
+ * @returns the number of lines; -1 when a character is forbidden: a control character, or a CR or LF that is
+ *   not part of a CRLF; -2 when there are too many lines.
+ */
+function scanLines(text: string): number {
+  let line = 0;
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code >= SPACE && code !== DELETE) continue;
+    if (code === TAB) continue;
+    if (code !== CR || text.charCodeAt(at + 1) !== LF) return -1;
+    if (line === MAX_LINES - 1) return -2;
+    ends[line] = at;
+    line += 1;
+    at += 1;
+  }
+  ends[line] = text.length;
+  return line + 1;
+}
+
+export interface ParsedHead {
+  /** The request or status line. */
+  readonly first: string;
+  /** Names (lower-case) and values alternating. */
+  readonly fields: string[];
+}
+
+/** A head as Latin-1 text, without its final empty line. */
+export function parseHead(text: string): ParsedHead | Fault {
+  const lines = scanLines(text);
+  if (lines < 0) return scanFault(lines);
+  const fields = takeFields(text, 1, lines);
+  return 'fault' in fields ? fields : { first: text.slice(0, ends[0]), fields };
+}
+
+/** The fields of a trailer section, which has no first line. */
+export function parseTrailers(text: string): string[] | Fault {
+  const lines = scanLines(text);
+  return lines < 0 ? scanFault(lines) : takeFields(text, 0, lines);
+}
+
+function scanFault(lines: number): Fault {
+  return fault(lines === -2 ? 'too many lines' : 'a control character, or a line end that is not CRLF');
+}
+
+function takeFields(text: string, firstLine: number, lines: number): string[] | Fault {
+  const fields: string[] = [];
+  let at = firstLine === 0 ? 0 : ends[firstLine - 1]! + 2;
+  for (let line = firstLine; line < lines; line++) {
+    const end = ends[line]!;
+    const colon = text.indexOf(':', at);
+    if (colon === -1 || colon >= end) return fault('a field line has no colon');
+    // A leading space (a folded line), an empty name, a space before the colon: none is a token.
+    const name = internFieldName(text.slice(at, colon));
+    if (name === undefined) return fault('a field name is no token');
+    fields.push(name, valueBetween(text, colon + 1, end));
+    at = end + 2;
+  }
+  return fields;
 }
 
 const METHOD = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}$/;
 // By far the most common; the pattern is for the rest.
 const COMMON_METHODS = new Set(['GET', 'POST', 'PUT', 'DELETE', 'HEAD', 'OPTIONS', 'PATCH']);
 
-/** `line` is the first line of `block`, without its end. */
+/** `METHOD TARGET HTTP/1.x`, each apart by one space. */
 export function parseRequestLine(line: string): RequestLine | Fault {
   const first = line.indexOf(' ');
   const last = line.lastIndexOf(' ');
@@ -69,30 +133,6 @@ function minorOf(line: string, from: number, to: number): 0 | 1 | undefined {
   return digit === 0x30 ? 0 : undefined;
 }
 
-const SPACE = 0x20;
-const TAB = 0x09;
-
-/**
- * Fields of a block from position `from` to its end.
- * @returns names (lower-case) and values alternating.
- */
-export function parseFields(block: string, from: number): string[] | Fault {
-  const fields: string[] = [];
-  let at = from;
-  while (at < block.length) {
-    const next = block.indexOf('\r\n', at);
-    const end = next === -1 ? block.length : next;
-    const colon = block.indexOf(':', at);
-    if (colon === -1 || colon >= end) return fault('a field line has no colon');
-    // A leading space (a folded line), an empty name, a space before the colon: none is a token.
-    const name = internFieldName(block.slice(at, colon));
-    if (name === undefined) return fault('a field name is no token');
-    fields.push(name, valueBetween(block, colon + 1, end));
-    at = end + 2;
-  }
-  return fields;
-}
-
 function valueBetween(block: string, from: number, to: number): string {
   let start = from;
   let end = to;
@@ -103,10 +143,4 @@ function valueBetween(block: string, from: number, to: number): string {
 
 function isBlank(code: number): boolean {
   return code === SPACE || code === TAB;
-}
-
-/** Position behind the first line and its end, and the line; for a block that has only one line too. */
-export function firstLine(block: string): { readonly line: string; readonly rest: number } {
-  const end = block.indexOf('\r\n');
-  return end === -1 ? { line: block, rest: block.length } : { line: block.slice(0, end), rest: end + 2 };
 }

@@ -9,7 +9,7 @@ import { type TimerWheel, WheelTimer } from '../timer-wheel.ts';
 import type { OutgoingRequest, UpstreamHandler } from '../upstream.ts';
 import { failureOf } from '../upstream-errors.ts';
 import type { BodyDecoder } from './body-decoder.ts';
-import { checkBytes, firstLine, parseFields, parseStatusLine } from './head.ts';
+import { type ParsedHead, parseHead, parseStatusLine } from './head.ts';
 import { answerFraming, keepsAlive, requestText } from './server-message.ts';
 
 export interface ServerConnectionOptions {
@@ -256,21 +256,17 @@ export class ServerConnection extends WheelTimer {
       }
       if (end - from > this.#options.responseHeaderBytes)
         return this.#failWith('upstream_too_large', 'header block');
-      const block = bytes.toString('latin1', from, end);
+      const parsed = parseHead(bytes.toString('latin1', from, end));
       from = end + 4;
-      this.#takeHead(block, to > from);
+      if ('fault' in parsed) return this.#failWith('upstream_malformed', parsed.fault);
+      this.#takeHead(parsed, to > from);
     }
     if (this.#phase === 'body') this.#readBody(bytes, from, to);
   }
 
-  #takeHead(block: string, isFollowed: boolean): void {
-    const { line, rest } = firstLine(block);
-    const broken = checkBytes(block);
-    if (broken !== undefined) return this.#failWith('upstream_malformed', broken.fault);
-    const start = parseStatusLine(line);
+  #takeHead({ first, fields }: ParsedHead, isFollowed: boolean): void {
+    const start = parseStatusLine(first);
     if ('fault' in start) return this.#failWith('upstream_malformed', start.fault);
-    const fields = parseFields(block, rest);
-    if ('fault' in fields) return this.#failWith('upstream_malformed', fields.fault);
     if (start.status < 200) return this.#interim(start.status, fields);
 
     const framing = answerFraming(fields, start.status, this.#method, this.#options.trailerFields);
