@@ -35,9 +35,6 @@ interface Running {
 const RESTART_DELAYS_MS = [0, 100, 500, 2000] as const;
 // A worker that has run this long died of something else than its start.
 const STABLE_MS = 10_000;
-// What a request allocates is dead when it ends. With V8's default of 16 MB and a thousand requests in
-// flight much of it is copied before that; a larger nursery is scavenged less often, at the same cost.
-const YOUNG_GENERATION_MB = 64;
 // Longest wait of `/metrics` for a worker that is busy; what it counted comes with the next scrape.
 const FLUSH_WAIT_MS = 250;
 
@@ -132,7 +129,6 @@ export class WorkerPool {
     const worker = new Worker(new URL('./proxy-worker.ts', import.meta.url), {
       workerData,
       name: `worker-${id}`,
-      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
     });
     const running: Running = { worker, isReady: false, isStopping: false };
     this.#running.set(id, running);
