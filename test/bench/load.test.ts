@@ -6,6 +6,7 @@ import { parseCompareOptions } from '../../bench/load/compare-options.ts';
 import { CASES, type Measurement, planRuns, rotate } from '../../bench/load/compare-plan.ts';
 import { summarise } from '../../bench/load/compare-report.ts';
 import { EVERYTHING, featureCosts, featureSection } from '../../bench/load/feature-cost.ts';
+import { bytesPerConnection } from '../../bench/load/idle.ts';
 import {
   descendants,
   parseMachineBusyMicros,
@@ -171,6 +172,12 @@ t.test('what a feature costs is the difference within a pair', async (t) => {
   const { table } = featureSection(pairs, features, 'GET 1 KiB');
   t.strictSame(table?.rows[0]?.slice(2), ['2.5', '2.0..3.0']);
   t.match(table?.notes[0], /Everything on: 31.0 us per request; everything off: 20.0/);
+});
+
+t.test('memory that was free at the start does not make connections look free', async (t) => {
+  t.equal(bytesPerConnection([100, 200, 300], 10), 20, 'steady growth: the average');
+  t.equal(bytesPerConnection([100, 100, 200], 10), 20, 'the first half found free memory: the second counts');
+  t.equal(bytesPerConnection([100, 300, 320], 10), 22, 'the second half found it: the average');
 });
 
 const SETUP = {
