@@ -26,7 +26,7 @@ export function bodyReadable(body: Streamed, handler: UpstreamHandler): Readable
       if (body.prefix !== null && body.prefix.length > 0) readable.push(body.prefix);
       rest.stream({
         data: (chunk) => {
-          const goesOn = readable.push(chunk);
+          const goesOn = readable.push(Buffer.from(chunk));
           handler.onBodyProgress(!goesOn);
           return goesOn;
         },

@@ -21,7 +21,10 @@ export type Collected =
   | { readonly kind: 'failed'; readonly why: 'gone' | 'malformed' | 'idle' };
 
 export interface BodySink {
-  /** The bytes are the callee's to keep. @returns false to be asked to wait until `resume`. */
+  /**
+   * @returns false to be left alone until it calls `resume`; the bytes stay the callee's until then. After
+   * true they are overwritten.
+   */
   data(chunk: Uint8Array): boolean;
   end(): void;
   failed(why: 'gone' | 'malformed' | 'idle'): void;

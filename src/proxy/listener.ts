@@ -34,20 +34,21 @@ export type ListenAddress =
   | { readonly host: string; readonly port: number; readonly reusePort: boolean }
   | { readonly path: string };
 
-// Each direction of a client's socket buffers this much before backpressure stops the sender.
-const STREAM_BUFFER_BYTES = 65_536;
+// Larger than any head that is let in; most fit several times.
+const SHARED_BUFFER_BYTES = 65_536;
 
 export class Listener implements ConnectionHost {
   readonly wheel: TimerWheel;
+  readonly sharedBuffer = Buffer.allocUnsafeSlow(SHARED_BUFFER_BYTES);
   readonly options: () => ConnectionOptions;
   readonly onRequest: (exchange: Downstream) => void;
   readonly onRefused: (reason: Reason, detail: string) => void;
   readonly #server: Server;
   readonly #clock: Clock;
   readonly #callbacks: ListenerCallbacks;
-  readonly #sockets = new Set<Socket>();
-  // Connections from before the drain.
-  #old = new Set<Socket>();
+  readonly #connections = new Set<ClientConnection>();
+  // Those from before the drain.
+  #old = new Set<ClientConnection>();
   #isDraining = false;
   #date = '';
   #dateSecond = -1;
@@ -61,8 +62,9 @@ export class Listener implements ConnectionHost {
     this.options = callbacks.limits;
     this.onRequest = callbacks.onRequest;
     this.onRefused = callbacks.onRefused;
-    const tuning = { noDelay: true, highWaterMark: STREAM_BUFFER_BYTES };
-    this.#server = createServer(tuning, (socket) => this.#onConnection(socket));
+    this.#server = createServer({ noDelay: true, pauseOnConnect: true }, (socket) =>
+      this.#onConnection(socket),
+    );
   }
 
   /** Resolves to the bound address; rejects when it cannot be bound. */
@@ -83,7 +85,7 @@ export class Listener implements ConnectionHost {
   }
 
   get connections(): number {
-    return this.#sockets.size;
+    return this.#connections.size;
   }
 
   httpDate(): string {
@@ -99,7 +101,7 @@ export class Listener implements ConnectionHost {
   /** From now on every answer closes its connection; connections and listener stay open. */
   beginDrain(): void {
     this.#isDraining = true;
-    this.#old = new Set(this.#sockets);
+    this.#old = new Set(this.#connections);
   }
 
   get hasOldConnections(): boolean {
@@ -114,26 +116,25 @@ export class Listener implements ConnectionHost {
   /** Cuts everything that is left. */
   destroy(): void {
     this.#server.close();
-    for (const socket of this.#sockets) socket.destroy();
+    for (const connection of this.#connections) connection.destroy();
   }
 
   #onConnection(socket: Socket): void {
-    // Whoever takes the socket listens too; this one makes sure that there is never nobody.
-    socket.on('error', ignore);
     this.accepted += 1;
     if (!this.#callbacks.onConnection()) {
+      socket.on('error', ignore);
       this.#callbacks.onDisconnect();
       this.onRefused('shed', 'limits.connections is reached');
       socket.end(rawReply('shed'), () => socket.destroy());
       return;
     }
-    this.#sockets.add(socket);
-    socket.once('close', () => {
-      this.#sockets.delete(socket);
-      this.#old.delete(socket);
+    const connection = new ClientConnection(socket, this, canonicalAddress(socket.remoteAddress));
+    this.#connections.add(connection);
+    connection.onClosed = () => {
+      this.#connections.delete(connection);
+      this.#old.delete(connection);
       this.#callbacks.onDisconnect();
-    });
-    new ClientConnection(socket, this, canonicalAddress(socket.remoteAddress));
+    };
   }
 }
 

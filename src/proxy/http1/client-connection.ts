@@ -7,10 +7,12 @@ import type { BodyFraming, Downstream } from '../downstream.ts';
 import { rawReply } from '../local-reply.ts';
 import { type TimerWheel, WheelTimer } from '../timer-wheel.ts';
 import { UpgradeDownstream } from '../upgrade-downstream.ts';
+import { adoptSocket, type Reader } from './adopt-socket.ts';
 import { ChunkedDecoder, LengthDecoder } from './body-decoder.ts';
 import { Exchange } from './exchange.ts';
 import { type ParsedHead, parseHead, parseRequestLine, type RequestLine } from './head.ts';
 import { type BodySource, Http1RequestBody } from './request-body.ts';
+import { SocketStream } from './socket-stream.ts';
 
 export interface ConnectionOptions {
   readonly headerBytes: number;
@@ -24,6 +26,8 @@ export interface ConnectionOptions {
 export interface ConnectionHost {
   readonly wheel: TimerWheel;
   readonly isDraining: boolean;
+  /** Where all connections read heads and small bodies into; nobody keeps anything in it. */
+  readonly sharedBuffer: Buffer;
   options(): ConnectionOptions;
   /** RFC 9110 date of now. */
   httpDate(): string;
@@ -34,31 +38,39 @@ export interface ConnectionHost {
 // Bytes that a client may send ahead of its turn before it is not read further.
 const PIPELINED_BYTES = 65_536;
 const HEAD_END = Buffer.from('\r\n\r\n');
+const EMPTY = Buffer.alloc(0);
+// One read of a body.
+const BODY_BUFFER_BYTES = 65_536;
 // What a refused client still sends is dropped this long, so that the close does not overtake the answer.
 const LINGER_MS = 1000;
 
-export class ClientConnection extends WheelTimer implements BodySource {
+export class ClientConnection extends WheelTimer implements BodySource, Reader {
   readonly peerAddress: string;
   readonly #socket: Socket;
   readonly #host: ConnectionHost;
   #input: Buffer | null = null;
   #exchange: Exchange | null = null;
+  #bodyBuffer: Buffer | null = null;
+  #stream: SocketStream | null = null;
   #waitsForDrain = false;
   // The time of the head under way has begun; bytes that trickle in do not prolong it.
   #isHeadTimed = true;
   #phase: 'head' | 'exchange' | 'closing' | 'given_away' = 'head';
+  /** Called once, when the connection is gone, whoever has it. */
+  onClosed: (() => void) | null = null;
 
-  constructor(socket: Socket, host: ConnectionHost, peerAddress: string) {
+  /** @param accepted a socket that nobody has read from yet. */
+  constructor(accepted: Socket, host: ConnectionHost, peerAddress: string) {
     super();
-    this.#socket = socket;
     this.#host = host;
     this.peerAddress = peerAddress;
+    this.#socket = adoptSocket(accepted, this);
     host.wheel.arm(this, host.options().headerTimeout);
-    socket.on('data', this.#onData);
-    socket.on('drain', this.#onDrain);
-    socket.on('end', this.#onEnd);
-    socket.on('close', this.#onClose);
-    socket.on('error', this.#onEnd);
+    this.#socket.on('drain', this.#onDrain);
+    this.#socket.on('end', this.#onEnd);
+    this.#socket.on('close', this.#onClose);
+    this.#socket.once('close', () => this.onClosed?.());
+    this.#socket.on('error', this.#onEnd);
   }
 
   get isDraining(): boolean {
@@ -80,43 +92,61 @@ export class ClientConnection extends WheelTimer implements BodySource {
 
   // ---- bytes in ----
 
-  readonly #onData = (chunk: Buffer): void => {
-    if (this.#phase === 'head') {
-      this.#input = this.#input === null ? chunk : Buffer.concat([this.#input, chunk]);
-      this.#readHead();
-    } else if (this.#phase === 'exchange') {
-      const body = this.#exchange?.body ?? null;
-      if (body !== null && !body.isConsumed) body.feed(chunk);
-      else this.takeBack(chunk);
-    }
-    // Closing: dropped.
-  };
+  /**
+   * Heads are read into memory that all connections share: what is not used up at once is copied out of it.
+   * A body gets memory of its own, which a slow server may hold on to.
+   */
+  nextBuffer(): Buffer {
+    if (this.#phase !== 'exchange' || (this.#exchange?.body?.isConsumed ?? true))
+      return this.#host.sharedBuffer;
+    if (this.#bodyBuffer === null) this.#bodyBuffer = Buffer.allocUnsafeSlow(BODY_BUFFER_BYTES);
+    return this.#bodyBuffer;
+  }
 
-  #readHead(): void {
-    const { headerBytes, headerTimeout } = this.#host.options();
-    const input = this.#input!;
-    // A client may send an empty line before a request (RFC 9112, 2.2).
-    const from = input[0] === CR && input[1] === LF ? 2 : 0;
-    const end = input.indexOf(HEAD_END, from);
-    if (end === -1) {
-      const bare = input.length > from && hasBareLineFeed(input);
-      if (bare) this.#refuse('bad_request', 'a line does not end with CRLF');
-      else if (input.length - from > headerBytes)
-        this.#refuse('header_too_large', `over ${headerBytes} bytes`);
-      else if (!this.#isHeadTimed) {
-        this.#isHeadTimed = true;
-        this.#host.wheel.arm(this, headerTimeout);
+  onRead(buffer: Buffer, size: number): void {
+    switch (this.#phase) {
+      case 'head':
+        if (this.#input === null) return this.#readHead(buffer, size);
+        return this.#readHeld(buffer.subarray(0, size));
+      case 'exchange': {
+        const body = this.#exchange?.body ?? null;
+        const bytes = buffer.subarray(0, size);
+        if (body !== null && !body.isConsumed) body.feed(bytes);
+        else this.takeBack(bytes);
+        return;
       }
-      return;
+      case 'given_away':
+        return this.#stream?.receive(buffer.subarray(0, size));
+      case 'closing':
+        return; // Dropped.
     }
-    if (end - from > headerBytes) {
-      this.#refuse('header_too_large', `over ${headerBytes} bytes`);
-      return;
+  }
+
+  #readHeld(more: Buffer): void {
+    const input = this.#input === null ? more : Buffer.concat([this.#input, more]);
+    this.#input = null;
+    this.#readHead(input, input.length);
+  }
+
+  #readHead(input: Buffer, to: number): void {
+    const { headerBytes, headerTimeout } = this.#host.options();
+    // A client may send an empty line before a request (RFC 9112, 2.2).
+    const from = to >= 2 && input[0] === CR && input[1] === LF ? 2 : 0;
+    const end = input.indexOf(HEAD_END, from);
+    if (end !== -1 && end + 4 <= to) {
+      if (end - from > headerBytes) return this.#refuse('header_too_large', `over ${headerBytes} bytes`);
+      const parsed = parseHead(input.toString('latin1', from, end));
+      if ('fault' in parsed) return this.#refuse('bad_request', parsed.fault);
+      this.#input = end + 4 === to ? null : Buffer.from(input.subarray(end + 4, to));
+      return this.#begin(parsed);
     }
-    const parsed = parseHead(input.toString('latin1', from, end));
-    if ('fault' in parsed) return this.#refuse('bad_request', parsed.fault);
-    this.#input = end + 4 === input.length ? null : input.subarray(end + 4);
-    this.#begin(parsed);
+    const partial = Buffer.from(input.subarray(from, to));
+    if (hasBareLineFeed(partial)) return this.#refuse('bad_request', 'a line does not end with CRLF');
+    if (partial.length > headerBytes) return this.#refuse('header_too_large', `over ${headerBytes} bytes`);
+    if (partial.length > 0) this.#input = partial;
+    if (this.#isHeadTimed) return;
+    this.#isHeadTimed = true;
+    this.#host.wheel.arm(this, headerTimeout);
   }
 
   #begin({ first, fields }: ParsedHead): void {
@@ -125,10 +155,7 @@ export class ClientConnection extends WheelTimer implements BodySource {
     // The timer stays in the wheel: if it fires during the exchange it finds nothing to do.
     this.#isHeadTimed = false;
     const head = { method: line.method, target: line.target, httpMinor: line.httpMinor, fields };
-    if (isWebSocketUpgrade(line, fields)) {
-      this.#giveAway(head);
-      return;
-    }
+    if (isWebSocketUpgrade(line, fields)) return this.#giveAway(head);
     const exchange = new Exchange(head, this, wantsKeepAlive(line, fields));
     this.#exchange = exchange;
     this.#phase = 'exchange';
@@ -146,7 +173,7 @@ export class ClientConnection extends WheelTimer implements BodySource {
     const body = new Http1RequestBody(length, decoder, this, this.#host.wheel, expectsContinue);
     const input = this.#input;
     this.#input = null;
-    if (input !== null) body.feed(input);
+    if (input !== null) body.begin(input);
     return body;
   }
 
@@ -155,7 +182,8 @@ export class ClientConnection extends WheelTimer implements BodySource {
     this.#removeListeners();
     const early = this.#input ?? Buffer.alloc(0);
     this.#input = null;
-    this.#host.onRequest(new UpgradeDownstream(head, this.#socket, early, this.peerAddress));
+    this.#stream = new SocketStream(this.#socket);
+    this.#host.onRequest(new UpgradeDownstream(head, this.#stream, early, this.peerAddress));
   }
 
   // ---- BodySource ----
@@ -168,8 +196,12 @@ export class ClientConnection extends WheelTimer implements BodySource {
     if (this.#socket.isPaused()) this.#socket.resume();
   }
 
+  bytesKept(): void {
+    this.#bodyBuffer = null;
+  }
+
   takeBack(rest: Buffer): void {
-    this.#input = this.#input === null ? rest : Buffer.concat([this.#input, rest]);
+    this.#input = this.#input === null ? Buffer.from(rest) : Buffer.concat([this.#input, rest]);
     if (this.#input.length > PIPELINED_BYTES) this.#socket.pause();
   }
 
@@ -237,6 +269,7 @@ export class ClientConnection extends WheelTimer implements BodySource {
 
   #nextRequest(): void {
     this.#exchange = null;
+    this.#bodyBuffer = null;
     this.#phase = 'head';
     if (this.#waitsForDrain) return; // A client that does not read its answers gets no further ones.
     this.resumeReading();
@@ -246,7 +279,7 @@ export class ClientConnection extends WheelTimer implements BodySource {
     }
     // Not from within the exchange that just ended: a long pipeline would become a deep stack.
     setImmediate(() => {
-      if (this.#phase === 'head' && this.#input !== null) this.#readHead();
+      if (this.#phase === 'head' && this.#input !== null) this.#readHeld(EMPTY);
     });
   }
 
@@ -302,7 +335,6 @@ export class ClientConnection extends WheelTimer implements BodySource {
   }
 
   #removeListeners(): void {
-    this.#socket.off('data', this.#onData);
     this.#socket.off('drain', this.#onDrain);
     this.#socket.off('end', this.#onEnd);
     this.#socket.off('close', this.#onClose);

@@ -12,7 +12,7 @@ import type { Http1RequestBody } from './request-body.ts';
 const DISCARDED_BODY_BYTES = 65_536;
 // A body up to this is copied behind its head, so that both are one write; beyond, the copy costs more than
 // a second write.
-const JOINED_BYTES = 16_384;
+const JOINED_BYTES = 4096;
 
 export class Exchange implements Downstream {
   readonly head: RequestHead;

@@ -10,6 +10,8 @@ import type { BodyDecoder } from './body-decoder.ts';
 export interface BodySource {
   pauseReading(): void;
   resumeReading(): void;
+  /** A reader keeps what it was given last: read into other memory. */
+  bytesKept(): void;
   /** Bytes behind the body: the next request. */
   takeBack(rest: Buffer): void;
   sendContinue(): void;
@@ -40,6 +42,8 @@ export class Http1RequestBody implements RequestBody {
   #waiting: Buffer | null = null;
   #sink: BodySink | null = null;
   #isHeld = false;
+  // Whether the bytes being decoded are the body's to keep, or the connection's.
+  #isOwned = false;
   #isEnded = false;
   #failure: 'gone' | 'malformed' | null = null;
 
@@ -66,14 +70,20 @@ export class Http1RequestBody implements RequestBody {
     return this.#expectsContinue;
   }
 
-  /** Bytes from the connection. */
+  /** What came with the head; the body's to keep. */
+  begin(bytes: Buffer): void {
+    this.#waiting = bytes;
+  }
+
+  /** Bytes from the connection, valid during the call. */
   feed(bytes: Buffer): void {
-    if (this.#sink === null || this.#isHeld) {
-      this.#waiting = this.#waiting === null ? bytes : Buffer.concat([this.#waiting, bytes]);
-      this.#source.pauseReading();
+    if (this.#sink !== null && !this.#isHeld) return this.#decode(bytes, false);
+    if (this.#waiting === null) {
+      this.#waiting = Buffer.from(bytes);
       return;
     }
-    this.#decode(bytes);
+    this.#waiting = Buffer.concat([this.#waiting, bytes]);
+    this.#source.pauseReading();
   }
 
   /** The connection is gone, or the client broke a rule. */
@@ -97,8 +107,7 @@ export class Http1RequestBody implements RequestBody {
       };
       this.stream({
         data: (chunk) => {
-          // The connection may reuse the memory behind a chunk.
-          chunks.push(Buffer.from(chunk));
+          chunks.push(this.#isOwned ? chunk : Buffer.from(chunk));
           size += chunk.length;
           if ((enough?.(chunk) ?? false) || size > limit) {
             finish({ kind: 'prefix', bytes: joinChunks(chunks) });
@@ -146,12 +155,13 @@ export class Http1RequestBody implements RequestBody {
   #readOn(): void {
     const waiting = this.#waiting;
     this.#waiting = null;
-    if (waiting !== null) this.#decode(waiting);
+    if (waiting !== null) this.#decode(waiting, true);
     else if (this.#decoder.isDone) this.#end(EMPTY);
     if (!this.#isEnded && !this.#isHeld && this.#sink !== null) this.#source.resumeReading();
   }
 
-  #decode(bytes: Buffer): void {
+  #decode(bytes: Buffer, isOwned: boolean): void {
+    this.#isOwned = isOwned;
     const result = this.#decoder.decode(bytes, 0, bytes.length, (chunk) => this.#sink!.data(chunk));
     if ('fault' in result) {
       this.fail('malformed');
@@ -163,7 +173,8 @@ export class Http1RequestBody implements RequestBody {
     // A reader that has gone (collect took its fill) holds us off like one that said no.
     if (!result.isHeld && this.#sink !== null) return;
     this.#isHeld = this.#sink !== null;
-    if (rest.length > 0) this.#waiting = rest;
+    if (rest.length > 0) this.#waiting = isOwned ? rest : Buffer.from(rest);
+    if (this.#isHeld && !isOwned) this.#source.bytesKept();
     this.#source.pauseReading();
   }
 

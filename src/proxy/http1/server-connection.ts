@@ -37,7 +37,7 @@ export interface ConnectionOwner {
 const READ_BUFFER_BYTES = 65_536;
 const EMPTY = Buffer.alloc(0);
 // A small body is copied behind its head, so that both are one write.
-const JOINED_BYTES = 16_384;
+const JOINED_BYTES = 4096;
 const HEAD_END = Buffer.from('\r\n\r\n');
 
 export class ServerConnection extends WheelTimer {
@@ -176,19 +176,23 @@ export class ServerConnection extends WheelTimer {
     const handler = this.#handler;
     const write = (chunk: Uint8Array): boolean => {
       if (chunk.length === 0) return true;
-      if (!isChunked) return this.#socket.write(chunk);
-      this.#socket.cork();
-      this.#socket.write(`${chunk.length.toString(16)}\r\n`, 'latin1');
-      this.#socket.write(chunk);
-      const goesOn = this.#socket.write('\r\n', 'latin1');
-      this.#socket.uncork();
-      return goesOn;
+      if (!isChunked) {
+        this.#socket.write(chunk, this.#flushed);
+      } else {
+        this.#socket.cork();
+        this.#socket.write(`${chunk.length.toString(16)}\r\n`, 'latin1');
+        this.#socket.write(chunk, this.#flushed);
+        this.#socket.write('\r\n', 'latin1');
+        this.#socket.uncork();
+      }
+      // Only what the kernel has taken may be overwritten by the client's next bytes.
+      return this.#socket.writableLength === 0;
     };
     if (body.prefix !== null) write(body.prefix);
     body.rest.stream({
       data: (chunk) => {
         if (this.#handler !== handler || this.#phase === 'closed') return false;
-        const goesOn = write(chunk) && !this.#socket.writableNeedDrain;
+        const goesOn = write(chunk);
         handler?.onBodyProgress(!goesOn);
         return goesOn;
       },
@@ -203,6 +207,11 @@ export class ServerConnection extends WheelTimer {
       },
     });
   }
+
+  readonly #flushed = (): void => {
+    const { body } = this.#request ?? {};
+    if (body?.kind === 'streamed' && this.#socket.writableLength === 0) body.rest.resume();
+  };
 
   #sent(): void {
     this.#isSent = true;
