@@ -37,7 +37,7 @@ t.test('orders depend on the region ids alone', async (t) => {
   );
 });
 
-t.test('without a region the others keep their order', async (t) => {
+t.test('without a region the others keep their order', async () => {
   fc.assert(
     fc.property(fc.integer({ min: 2, max: 8 }), fc.nat(), (count, pick) => {
       const ids = regionNames(count);

@@ -186,8 +186,8 @@ t.test(
       fc.property(liveWeights, liveWeights, (weights, former) => {
         const previous = assign(former);
         const kept = previous.slice();
-        const same = assign(weights, previous).join() === assign(weights, previous).join();
-        return same && previous.join() === kept.join();
+        const [once, twice] = [assign(weights, previous), assign(weights, previous)];
+        return once.join() === twice.join() && previous.join() === kept.join();
       }),
       { numRuns: 100 },
     );
