@@ -123,10 +123,14 @@ export function decide(
   let choice = judge(picked, input, context.key);
   let region = picked;
   if (choice !== 'policy') {
-    region = elsewhere(snapshot, from, picked, choice === 'headroom' ? context.loads : undefined);
+    region = elsewhere(snapshot, from, picked, context.loads);
+    if (region === NO_REGION && choice === 'failover') {
+      // Nobody has room: a full region rather than none.
+      region = nextRegion(snapshot, from, []);
+      if (region === NO_REGION) return { kind: 'refuse', reason: 'no_eligible_region', route };
+    }
     if (region === NO_REGION) {
-      // Nobody else: a full or half-healthy pick is better than none.
-      if (choice === 'failover') return { kind: 'refuse', reason: 'no_eligible_region', route };
+      // A full or half-healthy pick rather than a full stranger.
       region = picked;
       choice = 'policy';
     }
@@ -134,17 +138,21 @@ export function decide(
   return { kind: 'forward', ...from, hadKey: found === 'found', picked, region, choice, newCookie };
 }
 
-/** First region after `picked`; with `loads` only one that is below its capacity. */
+/**
+ * First region after `picked` that is below its capacity: what one region loses must not fell the next
+ * while a third has room.
+ */
 function elsewhere(
   snapshot: Snapshot,
   from: FallbackInput,
   picked: RegionIndex,
-  loads: RegionLoads | undefined,
+  loads: RegionLoads,
 ): RegionIndex {
   const passed = picked === NO_REGION ? [] : [picked];
   for (;;) {
     const region = nextRegion(snapshot, from, passed);
-    if (region === NO_REGION || loads === undefined || !(loads.utilisation(region) >= FULL)) return region;
+    // NaN (capacity unknown) is not full.
+    if (region === NO_REGION || !(loads.utilisation(region) >= FULL)) return region;
     passed.push(region);
   }
 }
@@ -170,10 +178,12 @@ function hashOf(isKeyed: boolean, context: DecideContext): U64 {
  */
 function stickyCookie(route: Route, facts: RequestFacts, context: DecideContext): string | null {
   const carried = cookieValue(facts.fields, route.cookie.name);
-  const value = carried ?? hex64(context.random) + hex64(context.random);
+  // An empty cookie is none: all who send it would share one key for ever.
+  const isCarried = carried !== null && carried !== '';
+  const value = isCarried ? carried : hex64(context.random) + hex64(context.random);
   context.key.reset();
   context.key.addLatin1(value);
-  return carried === null ? value : null;
+  return isCarried ? null : value;
 }
 
 // Seed of the second hash that decides which keys of a half-healthy region go elsewhere: with the first
