@@ -152,6 +152,12 @@ function listOf(map: Map<string, number[]>, key: string): number[] {
   return list;
 }
 
+/** The host as routes see it: lower-case, without the final dot of a fully qualified name. */
+export function hostForMatching(host: string): string {
+  const lower = host.toLowerCase();
+  return lower.endsWith('.') ? lower.slice(0, -1) : lower;
+}
+
 /**
  * The path as routes see it: percent-encoded bytes decoded once, so that `/%6frders` cannot slip past
  * `/orders/**`. An encoded slash or percent sign stays encoded: they are data, not structure, and two
