@@ -29,12 +29,14 @@ function snapshotOf(config: Config): Snapshot {
 }
 
 function healthyView(snapshot: Snapshot): LiveView {
-  const counts = Uint16Array.from(snapshot.regions, (region) => region.servers.length);
+  const servers = snapshot.regions.map((region) => region.servers);
+  const counts = Uint16Array.from(servers, (all) => all.length);
   return {
     version: 0,
     registered: counts,
     healthy: counts,
-    servers: snapshot.regions.map((region) => region.servers),
+    servers,
+    present: servers,
     setViews: [],
   };
 }

@@ -21,12 +21,15 @@ const SIZE_BYTES: Readonly<Record<string, number>> = {
 
 /** `250ms`, `5s`, `2m`, `1h`, `14d`; a bare `0` is zero. Milliseconds. */
 export function parseDuration(text: string): Parsed {
-  return parseWithUnit(text, DURATION_MS, 'a duration such as 250ms, 5s, 2m, 1h or 14d');
+  const parsed = parseWithUnit(text, DURATION_MS, 'a duration such as 250ms, 5s, 2m, 1h or 14d');
+  // To the microsecond: 2.01 x 1000 is not 2010 in binary, and messages show what was parsed.
+  return parsed.ok ? { ok: true, value: Math.round(parsed.value * 1000) / 1000 } : parsed;
 }
 
-/** `0B`, `64KiB`, `1MiB`, `2GiB`; a bare `0` is zero. Bytes. */
+/** `0B`, `64KiB`, `1MiB`, `2GiB`; a bare `0` is zero. Whole bytes. */
 export function parseSize(text: string): Parsed {
-  return parseWithUnit(text, SIZE_BYTES, 'a size such as 512B, 64KiB or 1MiB');
+  const parsed = parseWithUnit(text, SIZE_BYTES, 'a size such as 512B, 64KiB or 1MiB');
+  return parsed.ok ? { ok: true, value: Math.round(parsed.value) } : parsed;
 }
 
 /** `20%` or `0.2`. A share, 0..1 for 0 %..100 %; larger ones are the caller's to refuse. */

@@ -87,7 +87,7 @@ function buildTable(request: TableRequest, regions: readonly RegionWeight[], inp
 export function tableId(regionIds: readonly string[], regionCount: number): string {
   if (regionIds.length === regionCount) return 'all';
   const names = regionIds.join('+');
-  if (names.length <= 64) return names;
+  if (names.length <= 64 && names !== 'all') return names;
   const { hi, lo } = xxh64Text(names);
   return `set-${hi.toString(16).padStart(8, '0')}${lo.toString(16).padStart(8, '0')}`;
 }

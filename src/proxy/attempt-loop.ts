@@ -222,7 +222,7 @@ export class AttemptLoop implements AttemptOwner {
     const passed: RegionIndex[] = [];
     let isFull = false;
     for (let region = start; region !== NO_REGION; ) {
-      const server = chooseServer(taken.live.servers[region]!, {
+      const server = chooseServer(decision.view.servers[region]!, {
         loads: this.#plane.serverLoads,
         random: this.#plane.random,
         inFlightLimit: taken.snapshot.settings.limits.inFlightPerServer,

@@ -4,6 +4,7 @@
 // (hop-by-hop, forwarding fields, our own names) is dropped for good, headers.ts adds ours.
 
 import type { Reason } from '../core/reasons.ts';
+import { hostForMatching } from '../routing/route-matcher.ts';
 import type { RequestHead } from './downstream.ts';
 import { connectionNominations, FieldKind, kindOfField } from './field-kinds.ts';
 
@@ -17,7 +18,7 @@ export interface ScreenedRequest {
   readonly query: string;
   /** As received. */
   readonly hostField: string;
-  /** Lower-case, without port. */
+  /** As routes see it: lower-case, without port and final dot. */
   readonly host: string;
   readonly httpMinor: 0 | 1;
   /** End-to-end fields, names lower-case; without Host and framing. */
@@ -251,7 +252,7 @@ function screenTarget(
   const rawPath = mark === -1 ? origin : origin.slice(0, mark);
   if (DOT_SEGMENT.test(rawPath)) return refuse('bad_request', 'path has a dot segment');
   const query = mark === -1 ? '' : origin.slice(mark + 1);
-  const name = host === null ? '' : host[1]!.toLowerCase();
+  const name = host === null ? '' : hostForMatching(host[1]!);
   return { kind: 'target', parts: { target: origin, rawPath, query, hostField: summary.host, host: name } };
 }
 

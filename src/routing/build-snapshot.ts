@@ -93,15 +93,19 @@ export function* buildSnapshot(input: SnapshotInput): Generator<void, Snapshot> 
 
 function buildRegions(input: SnapshotInput): Region[] {
   const sorted = [...input.config.regions].sort((a, b) => (a.id < b.id ? -1 : 1));
-  return sorted.map((region, i) => ({
-    id: regionId(region.id),
-    index: regionIndex(i),
-    baseWeight: region.weight,
-    weight: input.plan.weights[region.id] ?? region.weight,
-    capacity: region.capacity,
-    location: region.location,
-    servers: (region.servers ?? []).map((server) => buildServer(input, region, regionIndex(i), server)),
-  }));
+  return sorted.map((region, i) => {
+    const servers = region.servers ?? [];
+    return {
+      id: regionId(region.id),
+      index: regionIndex(i),
+      baseWeight: region.weight,
+      weight: input.plan.weights[region.id] ?? region.weight,
+      capacity: region.capacity,
+      location: region.location,
+      servers: servers.map((server) => buildServer(input, region, regionIndex(i), server)),
+      serverWeight: servers.reduce((sum, server) => sum + server.weight, 0),
+    };
+  });
 }
 
 function buildServer(

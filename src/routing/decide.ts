@@ -11,7 +11,7 @@ import { firstUsable, type LiveView, type SetView, viewOfSet } from './eligibili
 import { fractionOf, newU64, SEED_ZERO, type U64, xxh64Text } from './hash.ts';
 import { KeyBytes } from './key-bytes.ts';
 import { consistentHash, shardOf } from './policies/consistent-hash.ts';
-import { distanceOrder, geographicProximity } from './policies/geographic-proximity.ts';
+import { geographicProximity, nearestUsable } from './policies/geographic-proximity.ts';
 import { leastLoaded } from './policies/least-loaded.ts';
 import type { Cursors, PickInput, Policy, RegionLoads } from './policies/policy.ts';
 import { roundRobin } from './policies/round-robin.ts';
@@ -44,7 +44,7 @@ export interface DecideContext {
 export type Choice =
   /** The policy's own pick. */
   | 'policy'
-  /** Part of the pick's servers are unhealthy; this key is of the part that goes elsewhere. */
+  /** The pick may not have all that is its own (health, weight); this request is of the rest. */
   | 'spill'
   /** The pick may not be chosen now. */
   | 'failover'
@@ -123,10 +123,14 @@ export function decide(
   let choice = judge(picked, input, context.key);
   let region = picked;
   if (choice !== 'policy') {
-    region = elsewhere(snapshot, from, picked, choice === 'headroom' ? context.loads : undefined);
+    region = elsewhere(snapshot, from, picked, context.loads);
+    if (region === NO_REGION && choice === 'failover') {
+      // Nobody has room: a full region rather than none.
+      region = nextRegion(snapshot, from, []);
+      if (region === NO_REGION) return { kind: 'refuse', reason: 'no_eligible_region', route };
+    }
     if (region === NO_REGION) {
-      // Nobody else: a full or half-healthy pick is better than none.
-      if (choice === 'failover') return { kind: 'refuse', reason: 'no_eligible_region', route };
+      // A full or half-healthy pick rather than a full stranger.
       region = picked;
       choice = 'policy';
     }
@@ -134,17 +138,21 @@ export function decide(
   return { kind: 'forward', ...from, hadKey: found === 'found', picked, region, choice, newCookie };
 }
 
-/** First region after `picked`; with `loads` only one that is below its capacity. */
+/**
+ * First region after `picked` that is below its capacity: what one region loses must not fell the next
+ * while a third has room.
+ */
 function elsewhere(
   snapshot: Snapshot,
   from: FallbackInput,
   picked: RegionIndex,
-  loads: RegionLoads | undefined,
+  loads: RegionLoads,
 ): RegionIndex {
   const passed = picked === NO_REGION ? [] : [picked];
   for (;;) {
     const region = nextRegion(snapshot, from, passed);
-    if (region === NO_REGION || loads === undefined || !(loads.utilisation(region) >= FULL)) return region;
+    // NaN (capacity unknown) is not full.
+    if (region === NO_REGION || !(loads.utilisation(region) >= FULL)) return region;
     passed.push(region);
   }
 }
@@ -170,10 +178,12 @@ function hashOf(isKeyed: boolean, context: DecideContext): U64 {
  */
 function stickyCookie(route: Route, facts: RequestFacts, context: DecideContext): string | null {
   const carried = cookieValue(facts.fields, route.cookie.name);
-  const value = carried ?? hex64(context.random) + hex64(context.random);
+  // An empty cookie is none: all who send it would share one key for ever.
+  const isCarried = carried !== null && carried !== '';
+  const value = isCarried ? carried : hex64(context.random) + hex64(context.random);
   context.key.reset();
   context.key.addLatin1(value);
-  return carried === null ? value : null;
+  return isCarried ? null : value;
 }
 
 // Seed of the second hash that decides which keys of a half-healthy region go elsewhere: with the first
@@ -184,32 +194,43 @@ const spillHash = newU64();
 /** The gate and guard on a pick: why it does not get the request itself, or `policy` if it does. */
 function judge(picked: RegionIndex, input: PickInput, key: KeyBytes): Choice {
   if (picked === NO_REGION || input.view.keeps[picked] === 0) return 'failover';
-  const keeps = input.view.keeps[picked]!;
-  // Policies that weigh by health already have sent the rest elsewhere.
-  if (keeps < 1 && input.isKeyed && isByTable(input.route.policy)) {
-    if (fractionOf(key.hash(SPILL_SEED, spillHash)) >= keeps) return 'spill';
+  const keeps = shareKept(picked, input);
+  if (keeps < 1) {
+    const place = input.isKeyed ? fractionOf(key.hash(SPILL_SEED, spillHash)) : input.random.next();
+    if (place >= keeps) return 'spill';
   }
   if (input.loads.utilisation(picked) >= FULL) return 'headroom';
   return 'policy';
+}
+
+/** Share of the requests it is picked for that a region keeps, 0..1. */
+function shareKept(picked: RegionIndex, { snapshot, route, view, isKeyed }: PickInput): number {
+  const keeps = view.keeps[picked]!;
+  switch (route.policy) {
+    case 'consistent_hash':
+      return keeps;
+    case 'weighted_random':
+      // The draw for a request without a key has weighed by health already.
+      return isKeyed ? keeps : 1;
+    case 'round_robin':
+    case 'least_loaded':
+      return 1;
+    case 'geographic_proximity': {
+      // Nearness knows no weights: what a plan takes from a region's weight is taken here.
+      const { weight, baseWeight } = snapshot.regions[picked]!;
+      return keeps * Math.min(1, weight / baseWeight);
+    }
+    default:
+      return unreachable(route.policy);
+  }
 }
 
 // A region over its stated capacity sheds to its fallbacks; those at capacity as well are no help, and
 // then the pick keeps what is its own.
 const FULL = 1;
 
-function isByTable(policy: PolicyKind): boolean {
-  switch (policy) {
-    case 'consistent_hash':
-    case 'weighted_random':
-      return true;
-    case 'round_robin':
-    case 'least_loaded':
-    case 'geographic_proximity':
-      return false;
-    default:
-      return unreachable(policy);
-  }
-}
+const isByTable = (policy: PolicyKind): boolean =>
+  policy === 'consistent_hash' || policy === 'weighted_random';
 
 /** The parts of a decision that its fallbacks depend on. */
 export type FallbackInput = Pick<Forward, 'route' | 'view' | 'shard' | 'isKeyed' | 'clientLocation'>;
@@ -226,11 +247,7 @@ export function nextRegion(
 ): RegionIndex {
   const { route, view } = from;
   if (route.policy === 'geographic_proximity') {
-    const order =
-      from.clientLocation === undefined
-        ? snapshot.distanceOrder
-        : distanceOrder(snapshot.regions, from.clientLocation);
-    return firstUsable(view, order, tried);
+    return nearestUsable(snapshot, view, from.clientLocation, (region) => tried.includes(region));
   }
   if (!from.isKeyed || !isByTable(route.policy)) return firstUsable(view, snapshot.failoverOrder, tried);
   const { orders, members } = route.set;

@@ -12,8 +12,10 @@ export interface LiveView {
   readonly registered: Uint16Array;
   /** By region index: servers that are healthy and not ejected. */
   readonly healthy: Uint16Array;
-  /** By region index: those servers; all registered ones where none is left. */
+  /** By region index: those servers. */
   readonly servers: readonly (readonly Server[])[];
+  /** By region index: servers that nobody has taken out on purpose, whatever checks say of them. */
+  readonly present: readonly (readonly Server[])[];
   /** Memo of `viewOfSet`, by set index. */
   readonly setViews: (SetView | undefined)[];
 }
@@ -34,6 +36,11 @@ export interface SetView {
   readonly keeps: Float64Array;
   /** Members with keeps > 0, ascending. */
   readonly usable: Uint16Array;
+  /**
+   * By region index: whom a region that may be chosen can send the request to. Healthy servers; in panic
+   * all that are present: the few that look healthy would otherwise get what all of them had, and fall.
+   */
+  readonly servers: readonly (readonly Server[])[];
   readonly removed: readonly Removal[];
   /** Too few servers are healthy for health to be a guide: it is ignored. */
   readonly panic: boolean;
@@ -83,12 +90,13 @@ function buildView(snapshot: Snapshot, set: EligibleSet, live: LiveView): SetVie
     keeps[region] = panic ? 1 : healthFactor(live.healthy[region]!, live.registered[region]!);
     usable.push(region);
   }
-  return { keeps, usable: Uint16Array.from(usable), removed, panic };
+  const servers = panic ? live.present : live.servers;
+  return { keeps, usable: Uint16Array.from(usable), servers, removed, panic };
 }
 
 function filterRegion(snapshot: Snapshot, live: LiveView, region: RegionIndex): RemovalReason | undefined {
   if (snapshot.regions[region]!.weight === 0) return 'weight_zero';
-  if (live.registered[region] === 0) return 'no_server';
+  if (live.present[region]!.length === 0) return 'no_server';
   return undefined;
 }
 

@@ -5,7 +5,7 @@ import { NO_REGION, type RegionIndex } from '../core/ids.ts';
 import { type DecideContext, decide, type Forward, fallbacksOf, type RequestFacts } from './decide.ts';
 import { type LiveView, viewOfSet } from './eligibility.ts';
 import { JsonScan } from './json-scan.ts';
-import { decodePathForMatching } from './route-matcher.ts';
+import { decodePathForMatching, hostForMatching } from './route-matcher.ts';
 import type { Route, Snapshot } from './snapshot.ts';
 
 export interface ExplainRequest {
@@ -19,8 +19,8 @@ export interface ExplainRequest {
 
 export interface RegionVerdict {
   readonly region: string;
-  /** `chosen`, `fallback` (with its rank), or `removed`. */
-  readonly verdict: 'chosen' | 'fallback' | 'removed';
+  /** `eligible` where nothing was decided: the request was refused for another reason. */
+  readonly verdict: 'chosen' | 'fallback' | 'eligible' | 'removed';
   /** 1 = the first fallback. */
   readonly rank?: number;
   readonly stage?: 'route' | 'filter' | 'gate';
@@ -57,11 +57,8 @@ export function explain(
   const facts = factsOf(request);
   let decision = decide(snapshot, live, facts, context);
   if (decision.kind === 'need_body') {
-    const scan = new JsonScan(decision.key.pointers);
-    scan.push(new TextEncoder().encode(request.body ?? '').subarray(0, decision.route.keyMaxBody));
-    scan.finish();
-    const values = decision.key.pointers.map((_, i) => scan.value(i));
-    decision = decide(snapshot, live, { ...facts, body: values }, context);
+    const body = valuesOf(request.body ?? '', decision.key.pointers, decision.route.keyMaxBody);
+    decision = decide(snapshot, live, { ...facts, body }, context);
   }
   const generation = snapshot.plan.generation;
   if (decision.kind === 'need_body') throw new Error('a decision asked for the body twice');
@@ -108,33 +105,54 @@ function verdicts(
     const removal = view.removed.find((removed) => removed.region === region.index);
     if (removal !== undefined)
       return { ...facts, verdict: 'removed', stage: removal.stage, reason: removal.reason };
-    if (decision?.region === region.index) return { ...facts, verdict: 'chosen' };
+    if (decision === undefined) return { ...facts, verdict: 'eligible' };
+    if (decision.region === region.index) return { ...facts, verdict: 'chosen' };
     return { ...facts, verdict: 'fallback', rank: fallbacks.indexOf(region.index) + 1 };
   });
+}
+
+/** Values at `pointers`, found in as much of the body as a worker would read. */
+function valuesOf(text: string, pointers: readonly string[], limit: number): (Uint8Array | null)[] {
+  const bytes = Buffer.from(text, 'utf8');
+  const scan = new JsonScan(pointers);
+  scan.push(bytes.subarray(0, limit));
+  // A number that the limit has cut is not a shorter number.
+  if (bytes.length <= limit) scan.finish();
+  return pointers.map((_, i) => scan.value(i));
 }
 
 /** The parts of a request as a worker would see them. */
 function factsOf(request: ExplainRequest): RequestFacts {
   const url = URL.canParse(request.url) ? new URL(request.url) : undefined;
-  const target = url === undefined ? request.url : `${url.pathname}${url.search}`;
+  const target = url === undefined ? targetOf(request.url) : `${url.pathname}${url.search}`;
   const mark = target.indexOf('?');
   const rawPath = mark === -1 ? target : target.slice(0, mark);
-  const fields = request.headers.flatMap(([name, value]) => [name.toLowerCase(), value]);
+  const fields = request.headers.flatMap(([name, value]) => [name.toLowerCase(), latin1Of(value)]);
   const field = (name: string): string | undefined => {
     const at = fields.findIndex((text, i) => i % 2 === 0 && text === name);
     return at === -1 ? undefined : fields[at + 1];
   };
-  const hostField = field('host') ?? url?.host ?? '';
+  const encoding = field('content-encoding')?.toLowerCase() ?? 'identity';
   return {
     method: request.method,
-    host: hostField.toLowerCase().replace(/:\d+$/, ''),
+    host: hostForMatching((field('host') ?? url?.host ?? '').replace(/:\d+$/, '')),
     path: decodePathForMatching(rawPath),
     rawPath,
     query: mark === -1 ? '' : target.slice(mark + 1),
     fields,
     clientAddress: request.clientAddress,
     clientLocation: undefined,
-    body: request.body === undefined ? null : undefined,
+    body: request.body === undefined || encoding !== 'identity' ? null : undefined,
     field,
   };
+}
+
+/** A path as a client would send it: without fragment, other characters than ASCII encoded. */
+function targetOf(path: string): string {
+  return path.replace(/#.*$/s, '').replace(/[^\0-\x7f]+/g, (run) => encodeURIComponent(run.toWellFormed()));
+}
+
+/** A value as it arrives: clients send UTF-8, and every character of a field stands for one byte. */
+function latin1Of(value: string): string {
+  return Buffer.from(value, 'utf8').toString('latin1');
 }

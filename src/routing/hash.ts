@@ -11,9 +11,12 @@ export interface U64 {
 
 export const newU64 = (): U64 => ({ hi: 0, lo: 0 });
 
-/** `value / 2^64`, in [0, 1): the place of a hash on the unit interval. */
-export function fractionOf(value: U64): number {
-  return value.hi / 0x1_0000_0000 + value.lo / 0x1_0000_0000_0000_0000;
+/**
+ * `value / 2^64` cut to 53 bits, in [0, 1): the place of a hash on the unit interval. Cut, because the
+ * nearest double of the largest hashes is 1, and they would never be below a share of 100 %.
+ */
+export function fractionOf(value: Readonly<U64>): number {
+  return (value.hi * 0x20_0000 + (value.lo >>> 11)) / 0x20_0000_0000_0000;
 }
 
 const P1_HI = 0x9e3779b1 | 0;
@@ -95,13 +98,13 @@ function startLanes(seedHi: number, seedLo: number): void {
   lanes[7] = rLo;
 }
 
+const LANE_TURNS = [1, 7, 12, 18] as const;
+
 function joinLanes(): void {
-  rotateLeft(lanes[0]!, lanes[1]!, 1);
-  let hi = rHi;
-  let lo = rLo;
-  const turns = [7, 12, 18];
-  for (let lane = 1; lane < 4; lane++) {
-    rotateLeft(lanes[lane * 2]!, lanes[lane * 2 + 1]!, turns[lane - 1]!);
+  let hi = 0;
+  let lo = 0;
+  for (let lane = 0; lane < 4; lane++) {
+    rotateLeft(lanes[lane * 2]!, lanes[lane * 2 + 1]!, LANE_TURNS[lane]!);
     add(hi, lo, rHi, rLo);
     hi = rHi;
     lo = rLo;

@@ -59,6 +59,11 @@ export class PointerMatch {
     return this.#values[pointer] ?? null;
   }
 
+  /** Whether the name that begins now can be on a pointer's path. */
+  wantsName(): boolean {
+    return this.#containers.at(-1)!.onPath !== 0;
+  }
+
   /** Whether the value that begins now is one that a pointer asks for. */
   wantsValue(): boolean {
     return this.#endingHere() !== 0;
@@ -71,9 +76,10 @@ export class PointerMatch {
   }
 
   open(isArray: boolean): void {
-    const here = this.#member();
-    this.#decide(this.#endingHere(), null);
-    this.#containers.push({ isArray, index: -1, onPath: here, member: 0, seen: new Set() });
+    const ending = this.#endingHere();
+    const onPath = this.#member() & ~ending;
+    this.#decide(ending, null);
+    this.#containers.push({ isArray, index: -1, onPath, member: 0, seen: new Set() });
     if (isArray) this.nextItem();
   }
 

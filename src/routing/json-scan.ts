@@ -30,7 +30,8 @@ const OPEN_BRACKET = 0x5b;
 const CLOSE_BRACKET = 0x5d;
 
 const encoder = new TextEncoder();
-const decoder = new TextDecoder('utf-8');
+// By default a decoder drops a leading byte order mark: "\ufeffid" would pass for "id".
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 
 export class JsonScan {
   readonly #match: PointerMatch;
@@ -38,7 +39,7 @@ export class JsonScan {
   #mode: Mode = 'value';
   #isDone = false;
   #isName = false;
-  // The string or literal under way; collected only when it is a name or asked for.
+  // The string or literal under way; collected only when a pointer may ask for it.
   #token: number[] = [];
   #collects = false;
   #codeUnit = 0;
@@ -163,7 +164,7 @@ export class JsonScan {
 
   #beginString(isName: boolean): void {
     this.#isName = isName;
-    this.#collects = isName || this.#match.wantsValue();
+    this.#collects = isName ? this.#match.wantsName() : this.#match.wantsValue();
     this.#token = [];
     this.#mode = 'string';
   }

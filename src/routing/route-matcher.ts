@@ -27,7 +27,8 @@ export interface MatchInput {
 
 interface Compiled {
   readonly pattern: RoutePattern;
-  readonly segments: readonly string[];
+  /** null stands for `*`; a literal star is written `%2A` and is text here. */
+  readonly segments: readonly (string | null)[];
   /** A pattern without `*` inside: everything before the final `/**`, or the whole path. */
   readonly literal: string | null;
   readonly takesRest: boolean;
@@ -94,7 +95,8 @@ export class RouteMatcher {
 
   #suffixBuckets(host: string): Bucket[] {
     const buckets: Bucket[] = [];
-    for (let dot = host.indexOf('.'); dot !== -1; dot = host.indexOf('.', dot + 1)) {
+    // From the second character on: a subdomain has a name.
+    for (let dot = host.indexOf('.', 1); dot !== -1; dot = host.indexOf('.', dot + 1)) {
       const bucket = this.#byHost.get(`*${host.slice(dot)}`);
       if (bucket !== undefined) buckets.push(bucket);
     }
@@ -103,11 +105,12 @@ export class RouteMatcher {
 }
 
 function compile(pattern: RoutePattern): Compiled {
-  const segments = pattern.path.slice(1).split('/').map(decodeForMatching);
-  const takesRest = segments.at(-1) === '**';
-  const fixed = takesRest ? segments.slice(0, -1) : segments;
-  const literal = fixed.includes('*') ? null : fixed.map((segment) => `/${segment}`).join('');
-  return { pattern, segments: fixed, literal, takesRest, headers: Object.entries(pattern.headers) };
+  const written = pattern.path.slice(1).split('/');
+  const takesRest = written.at(-1) === '**';
+  const fixed = takesRest ? written.slice(0, -1) : written;
+  const segments = fixed.map((segment) => (segment === '*' ? null : decodeForMatching(segment)));
+  const literal = segments.includes(null) ? null : segments.map((segment) => `/${segment}`).join('');
+  return { pattern, segments, literal, takesRest, headers: Object.entries(pattern.headers) };
 }
 
 function takes(route: Compiled, input: MatchInput): boolean {
@@ -130,7 +133,7 @@ function takesPath(route: Compiled, path: string): boolean {
 function takesSegments(route: Compiled, segments: readonly string[]): boolean {
   const wanted = route.segments;
   if (route.takesRest ? segments.length < wanted.length : segments.length !== wanted.length) return false;
-  return wanted.every((segment, i) => segment === segments[i] || (segment === '*' && segments[i] !== ''));
+  return wanted.every((segment, i) => (segment === null ? segments[i] !== '' : segment === segments[i]));
 }
 
 const SLASH = 0x2f;
@@ -149,10 +152,17 @@ function listOf(map: Map<string, number[]>, key: string): number[] {
   return list;
 }
 
+/** The host as routes see it: lower-case, without the final dot of a fully qualified name. */
+export function hostForMatching(host: string): string {
+  const lower = host.toLowerCase();
+  return lower.endsWith('.') ? lower.slice(0, -1) : lower;
+}
+
 /**
  * The path as routes see it: percent-encoded bytes decoded once, so that `/%6frders` cannot slip past
- * `/orders/**`. An encoded slash stays encoded (it is data, not structure); so does what is no valid
- * UTF-8. What goes upstream is the path as it came.
+ * `/orders/**`. An encoded slash or percent sign stays encoded: they are data, not structure, and two
+ * different paths must not become one. What is no valid UTF-8 stays as well. What goes upstream is the path
+ * as it came.
  */
 export function decodePathForMatching(path: string): string {
   return path.includes('%') ? decodeForMatching(path) : path;
@@ -161,11 +171,11 @@ export function decodePathForMatching(path: string): string {
 function decodeForMatching(text: string): string {
   if (!text.includes('%')) return text;
   return text.replace(/(?:%[0-9a-fA-F]{2})+/g, (run) => {
-    const kept = run.replace(/%2f/gi, '%252F');
+    const kept = run.replace(/%2f/gi, '%252F').replace(/%25(?!2F)/g, '%2525');
     try {
       return decodeURIComponent(kept);
     } catch {
-      return run;
+      return run.toUpperCase();
     }
   });
 }

@@ -85,13 +85,18 @@ function addIfPresent(value: Uint8Array | null, key: KeyBytes): boolean {
   return true;
 }
 
-/** Every line of the header is a part; a header whose only value is empty is missing. */
+/** Every line of the header is a part; a header that is empty in every line is missing. */
 function readHeader(fields: FieldList, name: string, key: KeyBytes): boolean {
+  let emptyLines = 0;
   let isFound = false;
   for (let i = 0; i < fields.length; i += 2) {
     if (fields[i] !== name) continue;
     const value = fields[i + 1]!;
-    if (value === '' && !isFound) continue;
+    if (value === '' && !isFound) {
+      emptyLines += 1;
+      continue;
+    }
+    for (; emptyLines > 0; emptyLines--) key.addLatin1('');
     key.addLatin1(value);
     isFound = true;
   }
@@ -99,26 +104,40 @@ function readHeader(fields: FieldList, name: string, key: KeyBytes): boolean {
 }
 
 function readQuery(query: string, name: string, key: KeyBytes): boolean {
+  let equals = -1;
   let at = 0;
   while (at < query.length) {
     const amp = query.indexOf('&', at);
     const end = amp === -1 ? query.length : amp;
-    const equals = query.indexOf('=', at);
-    const nameEnd = equals === -1 || equals > end ? end : equals;
+    // Looked for only when the last one is passed: else a query of nothing but `&` would cost its square.
+    if (equals < at) {
+      const next = query.indexOf('=', at);
+      equals = next === -1 ? query.length : next;
+    }
+    const nameEnd = Math.min(equals, end);
     if (isEncodedName(query, at, nameEnd, name)) {
-      const value = nameEnd === end ? '' : query.slice(nameEnd + 1, end);
-      return addDecoded(value, true, key);
+      return addDecoded(query.slice(Math.min(nameEnd + 1, end), end), true, key);
     }
     at = end + 1;
   }
   return false;
 }
 
+/** Whether the text from..to of a query, decoded, is `name`. */
 function isEncodedName(query: string, from: number, to: number, name: string): boolean {
-  if (to - from === name.length && query.startsWith(name, from)) return true;
-  if (to - from <= name.length) return false;
+  // A character of the name takes one of the query at least.
+  if (to - from < name.length) return false;
+  if (!isEncoded(query, from, to)) return to - from === name.length && query.startsWith(name, from);
   const bytes = percentDecode(query.slice(from, to), true);
   return Buffer.from(bytes).equals(Buffer.from(name, 'utf8'));
+}
+
+function isEncoded(query: string, from: number, to: number): boolean {
+  for (let i = from; i < to; i++) {
+    const char = query.charCodeAt(i);
+    if (char === PERCENT || char === PLUS) return true;
+  }
+  return false;
 }
 
 function readCookie(fields: FieldList, name: string, key: KeyBytes): boolean {
@@ -161,21 +180,33 @@ function addDecoded(text: string, plusIsSpace: boolean, key: KeyBytes): boolean 
   return true;
 }
 
+const PERCENT = 0x25;
+const PLUS = 0x2b;
+const SPACE = 0x20;
+
 /** Decodes once; a stray `%` stands for itself. */
 function percentDecode(text: string, plusIsSpace: boolean): Uint8Array {
   const bytes = new Uint8Array(text.length);
   let length = 0;
   for (let i = 0; i < text.length; i++) {
     const char = text.charCodeAt(i);
-    const hex = char === 0x25 ? text.slice(i + 1, i + 3) : '';
-    if (/^[0-9a-fA-F]{2}$/.test(hex)) {
-      bytes[length++] = Number.parseInt(hex, 16);
+    const high = char === PERCENT ? hexDigit(text.charCodeAt(i + 1)) : -1;
+    const low = high === -1 ? -1 : hexDigit(text.charCodeAt(i + 2));
+    if (low !== -1) {
+      bytes[length++] = high * 16 + low;
       i += 2;
     } else {
-      bytes[length++] = plusIsSpace && char === 0x2b ? 0x20 : char;
+      bytes[length++] = plusIsSpace && char === PLUS ? SPACE : char;
     }
   }
   return bytes.subarray(0, length);
+}
+
+/** Value of a hexadecimal digit's character code; -1 for anything else, NaN behind the end included. */
+function hexDigit(char: number): number {
+  if (char >= 0x30 && char <= 0x39) return char - 0x30;
+  const lower = char | 0x20;
+  return lower >= 0x61 && lower <= 0x66 ? lower - 0x57 : -1;
 }
 
 /** Finds a claim of the request's bearer token; null when there is no token or no such claim. */

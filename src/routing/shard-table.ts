@@ -5,7 +5,7 @@
 
 import type { PreferenceOrders } from './ring.ts';
 
-/** Owner of a shard that no region may have (all weights are zero). */
+/** Owner of a shard that nobody has been given: when the table was made, all weights were zero. */
 export const NO_OWNER = 0xffff;
 
 /** Weights enter as integer millionths, so that comparisons are exact on every machine. */
@@ -81,6 +81,8 @@ export function toWeightUnits(weight: number): number {
  * Owners for `quotas`, moving as few shards of `previous` as these quotas allow: shards without a valid
  * owner and the surplus of regions over their quota go to regions below theirs, each to the one that
  * its order prefers. Without `previous` every shard is free, and the result depends on the orders alone.
+ * Where every quota is 0, shards stay where they are: their regions get nothing all the same (eligibility),
+ * and no key has moved when weights come back.
  * @param previous owners before, NO_OWNER where there was none; indices into the same regions.
  */
 export function assignShards(

@@ -34,6 +34,8 @@ export interface Region {
   readonly capacity: number | undefined;
   readonly location: Location | undefined;
   readonly servers: readonly Server[];
+  /** Weights of the servers, summed: what stands in for an unknown capacity. */
+  readonly serverWeight: number;
 }
 
 export interface Server {

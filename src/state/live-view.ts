@@ -6,20 +6,22 @@ import type { Region, Server, Snapshot } from '../routing/snapshot.ts';
 import type { LiveCells } from './live-cells.ts';
 
 export function buildLiveView(snapshot: Snapshot, cells: LiveCells, version: number): LiveView {
-  const usable = snapshot.regions.map((region) => usableServers(region, cells));
+  const usable = snapshot.regions.map((region) => serversThat(isUsable, region, cells));
   return {
     version,
     registered: Uint16Array.from(snapshot.regions, (region) => region.servers.length),
     healthy: Uint16Array.from(usable, (servers) => servers.length),
-    // Panic spreads over everybody: with none usable the candidates are all that are registered.
-    servers: usable.map((servers, i) => (servers.length > 0 ? servers : snapshot.regions[i]!.servers)),
+    servers: usable,
+    present: snapshot.regions.map((region) => serversThat(isPresent, region, cells)),
     setViews: [],
   };
 }
 
-function usableServers(region: Region, cells: LiveCells): readonly Server[] {
-  const usable = region.servers.filter((server) => isUsable(server, cells));
-  return usable.length === region.servers.length ? region.servers : usable;
+type ServerTest = (server: Server, cells: LiveCells) => boolean;
+
+function serversThat(passes: ServerTest, region: Region, cells: LiveCells): readonly Server[] {
+  const servers = region.servers.filter((server) => passes(server, cells));
+  return servers.length === region.servers.length ? region.servers : servers;
 }
 
 /** Unknown counts as usable: a server is believed until a check or its traffic says otherwise. */
@@ -35,4 +37,10 @@ function isUsable(server: Server, cells: LiveCells): boolean {
     case 'degraded':
       return true;
   }
+}
+
+/** Humans come before health: what they have taken out is not asked, however few are left. */
+function isPresent(server: Server, cells: LiveCells): boolean {
+  const health = cells.health(server.slot);
+  return health !== 'draining' && health !== 'maintenance';
 }

@@ -3,20 +3,18 @@
 // of requests/s and server weights compares nothing.
 
 import { NO_REGION, type RegionIndex, regionIndex } from '../../core/ids.ts';
-import type { Region } from '../snapshot.ts';
 import type { Policy } from './policy.ts';
 import { effectiveWeight } from './weighted-random.ts';
 
 export const leastLoaded: Policy = (input) => {
   const { view, snapshot, loads } = input;
-  const capacityOf = view.usable.every((region) => snapshot.regions[region]!.capacity !== undefined)
-    ? (region: Region) => region.capacity!
-    : serverWeight;
+  const byCapacity = view.usable.every((region) => snapshot.regions[region]!.capacity !== undefined);
   let best: RegionIndex = NO_REGION;
   let lowest = Number.POSITIVE_INFINITY;
   for (const candidate of view.usable) {
     const region = regionIndex(candidate);
-    const room = effectiveWeight(input, region) * capacityOf(snapshot.regions[region]!);
+    const { capacity, serverWeight } = snapshot.regions[region]!;
+    const room = effectiveWeight(input, region) * (byCapacity ? capacity! : serverWeight);
     const load = (loads.inFlight(region) + 1) / room;
     if (load < lowest) {
       lowest = load;
@@ -25,9 +23,3 @@ export const leastLoaded: Policy = (input) => {
   }
   return best;
 };
-
-function serverWeight(region: Region): number {
-  let sum = 0;
-  for (const server of region.servers) sum += server.weight;
-  return sum;
-}
