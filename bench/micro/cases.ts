@@ -111,13 +111,21 @@ function inputOf(config: Config) {
   const slots = Object.fromEntries(
     config.regions.map((region, slot) => [region.servers![0]!.url, { slot, incarnation: 1 }]),
   );
-  return snapshotInput(config, plan, tables, { configGeneration: 1, slots });
+  return snapshotInput(config, plan, tables, { configGeneration: 1, slots, toMonotonic: (ms) => ms });
 }
 
 function healthy(snapshot: Snapshot): LiveView {
   const counts = Uint16Array.from(snapshot.regions, (region) => region.servers.length);
   const servers = snapshot.regions.map((region) => region.servers);
-  return { version: 0, registered: counts, healthy: counts, servers, setViews: [] };
+  return {
+    version: 0,
+    registered: counts,
+    healthy: counts,
+    servers,
+    present: servers,
+    staleSince: Number.POSITIVE_INFINITY,
+    setViews: [],
+  };
 }
 
 function decideStep(routing: () => Routing): Step {
@@ -136,6 +144,7 @@ function decideStep(routing: () => Routing): Step {
       query: '',
       clientAddress: '127.0.0.1',
       clientLocation: undefined,
+      isTrusted: false,
       body: null,
       field: () => undefined,
       ...facts,

@@ -25,7 +25,9 @@ function snapshotOf(config: Config): Snapshot {
   const plan = basePlan(config, undefined, tables, { incarnation: 'none', generation: 1, at });
   const urls = config.regions.flatMap((region) => (region.servers ?? []).map(({ url }) => url));
   const slots = Object.fromEntries(urls.map((url, slot) => [url, { slot, incarnation: 1 }]));
-  return buildSnapshotAtOnce(snapshotInput(config, plan, tables, { configGeneration: 1, slots }));
+  return buildSnapshotAtOnce(
+    snapshotInput(config, plan, tables, { configGeneration: 1, slots, toMonotonic: (ms) => ms }),
+  );
 }
 
 function healthyView(snapshot: Snapshot): LiveView {
@@ -37,6 +39,7 @@ function healthyView(snapshot: Snapshot): LiveView {
     healthy: counts,
     servers,
     present: servers,
+    staleSince: Number.POSITIVE_INFINITY,
     setViews: [],
   };
 }

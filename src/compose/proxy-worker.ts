@@ -72,6 +72,7 @@ class DataPlaneWorker {
       random,
       deciding: {
         random,
+        now: () => systemClock.monotonicMs(),
         loads: {
           inFlight: (region) => cells.regionInFlight(region),
           utilisation: (region) => cells.utilisation(region),

@@ -68,6 +68,7 @@ export class RoutingPublisher {
     const input = snapshotInput(config, plan, this.#tools.tables, {
       configGeneration: this.#configGeneration,
       slots: this.#tools.registry.slots(),
+      toMonotonic: anchorAt(plan, this.#tools.clock),
     });
     this.#watch(config);
     this.#current = { config, plan, input, ...movesBetween(before, plan) };
@@ -87,12 +88,24 @@ export class RoutingPublisher {
   }
 }
 
+/**
+ * The plan's instants on our monotonic clock, anchored at its `now` when it was received: from then on a jump
+ * of anybody's wall clock changes nothing.
+ */
+export function anchorAt(plan: Plan, clock: Clock): (wallMs: number) => number {
+  const offset = clock.monotonicMs() - Date.parse(plan.now);
+  return (wallMs) => wallMs + offset;
+}
+
 /** What workers compile: a configuration with the plan and tables to serve it by. */
 export function snapshotInput(
   config: Config,
   plan: Plan,
   tables: SharedTables,
-  of: Pick<SnapshotInput, 'configGeneration' | 'slots'>,
+  {
+    toMonotonic,
+    ...of
+  }: Pick<SnapshotInput, 'configGeneration' | 'slots'> & { toMonotonic(wallMs: number): number },
 ): SnapshotInput {
   return {
     ...of,
@@ -100,10 +113,12 @@ export function snapshotInput(
     plan: {
       incarnation: plan.incarnation,
       generation: plan.generation,
+      ttl: plan.ttlSeconds * 1000,
       weights: Object.fromEntries(plan.regions.map(({ id, weight }) => [id, weight])),
+      health: Object.fromEntries(plan.regions.map(({ id, healthFactor }) => [id, healthFactor ?? 1])),
       failoverOrder: plan.failoverOrder,
     },
-    tables: tables.tablesOf(plan),
+    tables: tables.tablesOf(plan, toMonotonic),
   };
 }
 

@@ -14,6 +14,7 @@ const planRegion = z.looseObject({
   id,
   baseWeight: z.number().min(0).max(1000),
   weight: z.number().min(0).max(1000),
+  healthFactor: unitShare.optional(),
 });
 
 const planTable = z.looseObject({

@@ -247,7 +247,7 @@ export class AttemptLoop implements AttemptOwner {
       attempt: this.#attempts,
       path,
       origin: taken.snapshot.settings.originRegion,
-      priority: 'normal',
+      priority: decision.priority,
     });
   }
 

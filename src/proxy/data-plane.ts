@@ -2,6 +2,7 @@
 // (handle-request.ts) gets this as its only tool; tests put one together from parts of their own.
 
 import type { Clock } from '../core/clock.ts';
+import { PRIORITIES, type Priority } from '../core/model.ts';
 import type { Random } from '../core/random.ts';
 import type { Reason } from '../core/reasons.ts';
 import type { ServerLoads } from '../region/choose-server.ts';
@@ -75,14 +76,16 @@ export class SnapshotContext {
     const route = trace.route?.index ?? this.snapshot.routes.length;
     const region = trace.region ?? this.snapshot.regions.length;
     const codeClass = Math.min(5, Math.floor(trace.status / 100));
-    const index = (route * (this.snapshot.regions.length + 1) + region) * CODE_CLASSES.length + codeClass;
+    const pair = route * (this.snapshot.regions.length + 1) + region;
+    const index =
+      (pair * PRIORITIES.length + PRIORITIES.indexOf(trace.priority)) * CODE_CLASSES.length + codeClass;
     let cell = this.#requestCells[index];
     if (cell === undefined) {
       const labels = [
         trace.route?.id ?? 'none',
         this.snapshot.regions[region]?.id ?? 'none',
         CODE_CLASSES[codeClass]!,
-        'normal',
+        trace.priority,
       ];
       cell = this.#metrics.counter('foreshard_requests_total', labels);
       this.#requestCells[index] = cell;
@@ -137,9 +140,9 @@ export class ContextHolder {
 }
 
 /** Counts what happens to requests beside their own end. */
-export function countLocalReply(metrics: MetricDeltas, reason: Reason): void {
+export function countLocalReply(metrics: MetricDeltas, reason: Reason, priority: Priority = 'normal'): void {
   metrics.counter('foreshard_local_replies_total', [reason]).value += 1;
   if (reason === 'shed' || reason === 'no_healthy_server') {
-    metrics.counter('foreshard_shed_total', ['normal', reason]).value += 1;
+    metrics.counter('foreshard_shed_total', [priority, reason]).value += 1;
   }
 }

@@ -98,6 +98,7 @@ function factsOf(client: Downstream, request: ScreenedRequest, taken: Taken): Re
     fields: request.fields,
     clientAddress: trusted.clientAddress(client.peerAddress, request.forwardedFor, request.forwarded),
     clientLocation: location === undefined ? undefined : parseLocation(location),
+    isTrusted: trusted.includes(client.peerAddress),
     body: client.body === null || isEncoded(request.fields) ? null : undefined,
     field,
   };
@@ -185,6 +186,8 @@ function note(decision: Decision, request: ScreenedRequest, taken: Taken, trace:
   if (decision.kind !== 'forward') return;
   trace.shard = decision.shard;
   trace.hadKey = decision.hadKey;
+  trace.priority = decision.priority;
+  trace.isMoving = decision.isMoving;
   trace.choice = decision.choice;
   trace.picked = decision.picked;
 }
@@ -266,7 +269,7 @@ function refuseWith(reason: Reason, client: Downstream, plane: DataPlane, trace:
     // After a request that breaks rules nothing on its connection can be trusted.
     keepAlive: reason !== 'bad_request' && reason !== 'header_too_large' && reason !== 'body_timeout',
   });
-  countLocalReply(plane.metrics, reason);
+  countLocalReply(plane.metrics, reason, trace.priority);
 }
 
 function measure(trace: RequestTrace, { context }: Taken): void {

@@ -2,6 +2,7 @@
 // are, and the traces will be. Never holds a key or a query.
 
 import type { RegionIndex } from '../core/ids.ts';
+import type { Priority } from '../core/model.ts';
 import type { Reason } from '../core/reasons.ts';
 import type { Choice } from '../routing/decide.ts';
 import type { Route } from '../routing/snapshot.ts';
@@ -28,6 +29,9 @@ export class RequestTrace {
   path = '';
   route: Route | undefined;
   shard = -1;
+  priority: Priority = 'normal';
+  /** The key's shard was between two regions. */
+  isMoving = false;
   hadKey = true;
   choice: Choice | undefined;
   picked: RegionIndex | undefined;

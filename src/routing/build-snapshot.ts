@@ -5,6 +5,7 @@
 import type { Config, RegionConfig } from '../config/schema.ts';
 import type { KeySource, RouteConfig } from '../config/schema-route.ts';
 import { type RegionIndex, regionId, regionIndex, routeId, serverId, serverSlot } from '../core/ids.ts';
+import { countHoldings, type Movement } from './ownership.ts';
 import { distanceOrder } from './policies/geographic-proximity.ts';
 import type { PreferenceOrders } from './ring.ts';
 import { RouteMatcher } from './route-matcher.ts';
@@ -23,7 +24,11 @@ export interface SnapshotInput {
   readonly plan: {
     readonly incarnation: string;
     readonly generation: number;
+    /** Milliseconds. */
+    readonly ttl: number;
     readonly weights: Readonly<Record<string, number>>;
+    /** Health factors that the weights include; 1 where a region is not named. */
+    readonly health: Readonly<Record<string, number>>;
     readonly failoverOrder: readonly string[];
   };
   /** One per distinct eligible set, by `regionSetKey`. */
@@ -36,11 +41,22 @@ export interface SetTable {
   /** Owner of each shard as an index into the sorted region ids. */
   readonly owners: Uint16Array;
   readonly orders: PreferenceOrders;
+  readonly movement: Movement;
 }
+
+/** For a table in which nothing moves. */
+export const AT_REST: Movement = { shift: null, lends: new Map(), neutral: new Map() };
 
 /** Name of a set of regions: the same for every order in which they are listed. */
 export function regionSetKey(regionIds: readonly string[]): string {
   return [...regionIds].sort().join(',');
+}
+
+const CRITICAL_MARK = '!critical';
+
+/** Name of the table that a set has for critical requests, if it has one. */
+export function criticalKey(setKey: string): string {
+  return setKey + CRITICAL_MARK;
 }
 
 /** Eligible regions of a route: its own list, or all. */
@@ -70,8 +86,11 @@ export function* buildSnapshot(input: SnapshotInput): Generator<void, Snapshot> 
   const matcher = new RouteMatcher();
   const routes: Route[] = [];
   for (const route of config.routes) {
-    const set = sets.get(regionSetKey(eligibleRegions(config, route)))!;
-    routes.push(buildRoute(config, route, routes.length, set));
+    const key = regionSetKey(eligibleRegions(config, route));
+    const set = sets.get(key)!;
+    routes.push(
+      buildRoute(config, route, routes.length, { set, criticalSet: sets.get(criticalKey(key)) ?? set }),
+    );
     matcher.add(route.match);
     if (routes.length % ROUTES_PER_SLICE === 0) yield;
   }
@@ -79,7 +98,7 @@ export function* buildSnapshot(input: SnapshotInput): Generator<void, Snapshot> 
   const failoverOrder = Uint16Array.from(plan.failoverOrder, (id) => indexById.get(id)!);
   return {
     configGeneration: input.configGeneration,
-    plan: { incarnation: plan.incarnation, generation: plan.generation },
+    plan: { incarnation: plan.incarnation, generation: plan.generation, ttl: plan.ttl },
     regions,
     failoverOrder,
     distanceOrder:
@@ -100,6 +119,7 @@ function buildRegions(input: SnapshotInput): Region[] {
       index: regionIndex(i),
       baseWeight: region.weight,
       weight: input.plan.weights[region.id] ?? region.weight,
+      plannedHealth: input.plan.health[region.id] ?? 1,
       capacity: region.capacity,
       location: region.location,
       servers: servers.map((server) => buildServer(input, region, regionIndex(i), server)),
@@ -133,11 +153,14 @@ function buildSets(
 ): Map<string, EligibleSet> {
   const sets = new Map<string, EligibleSet>();
   for (const [key, table] of Object.entries(input.tables)) {
-    const members = Uint16Array.from(key.split(','), (id) => indexById.get(id)!);
+    const names = key.replace(CRITICAL_MARK, '').split(',');
+    const members = Uint16Array.from(names, (id) => indexById.get(id)!);
     sets.set(key, {
       index: sets.size,
       members,
       owners: table.owners,
+      movement: table.movement,
+      holdings: countHoldings(table.owners, table.movement.shift, indexById.size),
       orders: table.orders,
       shardShift: 32 - Math.log2(table.owners.length),
     });
@@ -145,7 +168,12 @@ function buildSets(
   return sets;
 }
 
-function buildRoute(config: Config, route: RouteConfig, index: number, set: EligibleSet): Route {
+function buildRoute(
+  config: Config,
+  route: RouteConfig,
+  index: number,
+  sets: Pick<Route, 'set' | 'criticalSet'>,
+): Route {
   const key = buildKeyPlan(route.key.from, route.key.combine);
   const keyPerType = new Map(
     Object.entries(route.key.perType).map(([type, from]) => [type, buildKeyPlan(from, route.key.combine)]),
@@ -153,8 +181,9 @@ function buildRoute(config: Config, route: RouteConfig, index: number, set: Elig
   return {
     id: routeId(route.id),
     index,
-    set,
+    ...sets,
     policy: route.policy ?? config.sharding.policy,
+    priority: route.priority,
     key,
     keyPerType,
     typeHeader: route.type?.header,

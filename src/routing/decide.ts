@@ -5,11 +5,12 @@
 
 import { unreachable } from '../core/assert.ts';
 import { NO_REGION, type RegionIndex, regionIndex } from '../core/ids.ts';
-import type { Location, PolicyKind } from '../core/model.ts';
+import { type Location, type PolicyKind, PRIORITIES, type Priority } from '../core/model.ts';
 import { hex64, type Random } from '../core/random.ts';
-import { firstUsable, type LiveView, type SetView, viewOfSet } from './eligibility.ts';
+import { firstUsable, type LiveView, mayStandIn, type SetView, viewOfSet } from './eligibility.ts';
 import { fractionOf, newU64, SEED_ZERO, type U64, xxh64Text } from './hash.ts';
 import { KeyBytes } from './key-bytes.ts';
+import { isMoving } from './ownership.ts';
 import { consistentHash, shardOf } from './policies/consistent-hash.ts';
 import { geographicProximity, nearestUsable } from './policies/geographic-proximity.ts';
 import { leastLoaded } from './policies/least-loaded.ts';
@@ -18,7 +19,7 @@ import { roundRobin } from './policies/round-robin.ts';
 import { weightedRandom } from './policies/weighted-random.ts';
 import type { MatchInput } from './route-matcher.ts';
 import { type ClaimReader, cookieValue, type KeyFacts, type KeyPlan, readKey } from './shard-key.ts';
-import type { Route, Snapshot } from './snapshot.ts';
+import type { EligibleSet, Route, Snapshot } from './snapshot.ts';
 
 const POLICIES: Readonly<Record<PolicyKind, Policy>> = {
   consistent_hash: consistentHash,
@@ -30,11 +31,15 @@ const POLICIES: Readonly<Record<PolicyKind, Policy>> = {
 
 export interface RequestFacts extends MatchInput, KeyFacts {
   readonly clientLocation: Location | undefined;
+  /** The peer is one of `trustedProxies`: a priority that it names is believed. */
+  readonly isTrusted: boolean;
 }
 
 /** What deciding needs besides the request; one per thread. */
 export interface DecideContext {
   readonly random: Random;
+  /** Monotonic milliseconds. */
+  now(): number;
   readonly loads: RegionLoads;
   readonly cursors: Cursors;
   readonly key: KeyBytes;
@@ -60,6 +65,11 @@ export interface Forward {
   /** The request itself carried the key. */
   readonly hadKey: boolean;
   readonly shard: number;
+  /** The table that was asked. */
+  readonly set: EligibleSet;
+  /** The shard is on its way from one region to another. */
+  readonly isMoving: boolean;
+  readonly priority: Priority;
   /** What the policy named; NO_REGION when it could name none. */
   readonly picked: RegionIndex;
   readonly region: RegionIndex;
@@ -103,31 +113,57 @@ export function decide(
     if (route.onMissing === 'cookie') newCookie = stickyCookie(route, facts, context);
     isKeyed = route.onMissing !== 'random';
   }
-  const hash = hashOf(isKeyed, context);
+  const placed = place(snapshot, live, { route, facts, isKeyed }, context);
+  if (placed === undefined) return { kind: 'refuse', reason: 'no_eligible_region', route };
+  return { ...placed, hadKey: found === 'found', newCookie };
+}
 
-  const view = viewOfSet(snapshot, route.set, live);
+interface Placement {
+  readonly route: Route;
+  readonly facts: RequestFacts;
+  readonly isKeyed: boolean;
+}
+
+/** Second half of a decision: from the key to a region. undefined when no region may take the request. */
+function place(
+  snapshot: Snapshot,
+  live: LiveView,
+  { route, facts, isKeyed }: Placement,
+  context: DecideContext,
+): Omit<Forward, 'hadKey' | 'newCookie'> | undefined {
+  const hash = hashOf(isKeyed, context);
+  const priority = priorityOf(route, facts);
+  // Critical requests stay in stable regions: their table leaves out what is at risk.
+  const set = priority === 'critical' ? route.criticalSet : route.set;
+  const view = viewOfSet(snapshot, set, live);
+  const now = context.now();
   const input: PickInput = {
     snapshot,
     route,
+    set,
     view,
     hash,
     isKeyed,
+    key: context.key,
+    now,
+    neutrality: neutralityAt(snapshot, live, now),
     random: context.random,
     loads: context.loads,
     cursors: context.cursors,
     clientLocation: facts.clientLocation,
   };
   const { clientLocation } = facts;
-  const from: FallbackInput = { route, view, shard: shardOf(route.set, hash.hi), isKeyed, clientLocation };
+  const shard = shardOf(set, hash.hi);
+  const from: FallbackInput = { route, set, view, shard, isKeyed, clientLocation };
   const picked = POLICIES[route.policy](input);
-  let choice = judge(picked, input, context.key);
+  let choice = judge(picked, input);
   let region = picked;
   if (choice !== 'policy') {
     region = elsewhere(snapshot, from, picked, context.loads);
     if (region === NO_REGION && choice === 'failover') {
       // Nobody has room: a full region rather than none.
       region = nextRegion(snapshot, from, []);
-      if (region === NO_REGION) return { kind: 'refuse', reason: 'no_eligible_region', route };
+      if (region === NO_REGION) return undefined;
     }
     if (region === NO_REGION) {
       // A full or half-healthy pick rather than a full stranger.
@@ -135,7 +171,15 @@ export function decide(
       choice = 'policy';
     }
   }
-  return { kind: 'forward', ...from, hadKey: found === 'found', picked, region, choice, newCookie };
+  return {
+    kind: 'forward',
+    ...from,
+    isMoving: isMoving(set, shard),
+    priority,
+    picked,
+    region,
+    choice,
+  };
 }
 
 /**
@@ -155,6 +199,18 @@ function elsewhere(
     if (region === NO_REGION || !(loads.utilisation(region) >= FULL)) return region;
     passed.push(region);
   }
+}
+
+function priorityOf({ priority }: Route, facts: RequestFacts): Priority {
+  if (typeof priority === 'string') return priority;
+  const named = facts.isTrusted ? facts.field(priority.header) : undefined;
+  return PRIORITIES.find((known) => known === named) ?? 'normal';
+}
+
+/** How far a stale plan has been left for the base weights: 0 while it is fresh, 1 after one ttl. */
+function neutralityAt(snapshot: Snapshot, live: LiveView, now: number): number {
+  if (now < live.staleSince) return 0;
+  return snapshot.plan.ttl === 0 ? 1 : Math.min(1, (now - live.staleSince) / snapshot.plan.ttl);
 }
 
 function keyPlanFor(route: Route, facts: RequestFacts): KeyPlan {
@@ -192,11 +248,11 @@ const SPILL_SEED: Readonly<U64> = Object.freeze(xxh64Text('spill'));
 const spillHash = newU64();
 
 /** The gate and guard on a pick: why it does not get the request itself, or `policy` if it does. */
-function judge(picked: RegionIndex, input: PickInput, key: KeyBytes): Choice {
+function judge(picked: RegionIndex, input: PickInput): Choice {
   if (picked === NO_REGION || input.view.keeps[picked] === 0) return 'failover';
   const keeps = shareKept(picked, input);
   if (keeps < 1) {
-    const place = input.isKeyed ? fractionOf(key.hash(SPILL_SEED, spillHash)) : input.random.next();
+    const place = input.isKeyed ? fractionOf(input.key.hash(SPILL_SEED, spillHash)) : input.random.next();
     if (place >= keeps) return 'spill';
   }
   if (input.loads.utilisation(picked) >= FULL) return 'headroom';
@@ -233,7 +289,7 @@ const isByTable = (policy: PolicyKind): boolean =>
   policy === 'consistent_hash' || policy === 'weighted_random';
 
 /** The parts of a decision that its fallbacks depend on. */
-export type FallbackInput = Pick<Forward, 'route' | 'view' | 'shard' | 'isKeyed' | 'clientLocation'>;
+export type FallbackInput = Pick<Forward, 'route' | 'set' | 'view' | 'shard' | 'isKeyed' | 'clientLocation'>;
 
 /**
  * The next region to turn to after `tried`, NO_REGION when none is left. A keyed request follows its
@@ -250,11 +306,11 @@ export function nextRegion(
     return nearestUsable(snapshot, view, from.clientLocation, (region) => tried.includes(region));
   }
   if (!from.isKeyed || !isByTable(route.policy)) return firstUsable(view, snapshot.failoverOrder, tried);
-  const { orders, members } = route.set;
+  const { orders, members } = from.set;
   const row = from.shard * orders.regionCount;
   for (let rank = 0; rank < orders.regionCount; rank++) {
     const region = regionIndex(members[orders.regions[row + rank]!]!);
-    if (view.keeps[region]! > 0 && !tried.includes(region)) return region;
+    if (mayStandIn(view, region) && !tried.includes(region)) return region;
   }
   return NO_REGION;
 }
@@ -273,6 +329,7 @@ export function fallbacksOf(snapshot: Snapshot, decision: Forward): RegionIndex[
 export function idleContext(random: Random, claims: ClaimReader): DecideContext {
   return {
     random,
+    now: () => 0,
     loads: { inFlight: () => 0, utilisation: () => Number.NaN },
     cursors: new Map(),
     key: new KeyBytes(),

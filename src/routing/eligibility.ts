@@ -16,6 +16,8 @@ export interface LiveView {
   readonly servers: readonly (readonly Server[])[];
   /** By region index: servers that nobody has taken out on purpose, whatever checks say of them. */
   readonly present: readonly (readonly Server[])[];
+  /** Since when the plan has been stale, monotonic milliseconds; Infinity while it is fresh. */
+  readonly staleSince: number;
   /** Memo of `viewOfSet`, by set index. */
   readonly setViews: (SetView | undefined)[];
 }
@@ -36,6 +38,8 @@ export interface SetView {
   readonly keeps: Float64Array;
   /** Members with keeps > 0, ascending. */
   readonly usable: Uint16Array;
+  /** By region index: 1 = may stand in for others. One that is being emptied serves what is still its own. */
+  readonly standsIn: Uint8Array;
   /**
    * By region index: whom a region that may be chosen can send the request to. Healthy servers; in panic
    * all that are present: the few that look healthy would otherwise get what all of them had, and fall.
@@ -72,7 +76,7 @@ function buildView(snapshot: Snapshot, set: EligibleSet, live: LiveView): SetVie
   const candidates: RegionIndex[] = [];
   for (const member of set.members) {
     const region = regionIndex(member);
-    const refusal = filterRegion(snapshot, live, region);
+    const refusal = filterRegion(snapshot, set, live, region);
     if (refusal === undefined) candidates.push(region);
     else removed.push({ region, stage: 'filter', reason: refusal });
   }
@@ -80,6 +84,7 @@ function buildView(snapshot: Snapshot, set: EligibleSet, live: LiveView): SetVie
   const someHealthy = candidates.some((region) => live.healthy[region]! > 0);
 
   const keeps = new Float64Array(snapshot.regions.length);
+  const standsIn = new Uint8Array(snapshot.regions.length);
   const usable: number[] = [];
   for (const region of candidates) {
     // In panic, too, a region without a healthy server is not chosen while another has one.
@@ -87,15 +92,26 @@ function buildView(snapshot: Snapshot, set: EligibleSet, live: LiveView): SetVie
       removed.push({ region, stage: 'gate', reason: 'unhealthy' });
       continue;
     }
-    keeps[region] = panic ? 1 : healthFactor(live.healthy[region]!, live.registered[region]!);
+    const { weight, plannedHealth } = snapshot.regions[region]!;
+    // What the table has taken from an ill region already must not be taken again.
+    const health = healthFactor(live.healthy[region]!, live.registered[region]!) / (plannedHealth || 1);
+    keeps[region] = panic ? 1 : Math.min(1, health);
+    standsIn[region] = weight > 0 ? 1 : 0;
     usable.push(region);
   }
   const servers = panic ? live.present : live.servers;
-  return { keeps, usable: Uint16Array.from(usable), servers, removed, panic };
+  return { keeps, usable: Uint16Array.from(usable), standsIn, servers, removed, panic };
 }
 
-function filterRegion(snapshot: Snapshot, live: LiveView, region: RegionIndex): RemovalReason | undefined {
-  if (snapshot.regions[region]!.weight === 0) return 'weight_zero';
+function filterRegion(
+  snapshot: Snapshot,
+  set: EligibleSet,
+  live: LiveView,
+  region: RegionIndex,
+): RemovalReason | undefined {
+  // A region that a shift empties keeps what has not left it yet; one that goes home has its base weight.
+  const isEmpty = snapshot.regions[region]!.weight === 0 && set.holdings.leaving[region] === 0;
+  if (isEmpty && live.staleSince === Number.POSITIVE_INFINITY) return 'weight_zero';
   if (live.present[region]!.length === 0) return 'no_server';
   return undefined;
 }
@@ -122,7 +138,12 @@ export function firstUsable(
 ): RegionIndex {
   for (const candidate of order) {
     const region = regionIndex(candidate);
-    if (view.keeps[region]! > 0 && !tried.includes(region)) return region;
+    if (mayStandIn(view, region) && !tried.includes(region)) return region;
   }
   return NO_REGION;
+}
+
+/** May a request go there that is not the region's own? */
+export function mayStandIn(view: SetView, region: RegionIndex): boolean {
+  return view.keeps[region]! > 0 && view.standsIn[region] === 1;
 }

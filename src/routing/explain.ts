@@ -142,6 +142,7 @@ function factsOf(request: ExplainRequest): RequestFacts {
     fields,
     clientAddress: request.clientAddress,
     clientLocation: undefined,
+    isTrusted: false,
     body: request.body === undefined || encoding !== 'identity' ? null : undefined,
     field,
   };

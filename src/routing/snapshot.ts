@@ -2,7 +2,8 @@
 // (build-snapshot.ts, state/snapshot-store.ts). A request takes one and keeps it to its end.
 
 import type { RegionId, RegionIndex, RouteId, ServerId, ServerSlot } from '../core/ids.ts';
-import type { Location, PolicyKind } from '../core/model.ts';
+import type { Location, PolicyKind, Priority } from '../core/model.ts';
+import type { Holdings, Movement } from './ownership.ts';
 import type { PreferenceOrders } from './ring.ts';
 import type { RouteMatcher } from './route-matcher.ts';
 import type { KeyPlan } from './shard-key.ts';
@@ -11,7 +12,12 @@ export interface Snapshot {
   /** Counts configurations of this process, from 1. */
   readonly configGeneration: number;
   /** Identity of the plan whose tables these are. */
-  readonly plan: { readonly incarnation: string; readonly generation: number };
+  readonly plan: {
+    readonly incarnation: string;
+    readonly generation: number;
+    /** Milliseconds without news after which proxies begin to return to the base weights. */
+    readonly ttl: number;
+  };
   /** Sorted by id; a RegionIndex points here and into the plan's `regions`. */
   readonly regions: readonly Region[];
   /** Regions in the order in which they stand in for each other. */
@@ -30,6 +36,8 @@ export interface Region {
   readonly baseWeight: number;
   /** Desired weight of the plan; 0 gets nothing. */
   readonly weight: number;
+  /** Health that the weight and the table account for already, 0..1: it must not count twice. */
+  readonly plannedHealth: number;
   /** Requests/s it can take; undefined = unknown. */
   readonly capacity: number | undefined;
   readonly location: Location | undefined;
@@ -61,13 +69,20 @@ export interface EligibleSet {
   readonly orders: PreferenceOrders;
   /** 32 - log2(shards): `hash.hi >>> shardShift` is the shard. */
   readonly shardShift: number;
+  /** What is on the move, lent, or goes home if the plan is not renewed. */
+  readonly movement: Movement;
+  readonly holdings: Holdings;
 }
 
 export interface Route {
   readonly id: RouteId;
   readonly index: number;
   readonly set: EligibleSet;
+  /** Table for critical requests; the ordinary one where the plan has none. */
+  readonly criticalSet: EligibleSet;
   readonly policy: PolicyKind;
+  /** Importance of its requests, or the header of a trusted peer that names it. */
+  readonly priority: Priority | { readonly header: string };
   readonly key: KeyPlan;
   readonly keyPerType: ReadonlyMap<string, KeyPlan>;
   /** Lower-case header that names the request type; undefined = the method is the type. */

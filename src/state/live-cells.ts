@@ -63,13 +63,14 @@ export class LiveCells {
   readonly #workers: Int32Array;
   readonly #regions: Int32Array;
   readonly #utilisation: Float64Array;
+  readonly #staleSince: Float64Array;
 
   /** @param buffer of another thread's cells with the same number of workers; else new ones are made. */
   constructor(workers: number, buffer?: SharedArrayBuffer) {
     const lengths = [16, MAX_SERVERS * MAIN_STRIDE, workers * MAX_SERVERS * SERVER_STRIDE];
     lengths.push(workers * WORKER_STRIDE, workers * MAX_REGIONS);
     const ints = lengths.reduce((sum, length) => sum + length, 0);
-    this.buffer = buffer ?? new SharedArrayBuffer(ints * 4 + MAX_REGIONS * 8);
+    this.buffer = buffer ?? new SharedArrayBuffer(ints * 4 + MAX_REGIONS * 8 + 8);
     this.workers = workers;
     let at = 0;
     const take = (length: number): Int32Array => {
@@ -85,7 +86,11 @@ export class LiveCells {
       Int32Array,
     ];
     this.#utilisation = new Float64Array(this.buffer, at, MAX_REGIONS);
-    if (buffer === undefined) this.#utilisation.fill(Number.NaN);
+    this.#staleSince = new Float64Array(this.buffer, at + MAX_REGIONS * 8, 1);
+    if (buffer === undefined) {
+      this.#utilisation.fill(Number.NaN);
+      this.#staleSince[0] = Number.POSITIVE_INFINITY;
+    }
   }
 
   /** Grows with every published change of health; a reader rebuilds its view when it differs. */
@@ -131,6 +136,11 @@ export class LiveCells {
     this.#utilisation[region] = utilisation;
   }
 
+  /** @param since when the plan went stale, monotonic milliseconds; Infinity while it is fresh. */
+  setStaleSince(since: number): void {
+    this.#staleSince[0] = since;
+  }
+
   /** A worker is gone: what it had in flight is gone with it. */
   clearWorker(worker: number): void {
     const from = this.#serverBase(worker, 0);
@@ -155,6 +165,10 @@ export class LiveCells {
 
   incarnation(slot: number): number {
     return this.#main[slot * MAIN_STRIDE + INCARNATION]!;
+  }
+
+  get staleSince(): number {
+    return this.#staleSince[0]!;
   }
 
   utilisation(region: number): number {

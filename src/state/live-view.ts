@@ -13,6 +13,7 @@ export function buildLiveView(snapshot: Snapshot, cells: LiveCells, version: num
     healthy: Uint16Array.from(usable, (servers) => servers.length),
     servers: usable,
     present: snapshot.regions.map((region) => serversThat(isPresent, region, cells)),
+    staleSince: cells.staleSince,
     setViews: [],
   };
 }

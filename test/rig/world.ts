@@ -65,7 +65,7 @@ export class World {
     const slots = Object.fromEntries(urls.map((url, slot) => [url, { slot, incarnation: 1 }]));
     for (const slot of urls.keys()) this.cells.resetSlot(slot);
     this.snapshot = buildSnapshotAtOnce(
-      snapshotInput(this.config, this.plan, tables, { configGeneration: 1, slots }),
+      snapshotInput(this.config, this.plan, tables, { configGeneration: 1, slots, toMonotonic: (ms) => ms }),
     );
   }
 
@@ -136,6 +136,7 @@ export interface RequestParts {
   readonly clientAddress?: string;
   readonly clientLocation?: RequestFacts['clientLocation'];
   readonly body?: RequestFacts['body'];
+  readonly isTrusted?: boolean;
 }
 
 export function factsOf(request: RequestParts = {}): RequestFacts {
@@ -150,6 +151,7 @@ export function factsOf(request: RequestParts = {}): RequestFacts {
     fields,
     clientAddress: request.clientAddress ?? '192.0.2.1',
     clientLocation: request.clientLocation,
+    isTrusted: request.isTrusted ?? false,
     body: request.body,
     field: (name) => {
       const at = fields.findIndex((text, i) => i % 2 === 0 && text === name);
@@ -160,6 +162,8 @@ export function factsOf(request: RequestParts = {}): RequestFacts {
 
 export interface ContextParts {
   readonly random?: Random;
+  /** Monotonic milliseconds. */
+  readonly now?: () => number;
   readonly inFlight?: (region: number) => number;
   readonly utilisation?: (region: number) => number;
   readonly claims?: ClaimReader;
@@ -168,6 +172,7 @@ export interface ContextParts {
 export function contextOf(parts: ContextParts = {}): DecideContext {
   return {
     random: parts.random ?? seededRandom(1),
+    now: parts.now ?? (() => 0),
     loads: {
       inFlight: parts.inFlight ?? (() => 0),
       utilisation: parts.utilisation ?? (() => Number.NaN),

@@ -10,7 +10,7 @@ import type { OutgoingRequest, UpstreamHandler } from '../upstream.ts';
 import { failureOf } from '../upstream-errors.ts';
 import type { BodyDecoder } from './body-decoder.ts';
 import { type ParsedHead, parseHead, parseStatusLine } from './head.ts';
-import { answerFraming, keepsAlive, requestText } from './server-message.ts';
+import { answerFraming, bodyFailure, cutShort, keepsAlive, requestText } from './server-message.ts';
 
 export interface ServerConnectionOptions {
   readonly host: string;
@@ -360,7 +360,7 @@ export class ServerConnection extends WheelTimer {
       return;
     }
     if (this.#phase === 'head' || this.#phase === 'body') {
-      this.#fail(reset(this.#phase === 'head' ? 'closed before its answer' : 'closed within its answer'));
+      this.#fail(cutShort(this.#phase === 'head' ? 'closed before its answer' : 'closed within its answer'));
     }
     this.#socket.destroy();
   }
@@ -368,10 +368,10 @@ export class ServerConnection extends WheelTimer {
   #onClose(): void {
     const wasIdle = this.#phase === 'idle';
     this.#options.wheel.disarm(this);
-    if (this.#phase === 'head' || (this.#phase === 'body' && !this.#hasEnded)) this.#fail(reset('closed'));
+    if (this.#phase === 'head' || (this.#phase === 'body' && !this.#hasEnded)) this.#fail(cutShort('closed'));
     if (this.#phase === 'connecting') {
       this.#phase = 'closed';
-      this.#owner.onOpenFailed(this, reset('closed while connecting'));
+      this.#owner.onOpenFailed(this, cutShort('closed while connecting'));
       return;
     }
     // What came before the end is still to be taken by a handler that holds us off.
@@ -391,13 +391,4 @@ export class ServerConnection extends WheelTimer {
     this.#socket.destroy();
     handler?.onFailed(failure);
   }
-}
-
-function reset(cause: string): AttemptFailure {
-  return { kind: 'failed', reason: 'upstream_reset', sent: 'maybe', blamesServer: true, cause };
-}
-
-function bodyFailure(why: string): AttemptFailure {
-  const reason: Reason = why === 'idle' ? 'body_timeout' : 'client_closed';
-  return { kind: 'failed', reason, sent: 'maybe', blamesServer: false, cause: `request body ${why}` };
 }

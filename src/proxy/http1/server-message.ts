@@ -1,6 +1,7 @@
 // What goes to a server and how its answer ends: the head of a request as text, the framing of an answer
 // checked (http-rules 3, 6). Pure.
 
+import type { AttemptFailure, Reason } from '../../core/reasons.ts';
 import type { OutgoingRequest } from '../upstream.ts';
 import { type BodyDecoder, ChunkedDecoder, LengthDecoder, UntilCloseDecoder } from './body-decoder.ts';
 
@@ -46,4 +47,15 @@ export function keepsAlive(fields: readonly string[], httpMinor: 0 | 1): boolean
     if (/(^|,)\s*keep-alive\s*(,|$)/i.test(fields[i + 1]!)) return true;
   }
   return httpMinor === 1;
+}
+
+/** The server ended the connection before its answer was complete. */
+export function cutShort(cause: string): AttemptFailure {
+  return { kind: 'failed', reason: 'upstream_reset', sent: 'maybe', blamesServer: true, cause };
+}
+
+/** The client did not deliver what it announced; says nothing about the server. */
+export function bodyFailure(why: string): AttemptFailure {
+  const reason: Reason = why === 'idle' ? 'body_timeout' : 'client_closed';
+  return { kind: 'failed', reason, sent: 'maybe', blamesServer: false, cause: `request body ${why}` };
 }

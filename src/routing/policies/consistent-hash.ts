@@ -1,19 +1,19 @@
 // consistent_hash: the owner in the shard table, healthy or not. The table makes the choice the same on
 // every proxy; what its owner cannot take is the fallbacks' affair (decide.ts).
 
-import { NO_REGION, type RegionIndex, regionIndex } from '../../core/ids.ts';
-import { NO_OWNER } from '../shard-table.ts';
+import type { RegionIndex } from '../../core/ids.ts';
+import { ownerNow } from '../ownership.ts';
 import type { EligibleSet } from '../snapshot.ts';
-import type { Policy } from './policy.ts';
+import type { PickInput, Policy } from './policy.ts';
 
 /** Shard of a hash in a set's table. */
 export function shardOf(set: EligibleSet, hashHi: number): number {
   return hashHi >>> set.shardShift;
 }
 
-export function ownerOf(set: EligibleSet, hashHi: number): RegionIndex {
-  const owner = set.owners[shardOf(set, hashHi)]!;
-  return owner === NO_OWNER ? NO_REGION : regionIndex(owner);
+/** Owner of the request's key at this moment. */
+export function ownerOf(input: PickInput): RegionIndex {
+  return ownerNow(input.set, shardOf(input.set, input.hash.hi), input);
 }
 
-export const consistentHash: Policy = ({ route, hash }) => ownerOf(route.set, hash.hi);
+export const consistentHash: Policy = ownerOf;

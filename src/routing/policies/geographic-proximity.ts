@@ -6,7 +6,7 @@
 
 import { NO_REGION, type RegionIndex, regionIndex } from '../../core/ids.ts';
 import type { Location } from '../../core/model.ts';
-import type { SetView } from '../eligibility.ts';
+import { mayStandIn, type SetView } from '../eligibility.ts';
 import type { Region, Snapshot } from '../snapshot.ts';
 import type { Policy } from './policy.ts';
 
@@ -33,7 +33,7 @@ export function nearestUsable(
   if (from === undefined) {
     for (const candidate of distanceOrder) {
       const region = regionIndex(candidate);
-      if (view.keeps[region]! > 0 && !isPassed(region)) return region;
+      if (mayStandIn(view, region) && !isPassed(region)) return region;
     }
     return NO_REGION;
   }
@@ -41,7 +41,7 @@ export function nearestUsable(
   let shortest = Number.POSITIVE_INFINITY;
   for (const candidate of view.usable) {
     const region = regionIndex(candidate);
-    if (isPassed(region)) continue;
+    if (isPassed(region) || !mayStandIn(view, region)) continue;
     const distance = distanceTo(regions[region]!, from);
     if (best !== NO_REGION && distance >= shortest) continue;
     best = region;

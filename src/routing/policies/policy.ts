@@ -6,15 +6,23 @@ import type { Location } from '../../core/model.ts';
 import type { Random } from '../../core/random.ts';
 import type { SetView } from '../eligibility.ts';
 import type { U64 } from '../hash.ts';
-import type { Route, Snapshot } from '../snapshot.ts';
+import type { KeyBytes } from '../key-bytes.ts';
+import type { EligibleSet, Route, Snapshot } from '../snapshot.ts';
 
 export interface PickInput {
   readonly snapshot: Snapshot;
   readonly route: Route;
+  /** Table of the route, or the one for critical requests. */
+  readonly set: EligibleSet;
   readonly view: SetView;
   /** Hash of the key, or a random one when the request has none. */
   readonly hash: Readonly<U64>;
   readonly isKeyed: boolean;
+  readonly key: KeyBytes;
+  /** Monotonic milliseconds. */
+  readonly now: number;
+  /** 0 while the plan is fresh, then rising to 1 over one ttl. */
+  readonly neutrality: number;
   readonly random: Random;
   readonly loads: RegionLoads;
   readonly cursors: Cursors;

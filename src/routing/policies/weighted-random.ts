@@ -2,15 +2,22 @@
 // a draw in proportion to effective weights.
 
 import { NO_REGION, type RegionIndex, regionIndex } from '../../core/ids.ts';
+import { heldShards, progressOf } from '../ownership.ts';
 import { ownerOf } from './consistent-hash.ts';
 import type { PickInput, Policy } from './policy.ts';
 
-export const weightedRandom: Policy = (input) =>
-  input.isKeyed ? ownerOf(input.route.set, input.hash.hi) : draw(input);
+export const weightedRandom: Policy = (input) => (input.isKeyed ? ownerOf(input) : draw(input));
 
-/** Weight as it counts now: the plan's, lowered by what part of the region is healthy. */
-export function effectiveWeight(input: PickInput, region: number): number {
-  return input.snapshot.regions[region]!.weight * input.view.keeps[region]!;
+/**
+ * Weight as it counts now: the plan's, or what a shift has made of it so far; home to the base when the plan
+ * is stale; lowered by what part of the region is healthy.
+ */
+export function effectiveWeight({ snapshot, set, view, now, neutrality }: PickInput, region: number): number {
+  const { weight, baseWeight } = snapshot.regions[region]!;
+  const { shift } = set.movement;
+  const planned = shift === null ? weight : heldShards(set.holdings, region, progressOf(shift, now));
+  if (neutrality === 0) return planned * view.keeps[region]!;
+  return (planned * (1 - neutrality) + baseWeight * neutrality) * view.keeps[region]!;
 }
 
 function draw(input: PickInput): RegionIndex {
