@@ -221,4 +221,3 @@ export const configSchema = z.strictObject({
 
 export type Config = DeepReadonly<z.output<typeof configSchema>>;
 export type RegionConfig = Config['regions'][number];
-export type ServerConfig = NonNullable<RegionConfig['servers']>[number];

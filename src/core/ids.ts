@@ -10,8 +10,6 @@ export type RegionId = Brand<string, 'RegionId'>;
 export type RouteId = Brand<string, 'RouteId'>;
 /** Identity of a server: its normalised URL, or the id it registered with. */
 export type ServerId = Brand<string, 'ServerId'>;
-/** Number of a virtual shard, 0 <= shard < number of shards. */
-export type ShardId = Brand<number, 'ShardId'>;
 /** Position of a region in a snapshot's `regions` (sorted by id), 0..511. */
 export type RegionIndex = Brand<number, 'RegionIndex'>;
 /** Position of a server in the live cells; valid together with its incarnation. */
@@ -20,7 +18,6 @@ export type ServerSlot = Brand<number, 'ServerSlot'>;
 export const regionId = (name: string): RegionId => name as RegionId;
 export const routeId = (name: string): RouteId => name as RouteId;
 export const serverId = (name: string): ServerId => name as ServerId;
-export const shardId = (n: number): ShardId => n as ShardId;
 export const regionIndex = (n: number): RegionIndex => n as RegionIndex;
 export const serverSlot = (n: number): ServerSlot => n as ServerSlot;
 

@@ -44,9 +44,6 @@ export interface SetTable {
   readonly movement: Movement;
 }
 
-/** For a table in which nothing moves. */
-export const AT_REST: Movement = { shift: null, lends: new Map(), neutral: new Map() };
-
 /** Name of a set of regions: the same for every order in which they are listed. */
 export function regionSetKey(regionIds: readonly string[]): string {
   return [...regionIds].sort().join(',');

@@ -58,13 +58,3 @@ export function createLogger(options: LoggerOptions): Logger {
     },
   };
 }
-
-/** For tests and for tools that print their own output. */
-export const silentLogger: Logger = {
-  debug: () => {},
-  info: () => {},
-  warn: () => {},
-  error: () => {},
-  setLevel: () => {},
-  flush: () => {},
-};

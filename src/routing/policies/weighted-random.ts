@@ -3,10 +3,10 @@
 
 import { NO_REGION, type RegionIndex, regionIndex } from '../../core/ids.ts';
 import { heldShards, progressOf } from '../ownership.ts';
-import { ownerOf } from './consistent-hash.ts';
+import { consistentHash } from './consistent-hash.ts';
 import type { PickInput, Policy } from './policy.ts';
 
-export const weightedRandom: Policy = (input) => (input.isKeyed ? ownerOf(input) : draw(input));
+export const weightedRandom: Policy = (input) => (input.isKeyed ? consistentHash(input) : draw(input));
 
 /**
  * Weight as it counts now: the plan's, or what a shift has made of it so far; home to the base when the plan

@@ -1,14 +1,14 @@
 import fc from 'fast-check';
 import t from 'tap';
-import { NO_REGION, regionIndex } from '../../../src/core/ids.ts';
-import { POLICY_KINDS, type PolicyKind } from '../../../src/core/model.ts';
-import { seededRandom } from '../../../src/core/random.ts';
-import { decide, type Forward, nextRegion } from '../../../src/routing/decide.ts';
+import { NO_REGION, regionIndex } from '../../src/core/ids.ts';
+import { POLICY_KINDS, type PolicyKind } from '../../src/core/model.ts';
+import { seededRandom } from '../../src/core/random.ts';
+import { decide, type Forward, nextRegion } from '../../src/routing/decide.ts';
 import {
   distanceOrder,
   kilometresBetween,
   parseLocation,
-} from '../../../src/routing/policies/geographic-proximity.ts';
+} from '../../src/routing/policies/geographic-proximity.ts';
 import {
   type ContextParts,
   contextOf,
@@ -17,7 +17,7 @@ import {
   type RequestParts,
   World,
   type WorldOptions,
-} from '../../rig/world.ts';
+} from '../rig/world.ts';
 
 const places = {
   ashburn: { lat: 39, lon: -77.5 },
