@@ -3,6 +3,7 @@
 // disagree on where a message ends or whom it is for. One pass over the fields; what is dropped here
 // (hop-by-hop, forwarding fields, our own names) is dropped for good, headers.ts adds ours.
 
+import { isIPv6 } from 'node:net';
 import type { Reason } from '../core/reasons.ts';
 import { hostForMatching } from '../routing/route-matcher.ts';
 import type { RequestHead } from './downstream.ts';
@@ -26,7 +27,6 @@ export interface ScreenedRequest {
   readonly contentLength: number | undefined;
   readonly isChunked: boolean;
   readonly expectsContinue: boolean;
-  readonly wantsWebSocket: boolean;
   readonly acceptsTrailers: boolean;
   /** Values of forwarding fields, for a trusted peer; empty text where there was none. */
   readonly via: string;
@@ -61,7 +61,6 @@ interface Summary {
   encodings: number;
   encoding: string;
   connection: string;
-  upgrade: string;
   expect: string;
   te: string;
   via: string;
@@ -108,7 +107,6 @@ export function screenRequest(head: RequestHead, limits: HeadLimits): ScreenedRe
     contentLength: framing.contentLength,
     isChunked: framing.isChunked,
     expectsContinue: summary.expect !== '' && head.httpMinor === 1,
-    wantsWebSocket: wantsWebSocket(head, summary),
     acceptsTrailers: /(^|,)\s*trailers\s*(,|;|$)/i.test(summary.te),
     via: summary.via,
     forwardedFor: summary.forwardedFor,
@@ -129,7 +127,6 @@ function newSummary(): Summary {
     encodings: 0,
     encoding: '',
     connection: '',
-    upgrade: '',
     expect: '',
     te: '',
     via: '',
@@ -178,9 +175,6 @@ function collectFields({ fields }: RequestHead, summary: Summary): string[] {
 
 function collectRareField(kind: FieldKind, value: string, summary: Summary): void {
   switch (kind) {
-    case FieldKind.upgrade:
-      summary.upgrade = joined(summary.upgrade, value);
-      break;
     case FieldKind.expect:
       summary.expect = joined(summary.expect, value);
       break;
@@ -223,8 +217,8 @@ interface TargetParts {
   readonly host: string;
 }
 
-// uri-host [ ":" port ] (RFC 9110, 7.2): a name, an IPv4 address, or an IP literal in brackets.
-const HOST = /^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]+)(?::(\d{1,5}))?$/;
+// uri-host [ ":" port ] (RFC 9110, 7.2): a name, an IPv4 address, or an IPv6 address in brackets.
+const HOST = /^(\[([0-9a-fA-F:.]+)\]|(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9a-fA-F]{2})+)(?::(\d{1,5}))?$/;
 // What may stand in a target: visible ASCII without `#`; everything else must be percent-encoded.
 const TARGET = /^[\x21\x22\x24-\x7e]+$/;
 // A segment that is `.` or `..`, encoded or not: clients resolve these before sending, so one that
@@ -238,7 +232,7 @@ function screenTarget(
   if (summary.hosts > 1) return refuse('bad_request', 'more than one Host');
   if (summary.hosts === 0 && head.httpMinor === 1) return refuse('bad_request', 'no Host');
   const host = summary.hosts === 1 ? HOST.exec(summary.host) : null;
-  if (summary.hosts === 1 && (host === null || Number(host[2] ?? 0) > 65_535)) {
+  if (summary.hosts === 1 && (host === null || !isAuthority(host[2], host[3]))) {
     return refuse('bad_request', 'Host is not a name or address with an optional port');
   }
   if (!TARGET.test(head.target)) return refuse('bad_request', 'target has a character that must be encoded');
@@ -254,6 +248,10 @@ function screenTarget(
   const query = mark === -1 ? '' : origin.slice(mark + 1);
   const name = host === null ? '' : hostForMatching(host[1]!);
   return { kind: 'target', parts: { target: origin, rawPath, query, hostField: summary.host, host: name } };
+}
+
+function isAuthority(ipv6: string | undefined, port: string | undefined): boolean {
+  return (ipv6 === undefined || isIPv6(ipv6)) && (port === undefined || Number(port) <= 65_535);
 }
 
 /** Origin form of an absolute-form target whose authority must be the Host's. */
@@ -294,19 +292,6 @@ function screenFraming(head: RequestHead, summary: Summary): Framing | Refusal {
     return refuse('bad_request', 'Content-Length is not a length');
   }
   return { kind: 'framing', contentLength: Number(summary.length), isChunked: false };
-}
-
-/** Upgrade is honoured for one protocol, on HTTP/1.1, without a body; else the request stays plain. */
-function wantsWebSocket(head: RequestHead, summary: Summary): boolean {
-  if (summary.upgrade === '') return false;
-  return (
-    summary.upgrade.toLowerCase() === 'websocket' &&
-    head.method === 'GET' &&
-    head.httpMinor === 1 &&
-    summary.encodings === 0 &&
-    (summary.lengths === 0 || summary.length === '0') &&
-    /(^|,)\s*upgrade\s*(,|$)/i.test(summary.connection)
-  );
 }
 
 function withoutFields(fields: readonly string[], names: readonly string[]): string[] {

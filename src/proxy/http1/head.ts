@@ -144,3 +144,41 @@ function valueBetween(block: string, from: number, to: number): string {
 function isBlank(code: number): boolean {
   return code === SPACE || code === TAB;
 }
+
+/** An LF without CR before it, in what has come of a head: its end would never be found. */
+export function hasBareLineFeed(bytes: Buffer): boolean {
+  for (let at = bytes.indexOf(LF); at !== -1; at = bytes.indexOf(LF, at + 1)) {
+    if (at === 0 || bytes[at - 1] !== CR) return true;
+  }
+  return false;
+}
+
+/** All lines of a field as one list (RFC 9110, 5.3); undefined when there is none. */
+function joinedValue(fields: readonly string[], name: string): string | undefined {
+  let joined: string | undefined;
+  for (let i = 0; i < fields.length; i += 2) {
+    if (fields[i] !== name) continue;
+    joined = joined === undefined ? fields[i + 1]! : `${joined}, ${fields[i + 1]}`;
+  }
+  return joined;
+}
+
+/** Whether the sender leaves the connection open behind this message (RFC 9112, 9.3). */
+export function keepsConnection(fields: readonly string[], httpMinor: 0 | 1): boolean {
+  const connection = joinedValue(fields, 'connection');
+  if (connection === undefined) return httpMinor === 1;
+  if (/(^|,)\s*close\s*(,|$)/i.test(connection)) return false;
+  return httpMinor === 1 || /(^|,)\s*keep-alive\s*(,|$)/i.test(connection);
+}
+
+/** Upgrade is honoured for one protocol, on HTTP/1.1, without a body; else the request stays plain. */
+export function wantsWebSocket(line: RequestLine, fields: readonly string[]): boolean {
+  return (
+    joinedValue(fields, 'upgrade')?.toLowerCase() === 'websocket' &&
+    line.method === 'GET' &&
+    line.httpMinor === 1 &&
+    joinedValue(fields, 'transfer-encoding') === undefined &&
+    (joinedValue(fields, 'content-length') ?? '0') === '0' &&
+    /(^|,)\s*upgrade\s*(,|$)/i.test(joinedValue(fields, 'connection') ?? '')
+  );
+}

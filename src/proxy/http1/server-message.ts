@@ -39,16 +39,6 @@ export function answerFraming(
   return length === undefined ? new UntilCloseDecoder() : new LengthDecoder(Number(length));
 }
 
-/** Whether the server leaves the connection open behind this answer. */
-export function keepsAlive(fields: readonly string[], httpMinor: 0 | 1): boolean {
-  for (let i = 0; i < fields.length; i += 2) {
-    if (fields[i] !== 'connection') continue;
-    if (/(^|,)\s*close\s*(,|$)/i.test(fields[i + 1]!)) return false;
-    if (/(^|,)\s*keep-alive\s*(,|$)/i.test(fields[i + 1]!)) return true;
-  }
-  return httpMinor === 1;
-}
-
 /** The server ended the connection before its answer was complete. */
 export function cutShort(cause: string): AttemptFailure {
   return { kind: 'failed', reason: 'upstream_reset', sent: 'maybe', blamesServer: true, cause };
