@@ -102,7 +102,15 @@ export class AttemptLoop implements AttemptOwner {
       {
         client,
         server: target.server,
-        request: { method: request.method, target: request.target, host: request.hostField, fields, body },
+        request: {
+          method: request.method,
+          target: request.target,
+          // HTTP/1.0 may name no host; HTTP/1.1 must.
+          host: request.hostField === '' ? authorityOf(target.server.origin) : request.hostField,
+          fields,
+          acceptsTrailers: request.acceptsTrailers,
+          body,
+        },
         timeouts: route.timeouts,
         trailerLimit: settings.limits.trailerFields,
         acceptsTrailers: request.acceptsTrailers,
@@ -259,6 +267,10 @@ export class AttemptLoop implements AttemptOwner {
     const name = this.#dispatch.taken.snapshot.regions[region]!.id;
     this.#plane.metrics.counter('foreshard_attempt_failures_total', [name, reason]).value += 1;
   }
+}
+
+function authorityOf(origin: string): string {
+  return origin.slice(origin.indexOf('//') + 2);
 }
 
 function hasField(fields: readonly string[], name: string): boolean {

@@ -51,15 +51,18 @@ function addForwardedX(fields: string[], request: ScreenedRequest, hop: ClientHo
   const proto = hop.isTrusted ? request.forwardedProto : '';
   fields.push('x-forwarded-proto', proto === '' ? protocol : proto);
   const host = hop.isTrusted ? request.forwardedHost : '';
-  fields.push('x-forwarded-host', host === '' ? request.hostField : host);
+  // HTTP/1.0 may have named none.
+  if (host !== '' || request.hostField !== '') fields.push('x-forwarded-host', host || request.hostField);
 }
 
 /** RFC 7239: an IPv6 address or a host with a port must be quoted. */
 function forwardedElement(request: ScreenedRequest, hop: ClientHop, protocol: string): string {
   const isIpv6 = hop.peerAddress.includes(':');
   const node = hop.peerAddress === 'unix' ? 'unknown' : hop.peerAddress;
-  const host = /^[\w.-]+$/.test(request.hostField) ? request.hostField : `"${request.hostField}"`;
-  return `for=${isIpv6 ? `"[${node}]"` : node};host=${host};proto=${protocol}`;
+  const isToken = /^[\w.-]+$/.test(request.hostField);
+  const host = isToken ? `;host=${request.hostField}` : `;host="${request.hostField}"`;
+  const named = request.hostField === '' ? '' : host;
+  return `for=${isIpv6 ? `"[${node}]"` : node}${named};proto=${protocol}`;
 }
 
 /** True when a Via list names this very instance: the request has been here before. */

@@ -10,7 +10,7 @@ import type { OutgoingRequest, UpstreamHandler } from '../upstream.ts';
 import { failureOf } from '../upstream-errors.ts';
 import type { BodyDecoder } from './body-decoder.ts';
 import { hasBareLineFeed, keepsConnection, type ParsedHead, parseHead, parseStatusLine } from './head.ts';
-import { answerFraming, bodyFailure, cutShort, requestText } from './server-message.ts';
+import { answerFraming, bodyFailure, cutShort, framingOfNothing, requestText } from './server-message.ts';
 
 export interface ServerConnectionOptions {
   readonly host: string;
@@ -101,7 +101,7 @@ export class ServerConnection extends WheelTimer {
     const { body } = request;
     switch (body.kind) {
       case 'none':
-        this.#socket.write(requestText(request, ''), 'latin1');
+        this.#socket.write(requestText(request, framingOfNothing(request.method)), 'latin1');
         return this.#sent();
       case 'buffered':
         this.#writeBuffered(request, body.bytes);

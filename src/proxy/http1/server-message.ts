@@ -10,7 +10,13 @@ export function requestText(request: OutgoingRequest, framing: string): string {
   let text = `${request.method} ${request.target} HTTP/1.1\r\nhost: ${request.host}\r\n`;
   const { fields } = request;
   for (let i = 0; i < fields.length; i += 2) text += `${fields[i]}: ${fields[i + 1]}\r\n`;
+  if (request.acceptsTrailers) text += 'te: trailers\r\nconnection: te\r\n';
   return `${text}${framing}\r\n`;
+}
+
+/** Framing of a request without a body: said where the method is about one (RFC 9110, 8.6). */
+export function framingOfNothing(method: string): string {
+  return method === 'POST' || method === 'PUT' || method === 'PATCH' ? 'content-length: 0\r\n' : '';
 }
 
 /** How an answer's body ends (RFC 9112, 6.3), or the rule that its framing breaks. */
