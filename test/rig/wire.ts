@@ -141,7 +141,8 @@ export function readMessage(text: string, options: ReadOptions = {}): Message | 
   const lengths = all('content-length');
   const encodings = all('transfer-encoding');
   if (lengths.length + encodings.length > 1) throw new Error(`framed twice: ${fields.join('|')}`);
-  if (options.isBodiless) return { ...message, framing: 'none', body: '', size };
+  if (options.isBodiless || status === 204 || status === 304)
+    return { ...message, framing: 'none', body: '', size };
   if (encodings.length === 1) {
     if (encodings[0] !== 'chunked') throw new Error(`Transfer-Encoding ${encodings[0]}`);
     const rest = readChunks(text, size);
