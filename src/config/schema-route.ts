@@ -129,8 +129,10 @@ const retry = z.strictObject({
     .describe('What is tried again; numbers are statuses of a server, timeout is timeouts.response.'),
   base: duration('1ms', '10s').prefault('25ms').describe('Pause before the first retry, before full jitter.'),
   cap: duration('1ms', '60s').prefault('250ms').describe('Longest pause.'),
-  budget: share(0, 1).prefault('20%').describe('Retries in flight as a share of requests in flight.'),
-  minBudget: whole(0, 1000).prefault(3).describe('Retries in flight that are always allowed.'),
+  budget: share(0, 1)
+    .prefault('20%')
+    .describe('Retries of a second as a share of the requests in it, or in flight where that is more.'),
+  minBudget: whole(0, 1000).prefault(3).describe('Retries a second that are always allowed.'),
   maxBody: size('0B', '16MiB').prefault('64KiB').describe('Largest request body kept for a second try.'),
 });
 

@@ -95,7 +95,6 @@ export class AttemptLoop implements AttemptOwner {
     this.#triedSlots.push(target.server.slot);
     if (!this.#triedRegions.includes(target.region)) this.#triedRegions.push(target.region);
     trace.region = target.region;
-    taken.context.budget.began(route.index, target.region);
     const fields = this.#dispatch.serverFields.slice();
     fields.push('foreshard-route', routeField);
     const attempt = new Attempt(
@@ -122,6 +121,7 @@ export class AttemptLoop implements AttemptOwner {
       client.tunnel === null ? this.#plane.tools : this.#plane.upgradeTools,
     );
     this.#current = attempt;
+    taken.context.budget.began(route.index, target.region, attempt.startedAt);
     if (this.#attempts === 1) trace.firstAttemptAt = attempt.startedAt;
     attempt.start();
     if (this.#expired) this.expire();
@@ -153,21 +153,15 @@ export class AttemptLoop implements AttemptOwner {
   }
 
   #retry(next: PlannedRetry): void {
-    if (this.#expired) return this.#giveUp(next, { kind: 'refuse', reason: 'deadline_exceeded' });
-    if (this.#dispatch.client.isGone) return this.#giveUp(next, { kind: 'client_gone', status: undefined });
+    if (this.#expired) return this.#resolve({ kind: 'refuse', reason: 'deadline_exceeded' });
+    if (this.#dispatch.client.isGone) return this.#resolve({ kind: 'client_gone', status: undefined });
     this.#try(next, next.cause);
-  }
-
-  #giveUp(planned: PlannedRetry, end: LoopEnd): void {
-    this.#releaseBudget(planned.region);
-    this.#resolve(end);
   }
 
   #record(end: AttemptResult): void {
     const { region, server } = this.#target!;
     const { decision, trace, taken } = this.#dispatch;
     taken.context.budget.ended(decision.route.index, region);
-    if (this.#cause !== undefined) this.#releaseBudget(region);
     const isFailure = end.kind === 'failed' || end.kind === 'broken';
     trace.attempts.push({
       region,
@@ -202,7 +196,8 @@ export class AttemptLoop implements AttemptOwner {
     if (target === undefined) return undefined;
     const from = taken.snapshot.regions[this.#triedRegions.at(-1)!]!.id;
     const to = taken.snapshot.regions[target.region]!.id;
-    if (!taken.context.budget.take(route.index, target.region, route.retry)) {
+    const now = this.#plane.tools.now();
+    if (!taken.context.budget.take(route.index, target.region, route.retry, now)) {
       this.#plane.metrics.counter('foreshard_retry_budget_spent_total', [route.id, to]).value += 1;
       return undefined;
     }
@@ -257,10 +252,6 @@ export class AttemptLoop implements AttemptOwner {
       origin: taken.snapshot.settings.originRegion,
       priority: decision.priority,
     });
-  }
-
-  #releaseBudget(region: RegionIndex): void {
-    this.#dispatch.taken.context.budget.release(this.#dispatch.decision.route.index, region);
   }
 
   #countFailure(region: RegionIndex, reason: Reason): void {

@@ -57,7 +57,8 @@ export class SnapshotContext {
   readonly #secondsCells: (HistogramCell | undefined)[] = [];
   readonly #keyMissingCells: (CounterCell | undefined)[] = [];
 
-  constructor(snapshot: Snapshot, plane: Omit<DataPlane, 'store'>) {
+  /** @param before the one that this replaces. */
+  constructor(snapshot: Snapshot, plane: Omit<DataPlane, 'store'>, before: SnapshotContext | undefined) {
     this.snapshot = snapshot;
     this.identity = {
       pseudonym: plane.pseudonym,
@@ -67,8 +68,24 @@ export class SnapshotContext {
     this.trusted = new TrustedPeers(snapshot.settings.trustedProxies);
     this.deciding = { ...plane.deciding, cursors: this.cursors };
     this.budget = new RetryBudget(snapshot.routes.length, snapshot.regions.length, plane.workers);
+    if (before !== undefined) this.#inheritBudget(before);
     this.overhead = plane.metrics.histogram('foreshard_overhead_seconds', []);
     this.#metrics = plane.metrics;
+  }
+
+  /** Routes and regions have other indices now: what was counted follows their ids. */
+  #inheritBudget({ snapshot, budget }: SnapshotContext): void {
+    const regions = new Map(snapshot.regions.map(({ id, index }) => [id, index]));
+    const routes = new Map(snapshot.routes.map(({ id, index }) => [id, index]));
+    for (const route of this.snapshot.routes) {
+      const formerRoute = routes.get(route.id);
+      if (formerRoute === undefined) continue;
+      for (const region of this.snapshot.regions) {
+        const former = regions.get(region.id);
+        if (former !== undefined)
+          this.budget.inherit([route.index, region.index], budget, [formerRoute, former]);
+      }
+    }
   }
 
   /** Cell of requests_total; looked up once per route, region and class. */
@@ -132,7 +149,7 @@ export class ContextHolder {
     const { snapshot, live } = store.current();
     let context = this.#context;
     if (context === undefined || context.snapshot !== snapshot) {
-      context = new SnapshotContext(snapshot, this.#plane);
+      context = new SnapshotContext(snapshot, this.#plane, context);
       this.#context = context;
     }
     return { snapshot, live, context };

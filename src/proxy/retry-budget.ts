@@ -1,50 +1,113 @@
-// Retries must not become the load that kills what is left: at most a share of what is in flight to a
-// region on a route may be retries, with a small floor so that a quiet route can retry at all (Envoy's
-// retry budget). Counted per worker; the floor is divided among workers, so that it holds per process.
+// Retries must not become the load that kills what is left: to a region on a route they may be a share of
+// the requests it gets, with a small floor so that a quiet route can retry at all. Counted over a second,
+// not at one instant as Envoy's budget is: a server that dies fails all it has under way in one moment, and
+// of a few requests in flight a fifth is none. Counted per worker; the floor is divided among workers.
 
 import type { RegionIndex } from '../core/ids.ts';
 import type { RouteRetry } from '../routing/snapshot.ts';
+
+// Longer, and a storm of failures could spend at once what a long calm has saved up.
+const WINDOW_MS = 1000;
+
+/** Counts of this window and the one before, by cell. */
+class Windowed {
+  #current: Float64Array;
+  #previous: Float64Array;
+
+  constructor(cells: number) {
+    this.#current = new Float64Array(cells);
+    this.#previous = new Float64Array(cells);
+  }
+
+  add(cell: number): void {
+    this.#current[cell]! += 1;
+  }
+
+  turn(): void {
+    const oldest = this.#previous;
+    this.#previous = this.#current;
+    this.#current = oldest.fill(0);
+  }
+
+  /** @param elapsed share of the current window that is over. */
+  sum(cell: number, elapsed: number): number {
+    return this.#previous[cell]! * (1 - elapsed) + this.#current[cell]!;
+  }
+
+  inherit(cell: number, from: Windowed, of: number): void {
+    this.#current[cell] = from.#current[of]!;
+    this.#previous[cell] = from.#previous[of]!;
+  }
+}
 
 export class RetryBudget {
   readonly #regionCount: number;
   readonly #workers: number;
   readonly #active: Int32Array;
-  readonly #retrying: Int32Array;
+  readonly #begun: Windowed;
+  readonly #retried: Windowed;
+  /** Monotonic milliseconds. */
+  #windowStart = Number.NEGATIVE_INFINITY;
 
   /** One per snapshot: indices mean something within it only. */
   constructor(routeCount: number, regionCount: number, workers: number) {
     this.#regionCount = regionCount;
     this.#workers = workers;
-    this.#active = new Int32Array(routeCount * regionCount);
-    this.#retrying = new Int32Array(routeCount * regionCount);
+    const cells = routeCount * regionCount;
+    this.#active = new Int32Array(cells);
+    this.#begun = new Windowed(cells);
+    this.#retried = new Windowed(cells);
   }
 
-  began(route: number, region: RegionIndex): void {
-    this.#active[route * this.#regionCount + region]! += 1;
+  /** @param now monotonic milliseconds, as everywhere here. */
+  began(route: number, region: RegionIndex, now: number): void {
+    this.#turn(now);
+    const cell = this.#cell(route, region);
+    this.#active[cell]! += 1;
+    this.#begun.add(cell);
   }
 
   ended(route: number, region: RegionIndex): void {
-    this.#active[route * this.#regionCount + region]! -= 1;
+    this.#active[this.#cell(route, region)]! -= 1;
   }
 
-  /** Takes one retry towards `region`; false when the budget is spent. Give it back with `release`. */
-  take(route: number, region: RegionIndex, retry: RouteRetry): boolean {
-    const cell = route * this.#regionCount + region;
+  /** Takes one retry towards `region`; false when the budget is spent. */
+  take(route: number, region: RegionIndex, retry: RouteRetry, now: number): boolean {
+    this.#turn(now);
+    const cell = this.#cell(route, region);
+    const elapsed = (now - this.#windowStart) / WINDOW_MS;
+    // Slow requests of which few begin within a second count as long as they last.
+    const requests = Math.max(this.#active[cell]!, this.#begun.sum(cell, elapsed));
     const floor = Math.ceil(retry.minBudget / this.#workers);
-    const allowed = Math.max(floor, Math.floor(this.#active[cell]! * retry.budget));
-    if (this.#retrying[cell]! >= allowed) return false;
-    this.#retrying[cell]! += 1;
+    const allowed = Math.max(floor, Math.floor(requests * retry.budget));
+    if (this.#retried.sum(cell, elapsed) + 1 > allowed) return false;
+    this.#retried.add(cell);
     return true;
   }
 
-  release(route: number, region: RegionIndex): void {
-    this.#retrying[route * this.#regionCount + region]! -= 1;
+  /** A new configuration must not refuse the retries that the traffic so far allows. */
+  inherit(cell: readonly [route: number, region: RegionIndex], from: RetryBudget, of: typeof cell): void {
+    const [to, source] = [this.#cell(...cell), from.#cell(...of)];
+    this.#begun.inherit(to, from.#begun, source);
+    this.#retried.inherit(to, from.#retried, source);
+    this.#windowStart = from.#windowStart;
   }
 
-  /** Retries that could still be taken now; for the gauge. */
-  remaining(route: number, region: RegionIndex, retry: RouteRetry): number {
-    const cell = route * this.#regionCount + region;
-    const floor = Math.ceil(retry.minBudget / this.#workers);
-    return Math.max(floor, Math.floor(this.#active[cell]! * retry.budget)) - this.#retrying[cell]!;
+  #cell(route: number, region: RegionIndex): number {
+    return route * this.#regionCount + region;
+  }
+
+  #turn(now: number): void {
+    const elapsed = now - this.#windowStart;
+    if (elapsed < WINDOW_MS) return;
+    this.#begun.turn();
+    this.#retried.turn();
+    if (elapsed >= 2 * WINDOW_MS) {
+      this.#begun.turn();
+      this.#retried.turn();
+      this.#windowStart = now;
+    } else {
+      this.#windowStart += WINDOW_MS;
+    }
   }
 }
