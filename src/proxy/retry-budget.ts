@@ -2,14 +2,18 @@
 // region on a route may be retries, with a small floor so that a quiet route can retry at all (Envoy's
 // retry budget). Counted per worker; the floor is divided among workers, so that it holds per process.
 
-import type { RegionIndex } from '../core/ids.ts';
+import { type RegionIndex, regionIndex } from '../core/ids.ts';
 import type { RouteRetry } from '../routing/snapshot.ts';
+
+// Ten thousand routes times fifty regions would be more series than anybody can store.
+const MAX_REPORTED = 1000;
 
 export class RetryBudget {
   readonly #regionCount: number;
   readonly #workers: number;
   readonly #active: Int32Array;
   readonly #retrying: Int32Array;
+  readonly #used = new Set<number>();
 
   /** One per snapshot: indices mean something within it only. */
   constructor(routeCount: number, regionCount: number, workers: number) {
@@ -20,7 +24,9 @@ export class RetryBudget {
   }
 
   began(route: number, region: RegionIndex): void {
-    this.#active[route * this.#regionCount + region]! += 1;
+    const cell = route * this.#regionCount + region;
+    this.#active[cell]! += 1;
+    if (this.#used.size < MAX_REPORTED) this.#used.add(cell);
   }
 
   ended(route: number, region: RegionIndex): void {
@@ -39,6 +45,14 @@ export class RetryBudget {
 
   release(route: number, region: RegionIndex): void {
     this.#retrying[route * this.#regionCount + region]! -= 1;
+  }
+
+  /** Routes and regions that attempts were made for; the first thousand pairs. */
+  *used(): Generator<{ readonly route: number; readonly region: RegionIndex }> {
+    for (const cell of this.#used) {
+      const route = Math.floor(cell / this.#regionCount);
+      yield { route, region: regionIndex(cell % this.#regionCount) };
+    }
   }
 
   /** Retries that could still be taken now; for the gauge. */
