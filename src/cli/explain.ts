@@ -107,11 +107,17 @@ async function fromControl({ request, token }: Options, control: string): Promis
     if (answer.ok) return (await answer.json()) as Explanation;
     return `cannot explain: ${control} answered ${answer.status}: ${await answer.text()}`;
   } catch (error) {
-    return `cannot reach ${control}: ${error instanceof Error ? error.message : String(error)}`;
+    return `cannot reach ${control}: ${rootCause(error)}`;
   }
 }
 
 const CONTROL_TIMEOUT_MS = 5000;
+
+/** fetch says "fetch failed" and hides the reason (ECONNREFUSED) behind it. */
+function rootCause(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error.cause === undefined ? error.message : rootCause(error.cause);
+}
 
 function describe(result: Explanation): string {
   const lines = [`route     ${result.route ?? 'none'}`];

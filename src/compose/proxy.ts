@@ -12,6 +12,7 @@ import { systemClock } from '../core/clock.ts';
 import { systemRandom } from '../core/random.ts';
 import { probeOverHttp } from '../health/active-probe.ts';
 import { HealthMonitor } from '../health/monitor.ts';
+import type { Plan } from '../plan/plan.ts';
 import { LoadMeter } from '../region/load-meter.ts';
 import { ServerRegistry } from '../region/registry.ts';
 import { LiveCells } from '../state/live-cells.ts';
@@ -19,9 +20,11 @@ import { PlanFile } from '../state/plan-file.ts';
 import { SharedTables } from '../state/shared-tables.ts';
 import { type LockResult, tryLockState } from '../state/state-lock.ts';
 import { createLogger, type Logger } from '../telemetry/logger.ts';
+import { LoopDelay } from '../telemetry/loop-delay.ts';
 import { MetricsRegistry } from '../telemetry/registry.ts';
 import { controlSource } from './control-source.ts';
 import type { ListenPlan } from './messages.ts';
+import { PlanPolls } from './plan-polls.ts';
 import { monitorSettings, type Published, RoutingPublisher } from './routing-publisher.ts';
 import { WorkerPool } from './worker-pool.ts';
 
@@ -33,7 +36,8 @@ const LOCK_RETRY_MS = 250;
 export class ProxyProcess {
   readonly log: Logger;
   readonly metrics = new MetricsRegistry();
-  readonly #config: Config;
+  /** In force: a reload replaces it. */
+  #config: Config;
   readonly #cells: LiveCells;
   readonly #monitor: HealthMonitor;
   readonly #meter: LoadMeter;
@@ -46,7 +50,9 @@ export class ProxyProcess {
   #listening: readonly ListenPlan[] = [];
   #controlAddress: string | undefined;
   #isDraining = false;
-  #planListeners: (() => void)[] = [];
+  readonly #polls = new PlanPolls();
+  /** The plan that those who poll have been told of. */
+  #announced: Plan | undefined;
 
   /** Builds and starts. Rejects with an Error whose message is for the operator. */
   static async start(config: Config): Promise<ProxyProcess> {
@@ -74,7 +80,10 @@ export class ProxyProcess {
     this.#lock = lock;
     this.#planFile = planFile;
     this.log = createLogger({ level: config.log.level, thread: 'main' });
-    if (typeof kept === 'string') this.log.warn({ problem: kept }, 'the plan on disk cannot be used');
+    if (typeof kept === 'string') {
+      this.metrics.add('foreshard_plan_rejected_total', ['on_disk'], 1);
+      this.log.warn({ problem: kept }, 'the plan on disk cannot be used');
+    }
     this.#cells = new LiveCells(workerCount(config));
     const random = systemRandom();
     this.#monitor = new HealthMonitor(
@@ -145,7 +154,7 @@ export class ProxyProcess {
       },
       'listening',
     );
-    this.log.flush();
+    void this.log.flush();
   }
 
   /** Takes what only one process may have: the control port and the plan on disk. */
@@ -159,13 +168,13 @@ export class ProxyProcess {
       metrics: this.metrics,
       cells: this.#cells,
       workers: this.#workers,
+      polls: this.#polls,
+      loopDelay: new LoopDelay('main'),
       isDraining: () => this.#isDraining,
-      onNextPlan: (listener) => this.#planListeners.push(listener),
     });
-    const options = { ...address, token: control.token };
-    this.#control = new ControlServer(source, options);
+    this.#control = new ControlServer(source, { token: () => this.#config.control.token, log: this.log });
     try {
-      this.#controlAddress = `http://${await this.#control.listen(options)}`;
+      this.#controlAddress = `http://${await this.#control.listen(address)}`;
     } catch (error) {
       throw new Error(`cannot open the control port ${control.address}: ${(error as Error).message}`);
     }
@@ -192,6 +201,7 @@ export class ProxyProcess {
   reload(config: Config): string | undefined {
     const published = this.#publisher.apply(config);
     if (typeof published === 'string') return published;
+    this.#config = config;
     this.log.setLevel(config.log.level);
     this.#workers.setLogLevel(config.log.level);
     this.#workers.publish(published.input);
@@ -228,10 +238,11 @@ export class ProxyProcess {
     this.#monitor.close();
     await this.#letGo();
     await this.#workers.terminate();
-    this.log.flush();
+    await this.log.flush();
   }
 
   async #letGo(): Promise<void> {
+    this.#polls.close();
     await this.#control?.close();
     this.#control = undefined;
     if (this.#lock.kind === 'held') this.#lock.release();
@@ -248,9 +259,9 @@ export class ProxyProcess {
     this.metrics.set('foreshard_config_generation', [], input.configGeneration);
     this.metrics.set('foreshard_moved_keyspace_ratio', [], movedShare);
     if (movedShards > 0) this.metrics.add('foreshard_shard_moves_total', ['human'], movedShards);
-    const listeners = this.#planListeners;
-    this.#planListeners = [];
-    for (const listener of listeners) listener();
+    if (plan === this.#announced) return;
+    this.#announced = plan;
+    this.#polls.wake();
   }
 
   #keepPlan(): void {

@@ -37,6 +37,7 @@ export const NOT_YET: readonly NotYet[] = [
   { key: 'pae.retention' },
   { key: 'regions[].rem' },
   { key: 'regions[].remToken', harmless: [''] },
+  { key: 'regions[].servers[].zone', harmless: [''] },
   { key: 'regions[].servers[].metrics' },
   { key: 'routes[].residency', harmless: [[]] },
   { key: 'routes[].maxAddedLatency', harmless: NO_TIME },

@@ -111,7 +111,7 @@ const outlier = z.strictObject({
   maxEjection: duration('100ms', '24h').prefault('300s').describe('Longest ejection.'),
   maxEjected: share(0, 1)
     .prefault('50%')
-    .describe('Share of a region that may be ejected; never its last server.'),
+    .describe('Share of a region that may be ejected, one server at least; never its last one. 0 = none.'),
 });
 
 const health = z.strictObject({
@@ -197,7 +197,7 @@ export const configSchema = z.strictObject({
     .strictObject({
       sample: share(0, 1)
         .prefault('1%')
-        .describe('Requests that are traced; errors, retries and moved keys always are.'),
+        .describe('Share of requests that log.access: sampled writes; failures and retries always are.'),
       keep: whole(0, 1_000_000).prefault(10_000).describe('Traces that are kept for /event_tracing.'),
     })
     .prefault({})

@@ -1,8 +1,22 @@
-// Errors of the control API as RFC 9457 problem documents.
+// Errors of the control API as RFC 9457 problem documents, for replies and for bare connections.
 
 import type { FastifyReply } from 'fastify';
 
+const TYPE = 'application/problem+json';
+
 /** Answers with a problem document; `title` says what was wrong and what is allowed. */
-export function sendProblem(reply: FastifyReply, status: number, title: string): void {
-  void reply.code(status).type('application/problem+json').send({ type: 'about:blank', title, status });
+export function sendProblem(reply: FastifyReply, status: number, title: string): FastifyReply {
+  return reply.code(status).type(TYPE).send({ type: 'about:blank', title, status });
+}
+
+/** The same as bytes, for a connection whose request could not be read; closes it. */
+export function rawProblem(status: number, phrase: string, title: string): string {
+  const body = JSON.stringify({ type: 'about:blank', title, status });
+  const head = [
+    `HTTP/1.1 ${status} ${phrase}`,
+    `content-type: ${TYPE}`,
+    `content-length: ${Buffer.byteLength(body)}`,
+    'connection: close',
+  ];
+  return `${head.join('\r\n')}\r\n\r\n${body}`;
 }

@@ -14,8 +14,10 @@ export interface ControlSource {
   explain(request: ExplainRequest): Explanation;
   /** Brings the workers' counts into the registry. */
   refreshMetrics(): Promise<void>;
-  /** Resolves when a plan newer than `after` is in force, or after `waitMs`. */
-  planAfter(after: string, waitMs: number): Promise<void>;
+  /** Resolves when another plan is in force, or after `waitMs`. */
+  planAfter(waitMs: number): Promise<void>;
+  /** Longest wait of a long poll, milliseconds. */
+  longestWaitMs(): number;
 }
 
 export interface RegionReport {

@@ -145,6 +145,17 @@ export class ContextHolder {
     this.#plane = plane;
   }
 
+  /** What is left of the retry budgets that were used since the snapshot came. */
+  *retryBudgets(): Generator<{ route: string; region: string; remaining: number }> {
+    if (this.#context === undefined) return;
+    const { budget, snapshot } = this.#context;
+    for (const { route: index, region } of budget.used()) {
+      const route = snapshot.routes[index]!;
+      const remaining = Math.floor(budget.remaining(index, region, route.retry, this.#plane.tools.now()));
+      yield { route: route.id, region: snapshot.regions[region]!.id, remaining };
+    }
+  }
+
   take(store: SnapshotStore): Taken {
     const { snapshot, live } = store.current();
     let context = this.#context;

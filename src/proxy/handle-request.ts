@@ -183,7 +183,10 @@ function note(decision: Decision, request: ScreenedRequest, taken: Taken, trace:
   trace.route = decision.route;
   trace.planGeneration = taken.snapshot.plan.generation;
   trace.path = loggablePath(request.rawPath, decision.route?.secretSegments ?? []);
-  if (decision.kind !== 'forward') return;
+  if (decision.kind !== 'forward') {
+    trace.hadKey = !(decision.kind === 'refuse' && decision.reason === 'no_shard_key');
+    return;
+  }
   trace.shard = decision.shard;
   trace.hadKey = decision.hadKey;
   trace.priority = decision.priority;
@@ -275,7 +278,7 @@ function refuseWith(reason: Reason, client: Downstream, plane: DataPlane, trace:
 function measure(trace: RequestTrace, { context }: Taken): void {
   context.requests(trace).value += 1;
   context.seconds(trace).observe((trace.endedAt - trace.startedAt) / 1000);
+  if (!trace.hadKey && trace.route !== undefined) context.keyMissing(trace.route).value += 1;
   if (trace.firstAttemptAt === 0) return;
   context.overhead.observe((trace.firstAttemptAt - trace.startedAt - trace.bodyWaitMs) / 1000);
-  if (!trace.hadKey && trace.route !== undefined) context.keyMissing(trace.route).value += 1;
 }

@@ -3,10 +3,8 @@
 // one writer and needs no lock, and a limit that is stated per process is checked against all columns.
 // Where a slot is reused its incarnation grows, so that a late writer cannot blame the new server.
 
-import { HEALTH_STATES, type Health } from '../core/model.ts';
+import { HEALTH_STATES, type Health, MAX_SERVERS } from '../core/model.ts';
 
-/** Most servers of all regions together that one process can look after. */
-export const MAX_SERVERS = 4096;
 export const MAX_REGIONS = 512;
 
 // Fields of a server in a worker's column. Sixteen 32-bit cells are one cache line: two servers never

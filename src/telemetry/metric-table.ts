@@ -56,6 +56,11 @@ export const METRICS = {
     labels: ['route', 'region'],
     help: 'Retries not made because the budget was spent.',
   },
+  foreshard_retry_budget_remaining: {
+    kind: 'gauge',
+    labels: ['route', 'region', 'thread'],
+    help: 'Retries that a worker could still make now, where it has sent anything.',
+  },
   foreshard_shed_total: {
     kind: 'counter',
     labels: ['priority', 'reason'],
@@ -74,7 +79,11 @@ export const METRICS = {
   },
   foreshard_plan_generation: { kind: 'gauge', labels: [], help: 'Generation of the plan in force.' },
   foreshard_plan_age_seconds: { kind: 'gauge', labels: [], help: 'Since the plan in force was evaluated.' },
-  foreshard_plan_rejected_total: { kind: 'counter', labels: ['reason'], help: 'Plans that were refused.' },
+  foreshard_plan_rejected_total: {
+    kind: 'counter',
+    labels: ['reason'],
+    help: 'Plans that were refused: on_disk = the kept one was no valid plan.',
+  },
   foreshard_config_generation: { kind: 'gauge', labels: [], help: 'Configurations applied by this process.' },
   foreshard_config_rejected_total: { kind: 'counter', labels: [], help: 'Configurations refused at reload.' },
   foreshard_shard_moves_total: {

@@ -9,8 +9,6 @@ export function healthRoutes(app: FastifyInstance, source: ControlSource): void 
   app.get('/healthz', async () => ({ status: 'ok' }));
   app.get('/readyz', async (_request, reply) => {
     const why = source.notReady();
-    if (why === undefined) return { status: 'ready' };
-    sendProblem(reply, 503, why);
-    return reply;
+    return why === undefined ? { status: 'ready' } : sendProblem(reply, 503, why);
   });
 }
