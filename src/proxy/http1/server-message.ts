@@ -26,7 +26,7 @@ export function answerFraming(
     if (fields[i] === 'content-length') {
       if (length !== undefined) return 'more than one Content-Length';
       length = fields[i + 1]!;
-      if (!/^\d{1,15}$/.test(length)) return 'Content-Length is not a length';
+      if (!isLength(length)) return 'Content-Length is not a length';
     } else if (fields[i] === 'transfer-encoding') {
       if (encoding !== undefined) return 'more than one Transfer-Encoding';
       encoding = fields[i + 1]!.toLowerCase();
@@ -39,10 +39,21 @@ export function answerFraming(
   return length === undefined ? new UntilCloseDecoder() : new LengthDecoder(Number(length));
 }
 
+/** One to fifteen digits: more is beyond any length that a number holds exactly. */
+function isLength(text: string): boolean {
+  if (text.length < 1 || text.length > 15) return false;
+  for (let i = 0; i < text.length; i++) {
+    const digit = text.charCodeAt(i) - 0x30;
+    if (digit < 0 || digit > 9) return false;
+  }
+  return true;
+}
+
 /** Whether the server leaves the connection open behind this answer. */
 export function keepsAlive(fields: readonly string[], httpMinor: 0 | 1): boolean {
   for (let i = 0; i < fields.length; i += 2) {
     if (fields[i] !== 'connection') continue;
+    if (fields[i + 1] === 'keep-alive') return true;
     if (/(^|,)\s*close\s*(,|$)/i.test(fields[i + 1]!)) return false;
     if (/(^|,)\s*keep-alive\s*(,|$)/i.test(fields[i + 1]!)) return true;
   }
