@@ -124,7 +124,7 @@ class DataPlaneWorker {
       clock: systemClock,
       callbacks: {
         limits,
-        onRequest: (exchange) => void handleRequest(exchange, this.#plane, this.#contexts),
+        onRequest: (exchange) => handleRequest(exchange, this.#plane, this.#contexts),
         onRefused: (reason, detail) => {
           countLocalReply(this.#metrics, reason);
           this.#log.debug({ reason, detail }, 'refused before it was a request');

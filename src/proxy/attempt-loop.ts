@@ -47,8 +47,6 @@ interface PlannedRetry extends Target {
 }
 
 export class AttemptLoop implements AttemptOwner {
-  /** Resolves when the client has its answer, or can have none. */
-  readonly end: Promise<LoopEnd>;
   readonly #resolve: (end: LoopEnd) => void;
   readonly #plane: DataPlane;
   readonly #dispatch: Dispatch;
@@ -63,13 +61,12 @@ export class AttemptLoop implements AttemptOwner {
   #current: Attempt | undefined;
   #expired = false;
 
-  constructor(dispatch: Dispatch, plane: DataPlane) {
+  /** @param onEnd called once, when the client has its answer or can have none; maybe within `start`. */
+  constructor(dispatch: Dispatch, plane: DataPlane, onEnd: (end: LoopEnd) => void) {
     this.#dispatch = dispatch;
     this.#plane = plane;
     this.#hasIdempotencyKey = hasField(dispatch.request.fields, 'idempotency-key');
-    const { promise, resolve } = Promise.withResolvers<LoopEnd>();
-    this.end = promise;
-    this.#resolve = resolve;
+    this.#resolve = onEnd;
   }
 
   start(): void {

@@ -21,22 +21,43 @@ import type { OutgoingBody } from './upstream.ts';
 /** How a request ended without having been forwarded, or after it. */
 type End = LoopEnd | Refusal;
 
-/** Serves one request to its end. Never rejects. */
-export async function handleRequest(
-  client: Downstream,
-  plane: DataPlane,
-  contexts: ContextHolder,
-): Promise<void> {
+/** One request under way. */
+interface Walk {
+  readonly client: Downstream;
+  readonly plane: DataPlane;
+  readonly taken: Taken;
+  readonly trace: RequestTrace;
+  isOver: boolean;
+}
+
+/**
+ * Serves one request to its end. Never throws. Without promises where there is no body to wait for: a chain of
+ * them costs more than the decision.
+ */
+export function handleRequest(client: Downstream, plane: DataPlane, contexts: ContextHolder): void {
   const taken = contexts.take(plane.store);
   const trace = new RequestTrace(plane.ids.next(), plane.tools.now(), client.head.method);
   plane.column.addRequests(1);
-  let end: End;
+  const walk: Walk = { client, plane, taken, trace, isOver: false };
   try {
-    end = await serve(client, plane, taken, trace);
+    const end = serve(walk);
+    if (end !== undefined) finish(walk, end);
   } catch (error) {
-    trace.detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    end = { kind: 'refuse', reason: 'internal' };
+    fail(walk, error);
   }
+}
+
+/** A fault of ours before the request's end; behind it nobody is left to tell, and the thread dies of it. */
+function fail(walk: Walk, error: unknown): void {
+  if (walk.isOver) throw error;
+  walk.trace.detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  finish(walk, { kind: 'refuse', reason: 'internal' });
+}
+
+function finish(walk: Walk, end: End): void {
+  const { client, plane, taken, trace } = walk;
+  if (walk.isOver) return;
+  walk.isOver = true;
   conclude(end, client, plane, trace);
   plane.column.addRequests(-1);
   trace.endedAt = plane.tools.now();
@@ -44,7 +65,9 @@ export async function handleRequest(
   plane.record(trace, taken.snapshot);
 }
 
-async function serve(client: Downstream, plane: DataPlane, taken: Taken, trace: RequestTrace): Promise<End> {
+/** @returns how the request ended; undefined when that is told to `finish` later. */
+function serve(walk: Walk): End | undefined {
+  const { client, plane, taken, trace } = walk;
   const request = screenRequest(client.head, taken.snapshot.settings.limits);
   if (request.kind === 'refusal') return request;
   client.frame(request);
@@ -53,25 +76,46 @@ async function serve(client: Downstream, plane: DataPlane, taken: Taken, trace: 
   if (request.target === '*') return answerForOurselves(client);
 
   const facts = factsOf(client, request, taken);
+  const decision = decide(taken.snapshot, taken.live, facts, taken.context.deciding);
+  if (decision.kind !== 'need_body' && client.body === null) return goOn(walk, request, decision, NO_BODY);
+  serveWithBody(walk, request, facts, decision).catch((error: unknown) => fail(walk, error));
+  return undefined;
+}
+
+async function serveWithBody(
+  walk: Walk,
+  request: ScreenedRequest,
+  facts: RequestFacts,
+  first: Decision,
+): Promise<void> {
+  const { client, plane, taken, trace } = walk;
+  let decision = first;
   let body: OutgoingBody | undefined;
-  let decision = decide(taken.snapshot, taken.live, facts, taken.context.deciding);
   if (decision.kind === 'need_body') {
     const read = await readKeyFromBody(client, request, decision, plane, trace);
-    if (read.kind === 'body_failed') return read.end;
+    if (read.kind === 'body_failed') return finish(walk, read.end);
     body = read.body;
     decision = decide(taken.snapshot, taken.live, { ...facts, body: read.values }, taken.context.deciding);
   }
+  if (body === undefined && client.body !== null && decision.kind === 'forward') {
+    note(decision, request, taken, trace);
+    const read = await takeBody(client.body, decision, plane, trace);
+    if (read.kind === 'body_failed') return finish(walk, read.end);
+    body = read;
+  }
+  const end = goOn(walk, request, decision, body ?? NO_BODY);
+  if (end !== undefined) finish(walk, end);
+}
+
+/** From a decision on; returns as `serve` does. */
+function goOn(walk: Walk, request: ScreenedRequest, decision: Decision, body: OutgoingBody): End | undefined {
+  const { client, taken, trace } = walk;
   note(decision, request, taken, trace);
   if (decision.kind === 'refuse') return decision;
   if (decision.kind === 'need_body') throw new Error('a decision asked for the body twice');
-
-  if (body === undefined && client.body !== null) {
-    const read = await takeBody(client.body, decision, plane, trace);
-    if (read.kind === 'body_failed') return read.end;
-    body = read;
-  }
   if (client.isGone) return { kind: 'client_gone', status: undefined };
-  return await forward({ client, request, decision, body: body ?? NO_BODY, trace, taken }, plane);
+  forward({ client, request, decision, body, trace, taken }, walk);
+  return undefined;
 }
 
 /** OPTIONS *: asks about this proxy, not about any server behind it. */
@@ -217,8 +261,9 @@ class TotalTimer extends WheelTimer {
   }
 }
 
-function forward(ready: Ready, plane: DataPlane): Promise<LoopEnd> {
-  const { client, request, decision, trace, taken } = ready;
+function forward(ready: Ready, walk: Walk): void {
+  const { client, request, decision, body, trace, taken } = ready;
+  const { plane } = walk;
   const { identity, trusted } = taken.context;
   const isTrusted = trusted.includes(client.peerAddress);
   const hop = { peerAddress: client.peerAddress, isSecure: client.isSecure, isTrusted };
@@ -227,13 +272,16 @@ function forward(ready: Ready, plane: DataPlane): Promise<LoopEnd> {
   const replyFields = ['via', `1.1 ${identity.pseudonym}`, 'foreshard-request-id', trace.requestId];
   if (decision.newCookie !== null) replyFields.push('set-cookie', stickyCookie(decision));
 
-  const loop = new AttemptLoop({ ...ready, serverFields, replyFields }, plane);
-  loop.start();
+  const dispatch = { client, request, decision, body, serverFields, replyFields, trace, taken };
   const { total } = decision.route.timeouts;
-  if (total === 0) return loop.end;
+  if (total === 0) return new AttemptLoop(dispatch, plane, (end) => finish(walk, end)).start();
+  const loop = new AttemptLoop(dispatch, plane, (end) => {
+    plane.tools.wheel.disarm(timer);
+    finish(walk, end);
+  });
   const timer = new TotalTimer(loop);
   plane.tools.wheel.arm(timer, total);
-  return loop.end.finally(() => plane.tools.wheel.disarm(timer));
+  loop.start();
 }
 
 function stickyCookie({ route, newCookie }: Forward): string {

@@ -113,24 +113,26 @@ export function decide(
     if (route.onMissing === 'cookie') newCookie = stickyCookie(route, facts, context);
     isKeyed = route.onMissing !== 'random';
   }
-  const placed = place(snapshot, live, { route, facts, isKeyed }, context);
-  if (placed === undefined) return { kind: 'refuse', reason: 'no_eligible_region', route };
-  return { ...placed, hadKey: found === 'found', newCookie };
+  const request: Placement = { route, facts, isKeyed, hadKey: found === 'found', newCookie };
+  const placed = place(snapshot, live, request, context);
+  return placed ?? { kind: 'refuse', reason: 'no_eligible_region', route };
 }
 
 interface Placement {
   readonly route: Route;
   readonly facts: RequestFacts;
   readonly isKeyed: boolean;
+  readonly hadKey: boolean;
+  readonly newCookie: string | null;
 }
 
 /** Second half of a decision: from the key to a region. undefined when no region may take the request. */
 function place(
   snapshot: Snapshot,
   live: LiveView,
-  { route, facts, isKeyed }: Placement,
+  { route, facts, isKeyed, hadKey, newCookie }: Placement,
   context: DecideContext,
-): Omit<Forward, 'hadKey' | 'newCookie'> | undefined {
+): Forward | undefined {
   const hash = hashOf(isKeyed, context);
   const priority = priorityOf(route, facts);
   // Critical requests stay in stable regions: their table leaves out what is at risk.
@@ -173,7 +175,14 @@ function place(
   }
   return {
     kind: 'forward',
-    ...from,
+    route,
+    set,
+    view,
+    shard,
+    isKeyed,
+    clientLocation,
+    hadKey,
+    newCookie,
     isMoving: isMoving(set, shard),
     priority,
     picked,

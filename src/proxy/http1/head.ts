@@ -2,7 +2,7 @@
 // the rule that was broken. Nothing is repaired. Used for requests and, as servers are no more trusted than
 // clients, for responses and trailers too. Pure.
 
-import { internFieldName } from '../field-kinds.ts';
+import { fieldNameAt } from '../field-kinds.ts';
 
 export interface RequestLine {
   readonly method: string;
@@ -27,6 +27,7 @@ const LF = 0x0a;
 const CR = 0x0d;
 const SPACE = 0x20;
 const DELETE = 0x7f;
+const ZERO = 0x30;
 
 // Most lines of a head that are looked at; no limit on fields is set higher.
 const MAX_LINES = 2100;
@@ -88,7 +89,7 @@ function takeFields(text: string, firstLine: number, lines: number): string[] | 
     const colon = text.indexOf(':', at);
     if (colon === -1 || colon >= end) return fault('a field line has no colon');
     // A leading space (a folded line), an empty name, a space before the colon: none is a token.
-    const name = internFieldName(text.slice(at, colon));
+    const name = fieldNameAt(text, at, colon);
     if (name === undefined) return fault('a field name is no token');
     fields.push(name, valueBetween(text, colon + 1, end));
     at = end + 2;
@@ -121,9 +122,14 @@ export function parseStatusLine(line: string): StatusLine | Fault {
   if (httpMinor === undefined || line.charCodeAt(8) !== SPACE || !isComplete) {
     return fault('the status line is not HTTP/1.x STATUS');
   }
-  const text = line.slice(9, 12);
-  if (!/^[1-9]\d\d$/.test(text)) return fault('the status is not three digits');
-  return { status: Number(text), httpMinor };
+  const hundreds = line.charCodeAt(9) - ZERO;
+  const tens = line.charCodeAt(10) - ZERO;
+  const ones = line.charCodeAt(11) - ZERO;
+  // Written so that NaN, of a line that ends early, is refused as well.
+  if (!(hundreds >= 1 && hundreds <= 9 && tens >= 0 && tens <= 9 && ones >= 0 && ones <= 9)) {
+    return fault('the status is not three digits');
+  }
+  return { status: hundreds * 100 + tens * 10 + ones, httpMinor };
 }
 
 function minorOf(line: string, from: number, to: number): 0 | 1 | undefined {

@@ -32,7 +32,7 @@ export function answerFraming(
     if (fields[i] === 'content-length') {
       if (length !== undefined) return 'more than one Content-Length';
       length = fields[i + 1]!;
-      if (!/^\d{1,15}$/.test(length)) return 'Content-Length is not a length';
+      if (!isLength(length)) return 'Content-Length is not a length';
     } else if (fields[i] === 'transfer-encoding') {
       if (encoding !== undefined) return 'more than one Transfer-Encoding';
       encoding = fields[i + 1]!.toLowerCase();
@@ -43,6 +43,16 @@ export function answerFraming(
   if (method === 'HEAD' || status === 204 || status === 304) return new LengthDecoder(0);
   if (encoding !== undefined) return new ChunkedDecoder({ trailerFields });
   return length === undefined ? new UntilCloseDecoder() : new LengthDecoder(Number(length));
+}
+
+/** One to fifteen digits: more is beyond any length that a number holds exactly. */
+function isLength(text: string): boolean {
+  if (text.length < 1 || text.length > 15) return false;
+  for (let i = 0; i < text.length; i++) {
+    const digit = text.charCodeAt(i) - 0x30;
+    if (digit < 0 || digit > 9) return false;
+  }
+  return true;
 }
 
 /** The server ended the connection before its answer was complete. */
