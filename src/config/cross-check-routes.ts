@@ -2,7 +2,8 @@
 // place, routes that can be reached and have somewhere to send to.
 
 import { formatDuration } from '../core/units.ts';
-import type { Check, Disagreement } from './cross-checks.ts';
+import type { Check } from './cross-checks.ts';
+import type { Disagreement } from './disagreement.ts';
 import { notOneOf, type Path, quote } from './problem.ts';
 import { findShadowedRoutes } from './route-coverage.ts';
 import type { Config, RegionConfig } from './schema.ts';
