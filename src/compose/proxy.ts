@@ -7,7 +7,7 @@ import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import { splitAddress } from '../config/quantities.ts';
 import type { Config } from '../config/schema.ts';
-import { ControlServer } from '../control/server.ts';
+import { ControlServer, proxyRoutes } from '../control/server.ts';
 import { systemClock } from '../core/clock.ts';
 import { systemRandom } from '../core/random.ts';
 import { probeOverHttp } from '../health/active-probe.ts';
@@ -21,7 +21,9 @@ import { type LockResult, tryLockState } from '../state/state-lock.ts';
 import { createLogger, type Logger } from '../telemetry/logger.ts';
 import { MetricsRegistry } from '../telemetry/registry.ts';
 import { controlSource } from './control-source.ts';
+import { listenPlan, listenUrl } from './listen-plan.ts';
 import type { ListenPlan } from './messages.ts';
+import { ReportedRegions } from './reported-regions.ts';
 import { monitorSettings, type Published, RoutingPublisher } from './routing-publisher.ts';
 import { WorkerPool } from './worker-pool.ts';
 
@@ -37,6 +39,7 @@ export class ProxyProcess {
   readonly #cells: LiveCells;
   readonly #monitor: HealthMonitor;
   readonly #meter: LoadMeter;
+  readonly #reported: ReportedRegions;
   readonly #publisher: RoutingPublisher;
   readonly #workers: WorkerPool;
   readonly #planFile: PlanFile;
@@ -89,10 +92,23 @@ export class ProxyProcess {
       monitorSettings(config),
     );
     this.#meter = new LoadMeter(this.#cells);
+    const pseudonym = `foreshard-${randomBytes(4).toString('hex')}`;
+    this.#reported = new ReportedRegions({
+      clock: systemClock,
+      log: this.log,
+      metrics: this.metrics,
+      proxy: pseudonym,
+      addresses: () =>
+        this.#listening.flatMap((plan) => ('path' in plan ? [] : [`${plan.host}:${plan.port}`])),
+      onChange: () => this.#refresh(),
+      onSuspect: (dataUrl) => this.#monitor.suspect(dataUrl),
+    });
     this.#publisher = new RoutingPublisher(
       {
         clock: systemClock,
         random,
+        cells: this.#cells,
+        reported: this.#reported,
         registry: new ServerRegistry(this.#cells),
         tables: new SharedTables(),
         monitor: this.#monitor,
@@ -106,7 +122,7 @@ export class ProxyProcess {
       {
         cells: this.#cells,
         clock: systemClock,
-        pseudonym: `foreshard-${randomBytes(4).toString('hex')}`,
+        pseudonym,
         log: this.log,
         logLevel: config.log.level,
         onDeltas: (deltas) => this.metrics.apply(deltas),
@@ -119,9 +135,7 @@ export class ProxyProcess {
 
   /** Bound addresses, `http://host:port` or `unix:/path`. */
   get listening(): string[] {
-    return this.#listening.map((plan) =>
-      'path' in plan ? `unix:${plan.path}` : httpUrl(plan.host, plan.port),
-    );
+    return this.#listening.map(listenUrl);
   }
 
   /** undefined while another process has the control port. */
@@ -163,7 +177,7 @@ export class ProxyProcess {
       onNextPlan: (listener) => this.#planListeners.push(listener),
     });
     const options = { ...address, token: control.token };
-    this.#control = new ControlServer(source, options);
+    this.#control = new ControlServer(proxyRoutes(source), options);
     try {
       this.#controlAddress = `http://${await this.#control.listen(options)}`;
     } catch (error) {
@@ -204,6 +218,21 @@ export class ProxyProcess {
     return undefined;
   }
 
+  /** Managers have reported something new. */
+  #refresh(): void {
+    const published = this.#publisher.refresh();
+    if (typeof published === 'string') {
+      this.log.error(
+        { problem: published },
+        'what managers report cannot be taken, the routing in force stays',
+      );
+      return;
+    }
+    this.#workers.publish(published.input);
+    this.#afterPublish(published);
+    this.#keepPlan();
+  }
+
   configRejected(): void {
     this.metrics.add('foreshard_config_rejected_total', [], 1);
   }
@@ -226,6 +255,7 @@ export class ProxyProcess {
     this.#isDraining = true;
     for (const timer of this.#timers) clearInterval(timer);
     this.#monitor.close();
+    this.#reported.close();
     await this.#letGo();
     await this.#workers.terminate();
     this.log.flush();
@@ -266,12 +296,4 @@ function workerCount(config: Config): number {
   // A unix path can be bound once: one worker takes it.
   if (config.listen.some(({ address }) => address.startsWith('unix:'))) return 1;
   return config.workers === 'auto' ? availableParallelism() : config.workers;
-}
-
-function listenPlan(address: string): ListenPlan {
-  return address.startsWith('unix:') ? { path: address.slice('unix:'.length) } : splitAddress(address)!;
-}
-
-function httpUrl(host: string, port: number): string {
-  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
 }

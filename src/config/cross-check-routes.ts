@@ -115,7 +115,10 @@ function* checkRegionLists(
 }
 
 function* checkWeights({ regions }: Config, route: RouteConfig, i: number): Iterable<Disagreement> {
-  const eligible = [...regions.entries()].filter(([, { id }]) => route.regions?.includes(id) ?? true);
+  const eligible = [...regions.entries()].filter(
+    ([, { id }]) =>
+      (route.regions?.includes(id) ?? true) && (route.residency.length === 0 || route.residency.includes(id)),
+  );
   if (eligible.length === 0 || eligible.some(([, region]) => region.weight > 0)) return;
   const ids = eligible.map(([, { id }]) => id).join(', ');
   // Without a list of its own, the route stands for all regions: the weights are the mistake.

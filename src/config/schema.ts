@@ -7,22 +7,7 @@
 import { z } from 'zod';
 import { POLICY_KINDS } from '../core/model.ts';
 import type { DeepReadonly } from './frozen.ts';
-import {
-  anyAddress,
-  cidr,
-  decimal,
-  duration,
-  fieldName,
-  form,
-  httpUrl,
-  nameOrNone,
-  secret,
-  share,
-  size,
-  tcpAddress,
-  text,
-  whole,
-} from './quantities.ts';
+import { cidr, decimal, duration, fieldName, httpUrl, nameOrNone, share, text, whole } from './quantities.ts';
 import { engine } from './schema-engine.ts';
 import { region } from './schema-region.ts';
 import { route } from './schema-route.ts';

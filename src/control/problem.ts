@@ -2,7 +2,11 @@
 
 import type { FastifyReply } from 'fastify';
 
-/** Answers with a problem document; `title` says what was wrong and what is allowed. */
-export function sendProblem(reply: FastifyReply, status: number, title: string): void {
-  void reply.code(status).type('application/problem+json').send({ type: 'about:blank', title, status });
+/**
+ * Answers with a problem document.
+ * @param title what was wrong and what is allowed. @param reason one word for programs.
+ */
+export function sendProblem(reply: FastifyReply, status: number, title: string, reason?: string): void {
+  const problem = { type: 'about:blank', title, status, ...(reason !== undefined && { reason }) };
+  void reply.code(status).type('application/problem+json').send(problem);
 }

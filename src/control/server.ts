@@ -1,5 +1,6 @@
-// The control port: fastify over what the main thread knows. Reading only, for now: plan, regions, metrics,
-// health of the proxy itself, and explanations. The data plane never passes here.
+// The control port: fastify over what the main thread knows, with what every API of ours shares: the token,
+// problem documents, the bound on bodies. What is served is a list of routes: a proxy's below, a manager's in
+// rem-routes.ts. The data plane never passes here.
 
 import { createHash, timingSafeEqual } from 'node:crypto';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
@@ -24,7 +25,8 @@ const MAX_BODY_BYTES = 1024 * 1024;
 export class ControlServer {
   readonly #app: FastifyInstance;
 
-  constructor(source: ControlSource, options: ControlOptions) {
+  /** @param routes adds what is served. */
+  constructor(routes: (app: FastifyInstance) => void, options: ControlOptions) {
     this.#app = fastify({ bodyLimit: MAX_BODY_BYTES, logger: false });
     const { token } = options;
     if (token !== undefined) this.#app.addHook('onRequest', requireToken(token));
@@ -35,11 +37,7 @@ export class ControlServer {
     this.#app.setNotFoundHandler((request, reply) => {
       sendProblem(reply, 404, `no resource ${request.url}`);
     });
-    healthRoutes(this.#app, source);
-    metricsRoutes(this.#app, source);
-    planRoutes(this.#app, source);
-    regionRoutes(this.#app, source);
-    explainRoutes(this.#app, source);
+    routes(this.#app);
   }
 
   /** @returns the bound `host:port`; rejects when it cannot be bound. */
@@ -50,6 +48,17 @@ export class ControlServer {
   async close(): Promise<void> {
     await this.#app.close();
   }
+}
+
+/** What a proxy serves. */
+export function proxyRoutes(source: ControlSource): (app: FastifyInstance) => void {
+  return (app) => {
+    healthRoutes(app, source);
+    metricsRoutes(app, source);
+    planRoutes(app, source);
+    regionRoutes(app, source);
+    explainRoutes(app, source);
+  };
 }
 
 // A load balancer's health check has no token.

@@ -10,9 +10,10 @@ import { parseLocation } from '../routing/policies/geographic-proximity.ts';
 import { decodePathForMatching } from '../routing/route-matcher.ts';
 import { AttemptLoop, type LoopEnd } from './attempt-loop.ts';
 import { type ContextHolder, countLocalReply, type DataPlane, type Taken } from './data-plane.ts';
-import type { Downstream, RequestBody } from './downstream.ts';
+import type { BodyFailure, Downstream, RequestBody } from './downstream.ts';
 import { fieldsForServer, hasPassed } from './headers.ts';
 import { replyLocally } from './local-reply.ts';
+import { arrive, bounded, scrub } from './manager-hop.ts';
 import { type Refusal, type ScreenedRequest, screenRequest } from './request-head.ts';
 import { WheelTimer } from './timer-wheel.ts';
 import { loggablePath, RequestTrace } from './trace.ts';
@@ -53,6 +54,10 @@ async function serve(client: Downstream, plane: DataPlane, taken: Taken, trace: 
   if (request.target === '*') return answerForOurselves(client);
 
   const facts = factsOf(client, request, taken);
+  const { manager } = taken.snapshot.settings;
+  const arrival = manager === null ? undefined : arrive(manager, request, facts.isTrusted);
+  trace.requestId = arrival?.requestId ?? trace.requestId;
+  if (arrival?.isMisdirected) return { kind: 'refuse', reason: 'residency' };
   let body: OutgoingBody | undefined;
   let decision = decide(taken.snapshot, taken.live, facts, taken.context.deciding);
   if (decision.kind === 'need_body') {
@@ -66,12 +71,15 @@ async function serve(client: Downstream, plane: DataPlane, taken: Taken, trace: 
   if (decision.kind === 'need_body') throw new Error('a decision asked for the body twice');
 
   if (body === undefined && client.body !== null) {
-    const read = await takeBody(client.body, decision, plane, trace);
+    const read = await takeBody(bounded(client.body, manager), decision, plane, trace);
     if (read.kind === 'body_failed') return read.end;
     body = read;
   }
   if (client.isGone) return { kind: 'client_gone', status: undefined };
-  return await forward({ client, request, decision, body: body ?? NO_BODY, trace, taken }, plane);
+  return await forward(
+    { client, request, decision, body: body ?? NO_BODY, trace, taken, routeField: arrival?.routeField },
+    plane,
+  );
 }
 
 /** OPTIONS *: asks about this proxy, not about any server behind it. */
@@ -99,6 +107,7 @@ function factsOf(client: Downstream, request: ScreenedRequest, taken: Taken): Re
     clientAddress: trusted.clientAddress(client.peerAddress, request.forwardedFor, request.forwarded),
     clientLocation: location === undefined ? undefined : parseLocation(location),
     isTrusted: trusted.includes(client.peerAddress),
+    contentLength: request.contentLength,
     body: client.body === null || isEncoded(request.fields) ? null : undefined,
     field,
   };
@@ -173,9 +182,10 @@ async function takeBody(
 const NO_BODY: OutgoingBody = { kind: 'none' };
 
 /** `malformed` was answered by the listener already, on the bare connection. */
-function bodyFailure(why: 'gone' | 'malformed' | 'idle'): BodyFailed {
+function bodyFailure(why: BodyFailure): BodyFailed {
+  const reason = why === 'idle' ? 'body_timeout' : why === 'too_large' ? 'body_too_large' : undefined;
   const end: LoopEnd =
-    why === 'idle' ? { kind: 'refuse', reason: 'body_timeout' } : { kind: 'client_gone', status: undefined };
+    reason === undefined ? { kind: 'client_gone', status: undefined } : { kind: 'refuse', reason };
   return { kind: 'body_failed', end };
 }
 
@@ -199,6 +209,8 @@ interface Ready {
   readonly body: OutgoingBody;
   readonly trace: RequestTrace;
   readonly taken: Taken;
+  /** `foreshard-route` of the proxy that sent the request; undefined in a proxy. */
+  readonly routeField: string | undefined;
 }
 
 class TotalTimer extends WheelTimer {
@@ -218,6 +230,8 @@ function forward(ready: Ready, plane: DataPlane): Promise<LoopEnd> {
   const { client, request, decision, trace, taken } = ready;
   const { identity, trusted } = taken.context;
   const isTrusted = trusted.includes(client.peerAddress);
+  const { manager } = taken.snapshot.settings;
+  if (manager !== null) scrub(request.fields, manager.scrubRequest);
   const hop = { peerAddress: client.peerAddress, isSecure: client.isSecure, isTrusted };
   const traceparent = plane.ids.traceparent(isTrusted ? request.traceparent : '', trace.requestId);
   const serverFields = fieldsForServer(request, hop, identity, { requestId: trace.requestId, traceparent });
@@ -267,9 +281,15 @@ function refuseWith(reason: Reason, client: Downstream, plane: DataPlane, trace:
     detail: reason === 'internal' ? undefined : trace.detail,
     requestId: trace.requestId,
     // After a request that breaks rules nothing on its connection can be trusted.
-    keepAlive: reason !== 'bad_request' && reason !== 'header_too_large' && reason !== 'body_timeout',
+    keepAlive:
+      reason !== 'body_too_large' &&
+      reason !== 'bad_request' &&
+      reason !== 'header_too_large' &&
+      reason !== 'body_timeout',
   });
   countLocalReply(plane.metrics, reason, trace.priority);
+  if (reason === 'residency')
+    plane.metrics.counter('foreshard_residency_block_total', [plane.stage]).value += 1;
 }
 
 function measure(trace: RequestTrace, { context }: Taken): void {
