@@ -5,6 +5,7 @@ import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { explainFromConfig } from '../compose/explain-config.ts';
 import { loadConfigFile } from '../config/config-file.ts';
+import { PROXY_DOCUMENT } from '../config/document.ts';
 import { formatProblem } from '../config/problem.ts';
 import type { ExplainRequest, Explanation } from '../routing/explain.ts';
 import type { CommandIo } from './command-io.ts';
@@ -84,11 +85,10 @@ function splitHeader(text: string): [string, string] {
 }
 
 async function fromConfig(options: Options, io: CommandIo): Promise<Explanation | string> {
-  const loaded = await loadConfigFile({
-    path: resolve(io.cwd, options.config),
-    name: options.config,
-    env: io.env,
-  });
+  const loaded = await loadConfigFile(
+    { path: resolve(io.cwd, options.config), name: options.config, env: io.env },
+    PROXY_DOCUMENT,
+  );
   if (!loaded.ok) return loaded.problems.map(formatProblem).join('\n');
   return explainFromConfig(loaded.config, options.request);
 }

@@ -4,6 +4,7 @@ import type { ControlSource, RegionReport } from '../control/source.ts';
 import { systemClock } from '../core/clock.ts';
 import { systemRandom } from '../core/random.ts';
 import type { HealthMonitor } from '../health/monitor.ts';
+import { tokenVerifier } from '../proxy/token-verifier.ts';
 import type { LoadMeter } from '../region/load-meter.ts';
 import { buildSnapshotAtOnce } from '../routing/build-snapshot.ts';
 import { idleContext } from '../routing/decide.ts';
@@ -52,7 +53,12 @@ export function controlSource(parts: ControlParts): ControlSource {
     explain: (request) => {
       const current = snapshot();
       const live = buildLiveView(current, cells, cells.version);
-      return explain(current, live, request, idleContext(systemRandom(), readUnverifiedClaim));
+      return explain(
+        current,
+        live,
+        request,
+        idleContext(systemRandom(), readUnverifiedClaim, tokenVerifier()),
+      );
     },
     refreshMetrics: async () => {
       metrics.reset('foreshard_retry_budget_remaining');

@@ -9,8 +9,10 @@ import { ContextHolder, countLocalReply, type DataPlane } from '../proxy/data-pl
 import { drainListeners } from '../proxy/drain.ts';
 import { handleRequest } from '../proxy/handle-request.ts';
 import { Listener } from '../proxy/listener.ts';
+import { LongLivedStreams } from '../proxy/long-lived.ts';
 import { RequestIds } from '../proxy/request-ids.ts';
 import { TimerWheel } from '../proxy/timer-wheel.ts';
+import { tokenVerifier } from '../proxy/token-verifier.ts';
 import { UpgradeUpstream } from '../proxy/upgrade.ts';
 import { type PoolOptions, UpstreamPools } from '../proxy/upstream-pools.ts';
 import { KeyBytes } from '../routing/key-bytes.ts';
@@ -37,6 +39,7 @@ class DataPlaneWorker {
   readonly #plane: DataPlane;
   readonly #contexts: ContextHolder;
   readonly #loopDelay: LoopDelay;
+  readonly #longLived = new LongLivedStreams(systemRandom());
   #listeners: Listener[] = [];
 
   constructor(start: WorkerStart, port: MessagePort) {
@@ -64,7 +67,8 @@ class DataPlaneWorker {
   #buildPlane(cells: LiveCells): DataPlane {
     const column = this.#column;
     const random = systemRandom();
-    const tools = { wheel: this.#wheel, column, now: () => systemClock.monotonicMs() };
+    const longLived = this.#longLived;
+    const tools = { wheel: this.#wheel, column, longLived, now: () => systemClock.monotonicMs() };
     return {
       store: this.#store,
       column,
@@ -81,6 +85,7 @@ class DataPlaneWorker {
         },
         key: new KeyBytes(),
         claims: readUnverifiedClaim,
+        verify: tokenVerifier(),
       },
       serverLoads: {
         inFlight: (slot) => cells.serverInFlight(slot),
@@ -90,6 +95,7 @@ class DataPlaneWorker {
       },
       metrics: this.#metrics,
       workers: this.#start.workers,
+      stage: this.#start.input.managerOf === undefined ? 'proxy' : 'rem',
       pseudonym: this.#start.pseudonym,
       ids: new RequestIds(random),
       record: (trace, snapshot) => logAccess(trace, snapshot, this.#log, random),
@@ -155,6 +161,8 @@ class DataPlaneWorker {
         return;
       case 'log_level':
         return this.#log.setLevel(message.level);
+      case 'release_streams':
+        return this.#longLived.release(message.slots, message.withinMs);
       case 'flush':
         return this.#flush(message.ticket);
       case 'drain':

@@ -7,7 +7,7 @@ import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import { splitAddress } from '../config/quantities.ts';
 import type { Config } from '../config/schema.ts';
-import { ControlServer } from '../control/server.ts';
+import { ControlServer, proxyRoutes } from '../control/server.ts';
 import { systemClock } from '../core/clock.ts';
 import { systemRandom } from '../core/random.ts';
 import { probeOverHttp } from '../health/active-probe.ts';
@@ -23,8 +23,10 @@ import { createLogger, type Logger } from '../telemetry/logger.ts';
 import { LoopDelay } from '../telemetry/loop-delay.ts';
 import { MetricsRegistry } from '../telemetry/registry.ts';
 import { controlSource } from './control-source.ts';
+import { listenPlan, listenUrl } from './listen-plan.ts';
 import type { ListenPlan } from './messages.ts';
 import { PlanPolls } from './plan-polls.ts';
+import { ReportedRegions } from './reported-regions.ts';
 import { monitorSettings, type Published, RoutingPublisher } from './routing-publisher.ts';
 import { WorkerPool } from './worker-pool.ts';
 
@@ -41,6 +43,7 @@ export class ProxyProcess {
   readonly #cells: LiveCells;
   readonly #monitor: HealthMonitor;
   readonly #meter: LoadMeter;
+  readonly #reported: ReportedRegions;
   readonly #publisher: RoutingPublisher;
   readonly #workers: WorkerPool;
   readonly #planFile: PlanFile;
@@ -98,10 +101,23 @@ export class ProxyProcess {
       monitorSettings(config),
     );
     this.#meter = new LoadMeter(this.#cells);
+    const pseudonym = `foreshard-${randomBytes(4).toString('hex')}`;
+    this.#reported = new ReportedRegions({
+      clock: systemClock,
+      log: this.log,
+      metrics: this.metrics,
+      proxy: pseudonym,
+      addresses: () =>
+        this.#listening.flatMap((plan) => ('path' in plan ? [] : [`${plan.host}:${plan.port}`])),
+      onChange: () => this.#refresh(),
+      onSuspect: (dataUrl) => this.#monitor.suspect(dataUrl),
+    });
     this.#publisher = new RoutingPublisher(
       {
         clock: systemClock,
         random,
+        cells: this.#cells,
+        reported: this.#reported,
         registry: new ServerRegistry(this.#cells),
         tables: new SharedTables(),
         monitor: this.#monitor,
@@ -115,7 +131,7 @@ export class ProxyProcess {
       {
         cells: this.#cells,
         clock: systemClock,
-        pseudonym: `foreshard-${randomBytes(4).toString('hex')}`,
+        pseudonym,
         log: this.log,
         logLevel: config.log.level,
         onDeltas: (deltas) => this.metrics.apply(deltas),
@@ -128,9 +144,7 @@ export class ProxyProcess {
 
   /** Bound addresses, `http://host:port` or `unix:/path`. */
   get listening(): string[] {
-    return this.#listening.map((plan) =>
-      'path' in plan ? `unix:${plan.path}` : httpUrl(plan.host, plan.port),
-    );
+    return this.#listening.map(listenUrl);
   }
 
   /** undefined while another process has the control port. */
@@ -172,7 +186,10 @@ export class ProxyProcess {
       loopDelay: new LoopDelay('main'),
       isDraining: () => this.#isDraining,
     });
-    this.#control = new ControlServer(source, { token: () => this.#config.control.token, log: this.log });
+    this.#control = new ControlServer(proxyRoutes(source), {
+      token: () => this.#config.control.token,
+      log: this.log,
+    });
     try {
       this.#controlAddress = `http://${await this.#control.listen(address)}`;
     } catch (error) {
@@ -214,6 +231,21 @@ export class ProxyProcess {
     return undefined;
   }
 
+  /** Managers have reported something new. */
+  #refresh(): void {
+    const published = this.#publisher.refresh();
+    if (typeof published === 'string') {
+      this.log.error(
+        { problem: published },
+        'what managers report cannot be taken, the routing in force stays',
+      );
+      return;
+    }
+    this.#workers.publish(published.input);
+    this.#afterPublish(published);
+    this.#keepPlan();
+  }
+
   configRejected(): void {
     this.metrics.add('foreshard_config_rejected_total', [], 1);
   }
@@ -236,6 +268,7 @@ export class ProxyProcess {
     this.#isDraining = true;
     for (const timer of this.#timers) clearInterval(timer);
     this.#monitor.close();
+    this.#reported.close();
     await this.#letGo();
     await this.#workers.terminate();
     await this.log.flush();
@@ -277,12 +310,4 @@ function workerCount(config: Config): number {
   // A unix path can be bound once: one worker takes it.
   if (config.listen.some(({ address }) => address.startsWith('unix:'))) return 1;
   return config.workers === 'auto' ? availableParallelism() : config.workers;
-}
-
-function listenPlan(address: string): ListenPlan {
-  return address.startsWith('unix:') ? { path: address.slice('unix:'.length) } : splitAddress(address)!;
-}
-
-function httpUrl(host: string, port: number): string {
-  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
 }

@@ -3,7 +3,8 @@
 
 import { MAX_SERVERS, MAX_TABLES } from '../core/model.ts';
 import { formatDuration } from '../core/units.ts';
-import type { Check, Disagreement } from './cross-checks.ts';
+import type { Check } from './cross-checks.ts';
+import type { Disagreement } from './disagreement.ts';
 import { notOneOf, type Path, quote } from './problem.ts';
 import { findShadowedRoutes } from './route-coverage.ts';
 import type { Config, RegionConfig } from './schema.ts';
@@ -141,7 +142,10 @@ function* checkRegionLists(
 }
 
 function* checkWeights({ regions }: Config, route: RouteConfig, i: number): Iterable<Disagreement> {
-  const eligible = [...regions.entries()].filter(([, { id }]) => route.regions?.includes(id) ?? true);
+  const eligible = [...regions.entries()].filter(
+    ([, { id }]) =>
+      (route.regions?.includes(id) ?? true) && (route.residency.length === 0 || route.residency.includes(id)),
+  );
   if (eligible.length === 0 || eligible.some(([, region]) => region.weight > 0)) return;
   const ids = eligible.map(([, { id }]) => id).join(', ');
   // Without a list of its own, the route stands for all regions: the weights are the mistake.

@@ -4,9 +4,18 @@ import type { FastifyReply } from 'fastify';
 
 const TYPE = 'application/problem+json';
 
-/** Answers with a problem document; `title` says what was wrong and what is allowed. */
-export function sendProblem(reply: FastifyReply, status: number, title: string): FastifyReply {
-  return reply.code(status).type(TYPE).send({ type: 'about:blank', title, status });
+/**
+ * Answers with a problem document.
+ * @param title what was wrong and what is allowed. @param reason one word for programs.
+ */
+export function sendProblem(
+  reply: FastifyReply,
+  status: number,
+  title: string,
+  reason?: string,
+): FastifyReply {
+  const problem = { type: 'about:blank', title, status, ...(reason !== undefined && { reason }) };
+  return reply.code(status).type(TYPE).send(problem);
 }
 
 /** The same as bytes, for a connection whose request could not be read; closes it. */

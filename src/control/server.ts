@@ -1,5 +1,6 @@
-// The control port: fastify over what the main thread knows. Reading only, for now: plan, regions, metrics,
-// health of the proxy itself, and explanations. The data plane never passes here.
+// The control port: fastify over what the main thread knows, with what every API of ours shares: the token,
+// problem documents, the bound on bodies. What is served is a list of routes: a proxy's below, a manager's in
+// rem-routes.ts. The data plane never passes here.
 
 import type { Socket } from 'node:net';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
@@ -31,7 +32,8 @@ const CLOSE_MS = 1000;
 export class ControlServer {
   readonly #app: FastifyInstance;
 
-  constructor(source: ControlSource, { token, log }: ControlOptions) {
+  /** @param addRoutes adds what is served. */
+  constructor(addRoutes: (app: FastifyInstance) => void, { token, log }: ControlOptions) {
     this.#app = fastify({
       bodyLimit: MAX_BODY_BYTES,
       logger: false,
@@ -50,11 +52,7 @@ export class ControlServer {
       return sendProblem(reply, status, 'the proxy failed; its log says how');
     });
     this.#app.setNotFoundHandler((request, reply) => refuseUnknown(request, reply, routes));
-    healthRoutes(this.#app, source);
-    metricsRoutes(this.#app, source);
-    planRoutes(this.#app, source);
-    regionRoutes(this.#app, source);
-    explainRoutes(this.#app, source);
+    addRoutes(this.#app);
   }
 
   /** @returns the bound `host:port`; rejects when it cannot be bound. */
@@ -114,4 +112,15 @@ function refuseConnection(error: NodeJS.ErrnoException, socket: Socket): void {
         ? rawProblem(408, 'Request Timeout', 'the request did not arrive in time')
         : rawProblem(400, 'Bad Request', 'this is no HTTP/1.1 request'),
   );
+}
+
+/** What a proxy serves. */
+export function proxyRoutes(source: ControlSource): (app: FastifyInstance) => void {
+  return (app) => {
+    healthRoutes(app, source);
+    metricsRoutes(app, source);
+    planRoutes(app, source);
+    regionRoutes(app, source);
+    explainRoutes(app, source);
+  };
 }

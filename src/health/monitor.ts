@@ -39,7 +39,11 @@ export interface MonitoredServer {
   readonly origin: string;
   readonly region: string;
   readonly slot: number;
+  /** What somebody has decided about it, whatever checks say. */
+  readonly standing?: Standing | undefined;
 }
+
+export type Standing = Extract<Health, 'draining' | 'maintenance' | 'unhealthy'>;
 
 interface Watched extends MonitoredServer {
   probe: ProbeState;
@@ -101,7 +105,9 @@ export class HealthMonitor {
       const known = this.#watched.get(server.id);
       if (known !== undefined) {
         // A server may have changed its region or slot; what is known of it is still true.
-        Object.assign(known, server);
+        const before = known.standing;
+        Object.assign(known, { standing: undefined }, server);
+        this.#stand(known, before, now);
         if (settings.active) {
           // The pause may be much shorter now than the one that is under way.
           const due = now + nextProbeMs(known.probe, settings.interval, random);
@@ -109,7 +115,7 @@ export class HealthMonitor {
         } else this.#forgetProbes(known);
         continue;
       }
-      this.#watched.set(server.id, {
+      const watched: Watched = {
         ...server,
         probe: INITIAL_STATE,
         outlier: newOutlierState(now),
@@ -120,10 +126,31 @@ export class HealthMonitor {
         lastDetail: 'not probed yet',
         successes: 0,
         failures: 0,
-      });
+      };
+      this.#watched.set(server.id, watched);
+      this.#stand(watched, undefined, now);
     }
     this.#publishGauges();
     this.#tools.cells.publish();
+  }
+
+  /** Puts what was decided about a server into force; one that is let go comes back like a recovered one. */
+  #stand(server: Watched, before: Standing | undefined, now: number): void {
+    if (server.standing === before) return;
+    this.#tools.cells.setHealth(server.slot, server.standing ?? server.probe.health);
+    const { log } = this.#tools;
+    log.info(
+      { server: server.id, region: server.region, standing: server.standing ?? 'none' },
+      'server standing changed',
+    );
+    if (server.standing === undefined) server.recoveredAt = now;
+  }
+
+  /** Looks at a server now, instead of at its next turn: somebody has seen a sign of trouble. */
+  suspect(id: string): void {
+    const server = this.#watched.get(id);
+    if (server === undefined) return;
+    server.nextProbeAt = Math.min(server.nextProbeAt, this.#tools.clock.monotonicMs());
   }
 
   /** One fold: to be called every 50 ms or so. */
@@ -201,7 +228,11 @@ export class HealthMonitor {
   }
 
   #isInRotation(server: Watched): boolean {
-    return server.outlier.ejectedUntil === undefined && server.probe.health !== 'unhealthy';
+    return (
+      server.outlier.ejectedUntil === undefined &&
+      server.probe.health !== 'unhealthy' &&
+      server.standing === undefined
+    );
   }
 
   #eject(server: Watched, reason: EjectionReason, now: number): void {
@@ -240,7 +271,7 @@ export class HealthMonitor {
     const after = server.probe.health;
     if (after === before) return;
     if (before === 'unhealthy') server.recoveredAt = now;
-    this.#tools.cells.setHealth(server.slot, after);
+    this.#tools.cells.setHealth(server.slot, server.standing ?? after);
     const fields = { server: server.id, region: server.region, from: before, to: after, detail };
     if (after === 'unhealthy') this.#tools.log.warn(fields, 'server health changed');
     else this.#tools.log.info(fields, 'server health changed');

@@ -29,6 +29,8 @@ export interface Dispatch {
   readonly replyFields: readonly string[];
   readonly trace: RequestTrace;
   readonly taken: Taken;
+  /** `foreshard-route` to pass on as it came; undefined where it is ours to make. */
+  readonly routeField: string | undefined;
 }
 
 export type LoopEnd =
@@ -86,7 +88,7 @@ export class AttemptLoop implements AttemptOwner {
     const { route } = decision;
     const { settings } = taken.snapshot;
     this.#attempts += 1;
-    const routeField = this.#routeField(target);
+    const routeField = this.#dispatch.routeField ?? this.#routeField(target);
     this.#target = target;
     this.#cause = cause;
     this.#triedSlots.push(target.server.slot);
@@ -110,6 +112,7 @@ export class AttemptLoop implements AttemptOwner {
         timeouts: route.timeouts,
         trailerLimit: settings.limits.trailerFields,
         acceptsTrailers: request.acceptsTrailers,
+        scrub: settings.manager?.scrubResponse,
         replyFields: settings.debugHeaders
           ? [...this.#dispatch.replyFields, 'foreshard-route', routeField]
           : this.#dispatch.replyFields,
@@ -222,12 +225,16 @@ export class AttemptLoop implements AttemptOwner {
     const passed: RegionIndex[] = [];
     let isFull = false;
     for (let region = start; region !== NO_REGION; ) {
-      const server = chooseServer(decision.view.servers[region]!, {
+      const choice = {
         loads: this.#plane.serverLoads,
         random: this.#plane.random,
         inFlightLimit: taken.snapshot.settings.limits.inFlightPerServer,
         tried: this.#triedSlots,
-      });
+      };
+      const { nearby, servers } = decision.view;
+      let server = chooseServer((nearby ?? servers)[region]!, choice);
+      // The own zone is full or was tried: better another zone than nobody.
+      if (typeof server === 'string' && nearby !== null) server = chooseServer(servers[region]!, choice);
       if (typeof server !== 'string') return { region, server };
       isFull ||= server === 'full';
       passed.push(region);

@@ -33,6 +33,8 @@ export interface DataPlane {
   readonly deciding: Omit<DecideContext, 'cursors'>;
   readonly metrics: MetricDeltas;
   readonly workers: number;
+  /** Which of ours this is, for the metrics of refusals. */
+  readonly stage: 'proxy' | 'rem';
   /** `foreshard-<instance>` */
   readonly pseudonym: string;
   readonly serverLoads: ServerLoads;

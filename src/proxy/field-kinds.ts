@@ -20,6 +20,9 @@ export const FieldKind = {
   tracestate: 14,
   /** Never forwarded: hop-by-hop, or a name that only we may set. */
   dropped: 15,
+  /** Ours, which a manager keeps when a proxy sends them. */
+  ownRequestId: 16,
+  ownRoute: 17,
 } as const;
 export type FieldKind = (typeof FieldKind)[keyof typeof FieldKind];
 
@@ -55,8 +58,8 @@ const KIND_BY_NAME: Readonly<Record<string, FieldKind>> = {
   'x-forwarded-port': FieldKind.dropped,
   'x-forwarded-server': FieldKind.dropped,
   'x-real-ip': FieldKind.dropped,
-  'foreshard-request-id': FieldKind.dropped,
-  'foreshard-route': FieldKind.dropped,
+  'foreshard-request-id': FieldKind.ownRequestId,
+  'foreshard-route': FieldKind.ownRoute,
   'foreshard-shadow': FieldKind.dropped,
   // ORCA load report of a server to its proxy.
   'endpoint-load-metrics': FieldKind.dropped,

@@ -10,9 +10,10 @@ import { parseLocation } from '../routing/policies/geographic-proximity.ts';
 import { decodePathForMatching } from '../routing/route-matcher.ts';
 import { AttemptLoop, type LoopEnd } from './attempt-loop.ts';
 import { type ContextHolder, countLocalReply, type DataPlane, type Taken } from './data-plane.ts';
-import type { Downstream, RequestBody } from './downstream.ts';
+import type { BodyFailure, Downstream, RequestBody } from './downstream.ts';
 import { fieldsForServer, hasPassed } from './headers.ts';
 import { replyLocally } from './local-reply.ts';
+import { type Arrival, arrive, bounded, scrub } from './manager-hop.ts';
 import { type Refusal, type ScreenedRequest, screenRequest } from './request-head.ts';
 import { WheelTimer } from './timer-wheel.ts';
 import { loggablePath, RequestTrace } from './trace.ts';
@@ -27,6 +28,8 @@ interface Walk {
   readonly plane: DataPlane;
   readonly taken: Taken;
   readonly trace: RequestTrace;
+  /** What a proxy said of the request, when this is a manager. */
+  arrival: Arrival | undefined;
   isOver: boolean;
 }
 
@@ -38,7 +41,7 @@ export function handleRequest(client: Downstream, plane: DataPlane, contexts: Co
   const taken = contexts.take(plane.store);
   const trace = new RequestTrace(plane.ids.next(), plane.tools.now(), client.head.method);
   plane.column.addRequests(1);
-  const walk: Walk = { client, plane, taken, trace, isOver: false };
+  const walk: Walk = { client, plane, taken, trace, arrival: undefined, isOver: false };
   try {
     const end = serve(walk);
     if (end !== undefined) finish(walk, end);
@@ -76,6 +79,12 @@ function serve(walk: Walk): End | undefined {
   if (request.target === '*') return answerForOurselves(client);
 
   const facts = factsOf(client, request, taken);
+  const { manager } = taken.snapshot.settings;
+  if (manager !== null) {
+    walk.arrival = arrive(manager, request, facts.isTrusted);
+    trace.requestId = walk.arrival.requestId ?? trace.requestId;
+    if (walk.arrival.isMisdirected) return { kind: 'refuse', reason: 'residency' };
+  }
   const decision = decide(taken.snapshot, taken.live, facts, taken.context.deciding);
   if (decision.kind !== 'need_body' && client.body === null) return goOn(walk, request, decision, NO_BODY);
   serveWithBody(walk, request, facts, decision).catch((error: unknown) => fail(walk, error));
@@ -99,7 +108,12 @@ async function serveWithBody(
   }
   if (body === undefined && client.body !== null && decision.kind === 'forward') {
     note(decision, request, taken, trace);
-    const read = await takeBody(client.body, decision, plane, trace);
+    const read = await takeBody(
+      bounded(client.body, taken.snapshot.settings.manager),
+      decision,
+      plane,
+      trace,
+    );
     if (read.kind === 'body_failed') return finish(walk, read.end);
     body = read;
   }
@@ -114,7 +128,7 @@ function goOn(walk: Walk, request: ScreenedRequest, decision: Decision, body: Ou
   if (decision.kind === 'refuse') return decision;
   if (decision.kind === 'need_body') throw new Error('a decision asked for the body twice');
   if (client.isGone) return { kind: 'client_gone', status: undefined };
-  forward({ client, request, decision, body, trace, taken }, walk);
+  forward({ client, request, decision, body, trace, taken, routeField: walk.arrival?.routeField }, walk);
   return undefined;
 }
 
@@ -143,6 +157,7 @@ function factsOf(client: Downstream, request: ScreenedRequest, taken: Taken): Re
     clientAddress: trusted.clientAddress(client.peerAddress, request.forwardedFor, request.forwarded),
     clientLocation: location === undefined ? undefined : parseLocation(location),
     isTrusted: trusted.includes(client.peerAddress),
+    contentLength: request.contentLength,
     body: client.body === null || isEncoded(request.fields) ? null : undefined,
     field,
   };
@@ -217,9 +232,10 @@ async function takeBody(
 const NO_BODY: OutgoingBody = { kind: 'none' };
 
 /** `malformed` was answered by the listener already, on the bare connection. */
-function bodyFailure(why: 'gone' | 'malformed' | 'idle'): BodyFailed {
+function bodyFailure(why: BodyFailure): BodyFailed {
+  const reason = why === 'idle' ? 'body_timeout' : why === 'too_large' ? 'body_too_large' : undefined;
   const end: LoopEnd =
-    why === 'idle' ? { kind: 'refuse', reason: 'body_timeout' } : { kind: 'client_gone', status: undefined };
+    reason === undefined ? { kind: 'client_gone', status: undefined } : { kind: 'refuse', reason };
   return { kind: 'body_failed', end };
 }
 
@@ -246,6 +262,8 @@ interface Ready {
   readonly body: OutgoingBody;
   readonly trace: RequestTrace;
   readonly taken: Taken;
+  /** `foreshard-route` of the proxy that sent the request; undefined in a proxy. */
+  readonly routeField: string | undefined;
 }
 
 class TotalTimer extends WheelTimer {
@@ -266,13 +284,16 @@ function forward(ready: Ready, walk: Walk): void {
   const { plane } = walk;
   const { identity, trusted } = taken.context;
   const isTrusted = trusted.includes(client.peerAddress);
+  const { manager } = taken.snapshot.settings;
+  if (manager !== null) scrub(request.fields, manager.scrubRequest);
   const hop = { peerAddress: client.peerAddress, isSecure: client.isSecure, isTrusted };
   const traceparent = plane.ids.traceparent(isTrusted ? request.traceparent : '', trace.requestId);
   const serverFields = fieldsForServer(request, hop, identity, { requestId: trace.requestId, traceparent });
   const replyFields = ['via', `1.1 ${identity.pseudonym}`, 'foreshard-request-id', trace.requestId];
   if (decision.newCookie !== null) replyFields.push('set-cookie', stickyCookie(decision));
 
-  const dispatch = { client, request, decision, body, serverFields, replyFields, trace, taken };
+  const { routeField } = ready;
+  const dispatch = { client, request, decision, body, serverFields, replyFields, trace, taken, routeField };
   const { total } = decision.route.timeouts;
   if (total === 0) return new AttemptLoop(dispatch, plane, (end) => finish(walk, end)).start();
   const loop = new AttemptLoop(dispatch, plane, (end) => {
@@ -318,9 +339,15 @@ function refuseWith(reason: Reason, client: Downstream, plane: DataPlane, trace:
     detail: reason === 'internal' ? undefined : trace.detail,
     requestId: trace.requestId,
     // After a request that breaks rules nothing on its connection can be trusted.
-    keepAlive: reason !== 'bad_request' && reason !== 'header_too_large' && reason !== 'body_timeout',
+    keepAlive:
+      reason !== 'body_too_large' &&
+      reason !== 'bad_request' &&
+      reason !== 'header_too_large' &&
+      reason !== 'body_timeout',
   });
   countLocalReply(plane.metrics, reason, trace.priority);
+  if (reason === 'residency')
+    plane.metrics.counter('foreshard_residency_block_total', [plane.stage]).value += 1;
 }
 
 function measure(trace: RequestTrace, { context }: Taken): void {

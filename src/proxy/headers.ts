@@ -98,6 +98,8 @@ export interface ServerHead {
   readonly contentLength: number | undefined;
   /** ORCA report of the server, if it sent one. */
   readonly loadReport: string | undefined;
+  /** Server-sent events: it goes on until somebody ends it. */
+  readonly isEventStream: boolean;
 }
 
 /**
@@ -108,6 +110,7 @@ export function fieldsForClient(received: FieldList): ServerHead | 'malformed' {
   const fields: string[] = [];
   let contentLength: number | undefined;
   let loadReport: string | undefined;
+  let isEventStream = false;
   let connection = '';
   let via = '';
   for (let i = 0; i < received.length; i += 2) {
@@ -129,15 +132,23 @@ export function fieldsForClient(received: FieldList): ServerHead | 'malformed' {
       case FieldKind.transferEncoding:
       case FieldKind.upgrade:
       case FieldKind.te:
+      case FieldKind.ownRequestId:
+      case FieldKind.ownRoute:
         break;
       default:
+        if (name === 'content-type') isEventStream = value.startsWith('text/event-stream');
         fields.push(name, value);
     }
   }
   const nominated = connectionNominations(connection);
   if (nominated === 'forbidden') return 'malformed';
   if (via !== '') fields.push('via', via);
-  return { fields: nominated === null ? fields : without(fields, nominated), contentLength, loadReport };
+  return {
+    fields: nominated === null ? fields : without(fields, nominated),
+    contentLength,
+    loadReport,
+    isEventStream,
+  };
 }
 
 function without(fields: readonly string[], names: readonly string[]): string[] {

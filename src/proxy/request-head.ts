@@ -36,6 +36,9 @@ export interface ScreenedRequest {
   readonly forwarded: string;
   readonly traceparent: string;
   readonly tracestate: string;
+  /** `foreshard-request-id` and `foreshard-route` as received: a manager believes a trusted proxy. */
+  readonly ownRequestId: string;
+  readonly ownRoute: string;
 }
 
 export interface Refusal {
@@ -70,6 +73,8 @@ interface Summary {
   forwarded: string;
   traceparent: string;
   tracestate: string;
+  ownRequestId: string;
+  ownRoute: string;
 }
 
 export function screenRequest(head: RequestHead, limits: HeadLimits): ScreenedRequest | Refusal {
@@ -119,6 +124,8 @@ export function screenRequest(head: RequestHead, limits: HeadLimits): ScreenedRe
     forwarded: summary.forwarded,
     traceparent: summary.traceparent,
     tracestate: summary.tracestate,
+    ownRequestId: summary.ownRequestId,
+    ownRoute: summary.ownRoute,
   };
 }
 
@@ -140,6 +147,8 @@ function newSummary(): Summary {
     forwarded: '',
     traceparent: '',
     tracestate: '',
+    ownRequestId: '',
+    ownRoute: '',
   };
 }
 
@@ -206,6 +215,12 @@ function collectRareField(kind: FieldKind, value: string, summary: Summary): voi
       break;
     case FieldKind.tracestate:
       summary.tracestate = joined(summary.tracestate, value);
+      break;
+    case FieldKind.ownRequestId:
+      summary.ownRequestId = joined(summary.ownRequestId, value);
+      break;
+    case FieldKind.ownRoute:
+      summary.ownRoute = joined(summary.ownRoute, value);
       break;
     default:
       // Hop-by-hop, or a name of ours: never forwarded.

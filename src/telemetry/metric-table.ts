@@ -106,6 +106,26 @@ export const METRICS = {
     labels: ['region', 'reason'],
     help: 'Servers ejected as outliers.',
   },
+  foreshard_lease_expired_total: {
+    kind: 'counter',
+    labels: ['region'],
+    help: 'Leases of registered servers that ended without a renewal.',
+  },
+  foreshard_registrations_refused_total: {
+    kind: 'counter',
+    labels: ['region', 'reason'],
+    help: 'Registrations and renewals that a manager refused.',
+  },
+  foreshard_rem_poll_failures_total: {
+    kind: 'counter',
+    labels: ['region'],
+    help: "Polls of a manager's report that failed.",
+  },
+  foreshard_residency_block_total: {
+    kind: 'counter',
+    labels: ['stage'],
+    help: 'Requests that no region may serve by residency: in the proxy, or again in the manager (rem).',
+  },
   foreshard_connections: { kind: 'gauge', labels: [], help: 'Open client connections.' },
   foreshard_requests_in_flight: { kind: 'gauge', labels: [], help: 'Requests under way.' },
   foreshard_worker_restarts_total: {

@@ -2,6 +2,7 @@
 // checked (http-rules 3, 6). Pure.
 
 import type { AttemptFailure, Reason } from '../../core/reasons.ts';
+import type { BodyFailure } from '../downstream.ts';
 import type { OutgoingRequest } from '../upstream.ts';
 import { type BodyDecoder, ChunkedDecoder, LengthDecoder, UntilCloseDecoder } from './body-decoder.ts';
 
@@ -60,8 +61,15 @@ export function cutShort(cause: string): AttemptFailure {
   return { kind: 'failed', reason: 'upstream_reset', sent: 'maybe', blamesServer: true, cause };
 }
 
+const BODY_REASONS: Readonly<Record<BodyFailure, Reason>> = {
+  idle: 'body_timeout',
+  gone: 'client_closed',
+  malformed: 'client_closed',
+  too_large: 'body_too_large',
+};
+
 /** The client did not deliver what it announced; says nothing about the server. */
-export function bodyFailure(why: string): AttemptFailure {
-  const reason: Reason = why === 'idle' ? 'body_timeout' : 'client_closed';
+export function bodyFailure(why: BodyFailure): AttemptFailure {
+  const reason = BODY_REASONS[why];
   return { kind: 'failed', reason, sent: 'maybe', blamesServer: false, cause: `request body ${why}` };
 }
