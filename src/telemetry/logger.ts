@@ -40,6 +40,9 @@ export function createLogger(options: LoggerOptions): Logger {
   });
   // A closed pipe or a full disk must not end the proxy; what cannot be written is lost.
   sink.on('error', () => {});
+  // At exit pino would call it, and with a closed pipe or a full disk it tries again for ever. An orderly end
+  // awaits flush(); in a crash the lines of the last second are lost.
+  sink.flushSync = () => {};
   const log: PinoLogger = pino(
     {
       level: options.level,
@@ -59,7 +62,6 @@ export function createLogger(options: LoggerOptions): Logger {
     setLevel: (level) => {
       log.level = level;
     },
-    // Not flushSync: with a closed pipe it tries again for ever.
     flush: () =>
       new Promise((resolve) => {
         const timer = setTimeout(resolve, FLUSH_MS);
