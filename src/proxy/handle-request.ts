@@ -74,7 +74,6 @@ function serve(walk: Walk): End | undefined {
   const request = screenRequest(client.head, taken.snapshot.settings.limits);
   if (request.kind === 'refusal') return request;
   client.frame(request);
-  trace.path = request.rawPath;
   if (hasPassed(request.via, plane.pseudonym)) return { kind: 'refuse', reason: 'loop_detected' };
   if (request.target === '*') return answerForOurselves(client);
 
@@ -101,6 +100,8 @@ async function serveWithBody(
   let decision = first;
   let body: OutgoingBody | undefined;
   if (decision.kind === 'need_body') {
+    // Before anything else can end the request: what is logged of it must know which parts are key.
+    note(decision, request, taken, trace);
     const read = await readKeyFromBody(client, request, decision, plane, trace);
     if (read.kind === 'body_failed') return finish(walk, read.end);
     body = read.body;

@@ -14,6 +14,8 @@ export interface Sent {
   readonly query: readonly (readonly [string, string])[];
   readonly cookies: readonly (readonly [string, string])[];
   readonly json: unknown;
+  /** Payload of a bearer token, null = there is none. */
+  readonly claims: Readonly<Record<string, string | number>> | null;
   readonly address: string;
 }
 
@@ -34,6 +36,10 @@ function partsOf(source: Source, sent: Sent): Buffer[] {
       return text(firstOf(sent.cookies));
     case 'path':
       return text(sent.path[Number(name) - 1]);
+    case 'jwt': {
+      const claim = sent.claims?.[name];
+      return claim === undefined ? [] : [Buffer.from(String(claim))];
+    }
     default: {
       let value = sent.json;
       for (const step of String(name).slice(1).split('/'))
@@ -66,6 +72,10 @@ export const anySent: fc.Arbitrary<Sent> = fc.record({
       { requiredKeys: [] },
     ),
   ),
+  claims: fc.oneof(
+    fc.constant(null),
+    fc.record({ sub: fc.oneof(word, fc.nat(99)), tenant: word }, { requiredKeys: [] }),
+  ),
   address: fc.constantFrom('192.0.2.1', '2001:db8::1'),
 });
 const anySource: fc.Arbitrary<Source> = fc.constantFrom<Source[]>(
@@ -76,6 +86,8 @@ const anySource: fc.Arbitrary<Source> = fc.constantFrom<Source[]>(
   { cookie: 'sid' },
   { path: 1 },
   { path: 2 },
+  { jwt: 'sub' },
+  { jwt: 'tenant' },
   { json: '/id' },
   { json: '/user/id' },
   'clientIp',
@@ -90,31 +102,55 @@ export function requestOf(sent: Sent): RequestParts {
   return {
     method: sent.method,
     target: `/${sent.path.map(encode).join('/')}?${query.join('&')}`,
-    fields: [...sent.headers.flat(), ...(cookies.length > 0 ? ['cookie', cookies.join('; ')] : [])],
+    fields: [
+      ...sent.headers.flat(),
+      ...(cookies.length > 0 ? ['cookie', cookies.join('; ')] : []),
+      ...(sent.claims === null ? [] : ['authorization', `Bearer ${tokenOf(sent.claims)}`]),
+    ],
     clientAddress: sent.address,
     body: sent.json === undefined ? null : undefined,
   };
 }
 
+/** Header and signature mean nothing to us: the token is not verified here. */
+function tokenOf(claims: object): string {
+  return `e30.${Buffer.from(JSON.stringify(claims)).toString('base64url')}.c2ln`;
+}
+
 export interface KeyRule {
   readonly from: readonly Source[];
   readonly combine: 'first' | 'all';
-  readonly onMissing: 'random' | 'reject' | 'default';
+  readonly onMissing: 'random' | 'reject' | 'default' | 'cookie';
+  readonly cookie: { readonly name: string };
   readonly perType: Readonly<Record<string, readonly Source[]>>;
 }
 
 export const anyKeyRule: fc.Arbitrary<KeyRule> = fc.record({
   from: anySources,
   combine: fc.constantFrom('first', 'all'),
-  onMissing: fc.constantFrom('random', 'reject', 'default'),
+  onMissing: fc.constantFrom('random', 'reject', 'default', 'cookie'),
+  cookie: fc.record({ name: fc.constantFrom('sid', 'x') }),
   perType: fc.dictionary(fc.constantFrom('POST', 'PUT'), anySources, { maxKeys: 2 }),
 });
 
 /** The shard that the contract gives a request, or what else happens to it. */
 export function expectedShard(rule: KeyRule, sent: Sent, shards: number): number | 'refused' | 'drawn' {
   const parts = keyOf(rule.perType[sent.method] ?? rule.from, rule.combine, sent);
-  if (parts === undefined && rule.onMissing !== 'default') {
-    return rule.onMissing === 'random' ? 'drawn' : 'refused';
+  if (parts !== undefined) return shardOf(parts, shards);
+  switch (rule.onMissing) {
+    case 'random':
+      return 'drawn';
+    case 'reject':
+      return 'refused';
+    case 'default':
+      return shardOf([], shards);
+    case 'cookie': {
+      const sticky = partsOf({ cookie: rule.cookie.name }, sent);
+      return sticky.length > 0 ? shardOf(sticky, shards) : 'drawn';
+    }
   }
-  return Number(keyHashReference(parts ?? []) >> BigInt(64 - Math.log2(shards)));
+}
+
+export function shardOf(parts: readonly Buffer[], shards: number): number {
+  return Number(keyHashReference(parts) >> BigInt(64 - Math.log2(shards)));
 }

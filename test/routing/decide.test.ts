@@ -307,7 +307,9 @@ function decidedWithBody(world: World, request: RequestParts, json: unknown): De
 
 /** What came of a decision, in the words of the naive reading. */
 function outcomeOf(decision: Decision): number | 'refused' | 'drawn' {
-  if (decision.kind === 'forward') return decision.isKeyed ? decision.shard : 'drawn';
+  if (decision.kind === 'forward') {
+    return decision.isKeyed && decision.newCookie === null ? decision.shard : 'drawn';
+  }
   return decision.kind === 'refuse' && decision.reason === 'no_shard_key' ? 'refused' : -1;
 }
 
