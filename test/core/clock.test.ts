@@ -1,6 +1,5 @@
 import { Worker } from 'node:worker_threads';
 import t from 'tap';
-import { assert, unreachable } from '../../src/core/assert.ts';
 import { systemClock, wallTimestamp } from '../../src/core/clock.ts';
 import { HandClock } from '../rig/clock.ts';
 
@@ -18,10 +17,4 @@ t.test('all threads share one count of monotonic milliseconds', async (t) => {
 t.test('the wall clock is for stamps, in the form of RFC 3339', async (t) => {
   t.ok(Math.abs(systemClock.wallMs() - Date.now()) < 1000);
   t.equal(wallTimestamp(new HandClock()), '2026-01-01T00:00:00.000Z');
-});
-
-t.test('an assertion that fails names what was assumed', async (t) => {
-  t.doesNotThrow(() => assert(true, 'fine'));
-  t.throws(() => assert(0, 'slots fit'), new Error('assertion failed: slots fit'));
-  t.throws(() => unreachable('park' as never), new Error('assertion failed: unexpected value "park"'));
 });

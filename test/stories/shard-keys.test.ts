@@ -296,6 +296,7 @@ t.test('no log says a key, a query, a cookie or an address, whatever becomes of 
     lines.find(({ route }) => route === 'down'),
     { reason: 'connect_failed' },
   );
+  t.comment(text.match(/.{150}secret.{100}/)?.[0]);
   for (const secret of ['secret', '203.0.113.77', token, 'sid=']) t.notMatch(text, secret);
 });
 
