@@ -38,10 +38,10 @@ t.test('every file, script and command that it names is there', async (t) => {
   ];
   t.ok(names.length > 20);
   for (const [, name] of names) {
-    if (name !== 'bench/results/') t.ok(existsSync(join(ROOT, name!)), name);
+    if (name !== 'bench/results/') t.ok(existsSync(join(ROOT, name!)), name!);
   }
   for (const [, script] of readme.matchAll(/npm run ([\w:]+)/g))
-    t.ok(manifest.scripts[script!] !== undefined, script);
+    t.ok(manifest.scripts[script!] !== undefined, script!);
   const help = execFileSync(process.execPath, [join(ROOT, 'src/main.js'), '--help'], { encoding: 'utf8' });
   const verbs = [...help.matchAll(/^ {2}(\w+) +\w/gm)].map(([, verb]) => verb!);
   t.ok(verbs.length >= 4);
