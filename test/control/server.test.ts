@@ -3,7 +3,7 @@
 import t, { type Test } from 'tap';
 import { explainFromConfig } from '../../src/compose/explain-config.ts';
 import { PlanPolls } from '../../src/compose/plan-polls.ts';
-import { ControlServer } from '../../src/control/server.ts';
+import { ControlServer, proxyRoutes } from '../../src/control/server.ts';
 import type { ControlSource } from '../../src/control/source.ts';
 import type { Logger } from '../../src/telemetry/logger.ts';
 import { MetricsRegistry } from '../../src/telemetry/registry.ts';
@@ -45,7 +45,7 @@ async function start(t: Test, token?: string): Promise<Rig> {
   };
   const log = { error: (fields: object) => void errors.push(fields) } as unknown as Logger;
   const rig = { token } as { token: string | undefined };
-  const server = new ControlServer(source, { token: () => rig.token, log });
+  const server = new ControlServer(proxyRoutes(source), { token: () => rig.token, log });
   const address = await server.listen({ host: '127.0.0.1', port: 0 });
   t.teardown(() => server.close());
   const get = (path: string, init?: RequestInit): Promise<Response> =>

@@ -27,7 +27,12 @@ function input(configGeneration: number, routes = 200): SnapshotInput {
     'http://10.0.0.1:1': { slot: 0, incarnation: 1 },
     'http://10.0.0.2:1': { slot: 1, incarnation: 1 },
   };
-  return snapshotInput(config, plan, tables, { configGeneration, slots, toMonotonic: (ms) => ms });
+  return snapshotInput(config, plan, tables, {
+    configGeneration,
+    slots,
+    policies: {},
+    toMonotonic: (ms) => ms,
+  });
 }
 
 t.test('there is nothing to serve by before the first snapshot, which says so', async (t) => {

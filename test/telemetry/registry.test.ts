@@ -35,10 +35,10 @@ const CONTRACT: Readonly<Record<string, readonly string[] | undefined>> = {
   queue_age_seconds: undefined,
   event_loop_delay_seconds: ['thread'],
 };
-// What nothing can measure yet: there is no engine, no REM, no shadow, no queue, no ramp, no residency.
+// What nothing can measure yet: there is no engine, no shadow, no queue and no ramp.
 const NOT_BUILT = [
-  ...['risk', 'failure_probability', 'forecast_error', 'brier', 'shift_progress', 'residency_block_total'],
-  ...['lease_expired_total', 'shadow_total', 'queue_depth', 'queue_age_seconds'],
+  ...['risk', 'failure_probability', 'forecast_error', 'brier', 'shift_progress'],
+  ...['shadow_total', 'queue_depth', 'queue_age_seconds'],
 ];
 
 const table: Readonly<Record<string, MetricInfo>> = METRICS;
