@@ -1,6 +1,6 @@
 // Fills the control API's view of a proxy from the parts that know.
 
-import type { ControlSource, RegionReport } from '../control/source.ts';
+import type { ControlSource, ManagerReport, RegionReport } from '../control/source.ts';
 import { systemClock } from '../core/clock.ts';
 import { systemRandom } from '../core/random.ts';
 import type { HealthMonitor } from '../health/monitor.ts';
@@ -17,6 +17,7 @@ import { buildLiveView } from '../state/live-view.ts';
 import type { LoopDelay } from '../telemetry/loop-delay.ts';
 import type { MetricsRegistry } from '../telemetry/registry.ts';
 import type { PlanPolls } from './plan-polls.ts';
+import type { ReportedRegions } from './reported-regions.ts';
 import type { Published, RoutingPublisher } from './routing-publisher.ts';
 import type { WorkerPool } from './worker-pool.ts';
 
@@ -27,6 +28,7 @@ export interface ControlParts {
   readonly metrics: MetricsRegistry;
   readonly cells: LiveCells;
   readonly workers: WorkerPool;
+  readonly reported: ReportedRegions;
   readonly polls: PlanPolls;
   readonly loopDelay: LoopDelay;
   isDraining(): boolean;
@@ -84,12 +86,16 @@ export function controlSource(parts: ControlParts): ControlSource {
 // A poll that nothing answered comes back before its proxy would count the plan as old (contract, "Plan").
 const PAUSES_PER_POLL = 4;
 
-function regionReports({ publisher, monitor, meter }: ControlParts): RegionReport[] {
+function regionReports({ publisher, monitor, meter, reported }: ControlParts): RegionReport[] {
   const { plan } = publisher.current;
   const servers = monitor.report();
   return plan.regions.map((region, index) => {
     const own = servers.filter((server) => server.region === region.id);
-    const healthy = own.filter((server) => !server.ejected && server.health !== 'unhealthy').length;
+    const seen = own.filter((server) => !server.ejected && server.health !== 'unhealthy').length;
+    const counts = reported.counts(region.id);
+    const registered = counts?.registered ?? own.length;
+    const healthy = counts === undefined || seen === 0 ? seen : Math.max(1, counts.healthy);
+    const manager = managerReport(reported, region.id);
     const capacity = publisher.current.config.regions.find(({ id }) => id === region.id)?.capacity;
     const requestsPerSecond = Math.round(meter.rate(index) * 10) / 10;
     return {
@@ -97,14 +103,27 @@ function regionReports({ publisher, monitor, meter }: ControlParts): RegionRepor
       weight: {
         base: region.baseWeight,
         desired: region.weight,
-        effective: region.weight * healthFactor(healthy, own.length),
+        effective: region.weight * healthFactor(healthy, registered),
       },
       capacity,
       requestsPerSecond,
       utilisation: capacity === undefined ? undefined : requestsPerSecond / capacity,
-      registered: own.length,
+      registered,
       healthy,
       servers: own,
+      ...(manager !== undefined && { manager }),
     };
   });
+}
+
+function managerReport(reported: ReportedRegions, region: string): ManagerReport | undefined {
+  if (!reported.has(region)) return undefined;
+  const report = reported.report(region);
+  return {
+    isHeard: reported.counts(region) !== undefined,
+    epoch: report?.epoch,
+    draining: report?.draining ?? false,
+    servers: report?.servers ?? [],
+    telemetry: report?.telemetry ?? {},
+  };
 }

@@ -182,6 +182,7 @@ export class ProxyProcess {
       metrics: this.metrics,
       cells: this.#cells,
       workers: this.#workers,
+      reported: this.#reported,
       polls: this.#polls,
       loopDelay: new LoopDelay('main'),
       isDraining: () => this.#isDraining,

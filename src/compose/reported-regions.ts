@@ -109,6 +109,12 @@ export class ReportedRegions {
     return this.#watched.get(region)?.report?.draining === true ? 'draining' : undefined;
   }
 
+  /** A manager looks after the region. */
+  has(region: string): boolean {
+    return this.#watched.has(region);
+  }
+
+  /** Last report that was taken. */
   report(region: string): RegionReport | undefined {
     return this.#watched.get(region)?.report;
   }

@@ -33,4 +33,16 @@ export interface RegionReport {
   readonly registered: number;
   readonly healthy: number;
   readonly servers: readonly object[];
+  /** Where a manager looks after the region. */
+  readonly manager?: ManagerReport;
+}
+
+/** What a region's manager last said. */
+export interface ManagerReport {
+  /** Its word counts: it was heard of lately. */
+  readonly isHeard: boolean;
+  readonly epoch: number | undefined;
+  readonly draining: boolean;
+  readonly servers: readonly object[];
+  readonly telemetry: object;
 }

@@ -4,7 +4,7 @@
 // probably felled it, and earlier ones stay with the key's data.
 
 import { NO_REGION, type RegionIndex } from '../core/ids.ts';
-import type { Reason } from '../core/reasons.ts';
+import type { AttemptFailure, Reason } from '../core/reasons.ts';
 import { chooseServer } from '../region/choose-server.ts';
 import { type Forward, nextRegion } from '../routing/decide.ts';
 import type { Server } from '../routing/snapshot.ts';
@@ -175,8 +175,8 @@ export class AttemptLoop implements AttemptOwner {
   }
 
   /** Asked when a status is known and nothing was relayed: no, if another attempt shall follow. */
-  accepts(status: number): boolean {
-    this.#planned = this.#planRetry({ kind: 'status', status });
+  accepts(status: number, sent: AttemptFailure['sent']): boolean {
+    this.#planned = this.#planRetry({ kind: 'status', status, sent });
     return this.#planned === undefined;
   }
 

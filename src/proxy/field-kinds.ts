@@ -61,6 +61,8 @@ const KIND_BY_NAME: Readonly<Record<string, FieldKind>> = {
   'foreshard-request-id': FieldKind.ownRequestId,
   'foreshard-route': FieldKind.ownRoute,
   'foreshard-shadow': FieldKind.dropped,
+  // A manager to its proxy: no server has seen the request.
+  'foreshard-unsent': FieldKind.dropped,
   // ORCA load report of a server to its proxy.
   'endpoint-load-metrics': FieldKind.dropped,
 };

@@ -11,7 +11,7 @@ import type { Downstream, DownstreamListener } from './downstream.ts';
 import { fieldsForClient, trailersForClient } from './headers.ts';
 import { joinStreams } from './join-streams.ts';
 import type { LongLivedStreams } from './long-lived.ts';
-import { scrub } from './manager-hop.ts';
+import { scrub, UNSENT_FIELD } from './manager-hop.ts';
 import { type TimerWheel, WheelTimer } from './timer-wheel.ts';
 import type { OutgoingRequest, Upstream, UpstreamCall, UpstreamHandler } from './upstream.ts';
 
@@ -19,7 +19,7 @@ export type AttemptResult =
   /** The answer went to the client, whole. */
   | { readonly kind: 'relayed'; readonly status: number }
   /** The server answered with a status that the caller wants to retry; nothing went to the client. */
-  | { readonly kind: 'status'; readonly status: number }
+  | { readonly kind: 'status'; readonly status: number; readonly sent: AttemptFailure['sent'] }
   | AttemptFailure
   /** The answer had begun and cannot be completed; the client's connection was cut. */
   | { readonly kind: 'broken'; readonly status: number; readonly reason: Reason; readonly cause: string }
@@ -40,8 +40,11 @@ export interface AttemptInput {
 
 /** Who made the attempt: is asked once when the status is known, and told once how it ended. */
 export interface AttemptOwner {
-  /** True when an answer with this status shall be relayed, false to get it back as `status`. */
-  accepts(status: number): boolean;
+  /**
+   * True when an answer with this status shall be relayed, false to get it back as `status`.
+   * @param sent `nothing` when a manager has said that no server has seen the request.
+   */
+  accepts(status: number, sent: AttemptFailure['sent']): boolean;
   ended(result: AttemptResult): void;
 }
 
@@ -141,10 +144,11 @@ export class Attempt extends WheelTimer implements UpstreamHandler, DownstreamLi
     this.#status = status;
     this.headAt = this.#tools.now();
     this.#judge(status >= 500 ? 'error5xx' : 'success');
-    if (!this.#owner.accepts(status)) {
+    const sent = status >= 500 && this.#input.server.isManager && saysUnsent(received) ? 'nothing' : 'maybe';
+    if (!this.#owner.accepts(status, sent)) {
       this.#phase = 'discard';
       this.#armIdle();
-      this.#settle({ kind: 'status', status });
+      this.#settle({ kind: 'status', status, sent });
       return;
     }
     const head = fieldsForClient(received);
@@ -342,7 +346,7 @@ export class Attempt extends WheelTimer implements UpstreamHandler, DownstreamLi
     this.#isJudged = true;
     const { server } = this.#input;
     const latency = this.headAt - this.startedAt;
-    this.#tools.column.attemptJudged(server.slot, server.incarnation, outcome, latency);
+    this.#tools.column.attemptJudged(server.slot, server.incarnation, outcome, latency, this.headAt);
   }
 
   #settle(result: AttemptResult): void {
@@ -365,4 +369,11 @@ export class Attempt extends WheelTimer implements UpstreamHandler, DownstreamLi
     if (idle > 0) this.#tools.wheel.arm(this, idle);
     else this.#tools.wheel.disarm(this);
   }
+}
+
+function saysUnsent(received: FieldList): boolean {
+  for (let i = 0; i < received.length; i += 2) {
+    if (received[i] === UNSENT_FIELD) return received[i + 1] === '?1';
+  }
+  return false;
 }

@@ -13,7 +13,7 @@ import { type ContextHolder, countLocalReply, type DataPlane, type Taken } from 
 import type { BodyFailure, Downstream, RequestBody } from './downstream.ts';
 import { fieldsForServer, hasPassed } from './headers.ts';
 import { replyLocally } from './local-reply.ts';
-import { type Arrival, arrive, bounded, scrub } from './manager-hop.ts';
+import { type Arrival, arrive, bounded, scrub, UNSENT_FIELD } from './manager-hop.ts';
 import { type Refusal, type ScreenedRequest, screenRequest } from './request-head.ts';
 import { WheelTimer } from './timer-wheel.ts';
 import { loggablePath, RequestTrace } from './trace.ts';
@@ -339,6 +339,7 @@ function refuseWith(reason: Reason, client: Downstream, plane: DataPlane, trace:
     reason,
     detail: reason === 'internal' ? undefined : trace.detail,
     requestId: trace.requestId,
+    fields: plane.stage === 'rem' && isUnsent(trace) ? [UNSENT_FIELD, '?1'] : [],
     // After a request that breaks rules nothing on its connection can be trusted.
     keepAlive:
       reason !== 'body_too_large' &&
@@ -349,6 +350,11 @@ function refuseWith(reason: Reason, client: Downstream, plane: DataPlane, trace:
   countLocalReply(plane.metrics, reason, trace.priority);
   if (reason === 'residency')
     plane.metrics.counter('foreshard_residency_block_total', [plane.stage]).value += 1;
+}
+
+/** No byte of the request can have reached a server. */
+function isUnsent({ attempts }: RequestTrace): boolean {
+  return attempts.every(({ outcome }) => outcome === 'connect_failed' || outcome === 'connect_timeout');
 }
 
 function measure(trace: RequestTrace, { context }: Taken): void {

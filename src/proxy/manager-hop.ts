@@ -7,6 +7,9 @@ import type { RequestBody } from './downstream.ts';
 import { LimitedBody } from './limited-body.ts';
 import type { ScreenedRequest } from './request-head.ts';
 
+/** On a refusal of a manager: no server has seen the request, so it may go elsewhere, whatever its method. */
+export const UNSENT_FIELD = 'foreshard-unsent';
+
 export interface Arrival {
   /** Id that the proxy gave; undefined when there is none to keep. */
   readonly requestId: string | undefined;

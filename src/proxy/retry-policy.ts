@@ -7,7 +7,14 @@ import type { AttemptFailure } from '../core/reasons.ts';
 import type { RouteRetry } from '../routing/snapshot.ts';
 
 /** What an attempt came to, as far as retrying is concerned. */
-export type AttemptEnd = AttemptFailure | { readonly kind: 'status'; readonly status: number };
+export type AttemptEnd = AttemptFailure | StatusEnd;
+
+interface StatusEnd {
+  readonly kind: 'status';
+  readonly status: number;
+  /** `nothing`: a manager has said that no server has seen the request. */
+  readonly sent: AttemptFailure['sent'];
+}
 
 export interface RetryFacts {
   readonly method: string;
@@ -28,8 +35,7 @@ export function isIdempotent(method: string, hasIdempotencyKey: boolean): boolea
 /** Word for what is retried (`connect`, `reset`, `timeout` or a status), undefined when it is not. */
 export function retryCause(end: AttemptEnd, retry: RouteRetry, facts: RetryFacts): string | undefined {
   if (facts.attempts >= retry.attempts || !facts.canReplayBody) return undefined;
-  const wasSent = end.kind === 'status' || end.sent === 'maybe';
-  if (wasSent && !isIdempotent(facts.method, facts.hasIdempotencyKey)) return undefined;
+  if (end.sent === 'maybe' && !isIdempotent(facts.method, facts.hasIdempotencyKey)) return undefined;
   if (end.kind === 'status') return retry.onStatus.has(end.status) ? String(end.status) : undefined;
   switch (end.reason) {
     case 'connect_failed':

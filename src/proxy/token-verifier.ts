@@ -62,6 +62,11 @@ function verifiersOf({ keys, issuer, audience }: TokenKeys): Verify[] {
         cache: REMEMBERED_TOKENS,
         ...(issuer !== undefined && { allowedIss: issuer }),
         ...(audience !== undefined && { allowedAud: audience }),
+        // The package checks these only where a token has them.
+        requiredClaims: [
+          ...(issuer === undefined ? [] : ['iss']),
+          ...(audience === undefined ? [] : ['aud']),
+        ],
       });
       return [(token: string) => verify(token) as Claims];
     } catch {

@@ -167,6 +167,7 @@ function buildServer(
     origin: server.url,
     weight: server.weight,
     zone: server.zone,
+    isManager: region.rem !== undefined,
     slot: serverSlot(assigned.slot),
     incarnation: assigned.incarnation,
   };

@@ -56,6 +56,8 @@ export interface Server {
   readonly origin: string;
   readonly weight: number;
   readonly zone: string;
+  /** The data path of a region's manager: it is believed when it says that it has sent nothing on. */
+  readonly isManager: boolean;
   readonly slot: ServerSlot;
   /** Tells this use of the slot from an earlier server's. */
   readonly incarnation: number;

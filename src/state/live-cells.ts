@@ -19,6 +19,7 @@ const OTHER_FAILURES = 5;
 const RUN_5XX = 6;
 const RUN_CONNECT = 7;
 const LATENCY_US = 8;
+const LATENCY_AT = 9;
 
 // Fields of a server that the main thread writes.
 const MAIN_STRIDE = 4;
@@ -62,6 +63,13 @@ export type Outcome = 'success' | 'error5xx' | 'connect_failure' | 'other_failur
 
 /** Share of a new sample in the moving average of latency: about the last ten answers count. */
 const LATENCY_GAIN = 0.2;
+
+// How fast an average without new samples loses its say. Of two servers the one that was slow once would never
+// be asked again, and so never be seen to be fast: after some ten seconds it is tried. Much shorter, and a slow
+// server would get a request every second.
+const LATENCY_FADE_MS = 4000;
+// Younger than this it is simply true, and needs no exponential.
+const LATENCY_FRESH_MS = 1000;
 
 export class LiveCells {
   readonly buffer: SharedArrayBuffer;
@@ -300,9 +308,9 @@ export class WorkerColumn {
    * What the attempt says about its server; as soon as that is known, which for a long answer is long
    * before its end.
    * @param incarnation of the slot when the attempt began: a verdict on an earlier server is dropped.
-   * @param latencyMs until the response head; counts for a success only.
+   * @param latencyMs until the response head; counts for a success only. @param now monotonic milliseconds.
    */
-  attemptJudged(slot: number, incarnation: number, outcome: Outcome, latencyMs: number): void {
+  attemptJudged(slot: number, incarnation: number, outcome: Outcome, latencyMs: number, now: number): void {
     if (this.cells.incarnation(slot) !== incarnation) return;
     const at = slot * SERVER_STRIDE;
     const cells = this.#servers;
@@ -312,6 +320,8 @@ export class WorkerColumn {
         cells[at + RUN_5XX] = 0;
         cells[at + RUN_CONNECT] = 0;
         cells[at + LATENCY_US] = nextAverage(cells[at + LATENCY_US]!, latencyMs * 1000);
+        // Wraps after 24 days; differences stay right.
+        cells[at + LATENCY_AT] = now;
         return;
       case 'error5xx':
         cells[at + ERRORS_5XX]! += 1;
@@ -333,6 +343,14 @@ export class WorkerColumn {
   /** Moving average of the time to a response head, microseconds; 0 before the first answer. */
   latencyUs(slot: number): number {
     return this.#servers[slot * SERVER_STRIDE + LATENCY_US]!;
+  }
+
+  /** The same, fading while there is no new sample (Finagle's peak EWMA does so); 0 before the first answer. */
+  fadingLatencyUs(slot: number, now: number): number {
+    const at = slot * SERVER_STRIDE;
+    const age = ((now | 0) - this.#servers[at + LATENCY_AT]!) | 0;
+    const average = this.#servers[at + LATENCY_US]!;
+    return age < LATENCY_FRESH_MS ? average : average * Math.exp(-age / LATENCY_FADE_MS);
   }
 
   /** Failures in a row of any kind, as this worker has seen them. */

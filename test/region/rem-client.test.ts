@@ -1,0 +1,137 @@
+// The proxy's ear at a manager, with answers that a test gives instead of a network.
+
+import t, { type Test } from 'tap';
+import { RemClient } from '../../src/region/rem-client.ts';
+import { MAX_REPORT_BYTES, type RegionReport } from '../../src/region/report.ts';
+import type { Logger } from '../../src/telemetry/logger.ts';
+import { MetricsRegistry } from '../../src/telemetry/registry.ts';
+import { HandClock } from '../rig/clock.ts';
+
+function report(epoch: number, parts: Record<string, unknown> = {}): Record<string, unknown> {
+  return { region: 'a', incarnation: '01B', epoch, dataUrl: 'http://127.0.0.1:9500', servers: [], ...parts };
+}
+
+const json = (body: unknown, status = 200): Response => new Response(JSON.stringify(body), { status });
+
+class Rig {
+  readonly asked: { readonly url: URL; readonly authorization: string | undefined }[] = [];
+  readonly heard: (RegionReport | undefined)[] = [];
+  readonly client: RemClient;
+  readonly metrics = new MetricsRegistry();
+  #answers: (Response | Error)[];
+  #idle = Promise.withResolvers<void>();
+
+  constructor(t: Test, answers: readonly (Response | Error)[]) {
+    this.#answers = [...answers];
+    const quiet = (): void => {};
+    const log: Logger = {
+      debug: quiet,
+      info: quiet,
+      warn: quiet,
+      error: quiet,
+      setLevel: quiet,
+      flush: async () => {},
+    };
+    this.client = new RemClient({
+      region: 'a',
+      url: 'http://rem.test:9501',
+      token: 'secret',
+      interval: 200,
+      timeout: 1000,
+      proxy: 'p1',
+      addresses: () => ['127.0.0.1:8080'],
+      clock: new HandClock(),
+      log,
+      metrics: this.metrics,
+      fetch: async (url, init) => this.#answer(url as URL, init),
+      onReport: (heard) => this.heard.push(heard),
+    });
+    t.teardown(() => this.client.close());
+  }
+
+  /** Runs until every answer was given. */
+  async run(): Promise<void> {
+    void this.client.run();
+    await this.#idle.promise;
+  }
+
+  async #answer(url: URL, init: RequestInit | undefined): Promise<Response> {
+    const headers = new Headers(init?.headers);
+    this.asked.push({ url, authorization: headers.get('authorization') ?? undefined });
+    const next = this.#answers.shift();
+    if (next === undefined) {
+      this.#idle.resolve();
+      // A long poll that nobody answers any more.
+      return new Promise((_, reject) => {
+        init?.signal?.addEventListener('abort', () => reject(new Error('aborted')));
+      });
+    }
+    if (next instanceof Error) throw next;
+    return next;
+  }
+}
+
+t.test('the first poll asks for what there is, later ones wait for what comes and acknowledge', async (t) => {
+  const rig = new Rig(t, [json(report(5)), new Response(null, { status: 304 }), json(report(6))]);
+  await rig.run();
+  t.strictSame(
+    rig.heard.map((heard) => heard?.epoch),
+    [5, 6],
+  );
+  const [first, second, , fourth] = rig.asked.map(({ url }) => url.searchParams);
+  t.equal(first!.get('after'), null);
+  t.equal(first!.get('proxy'), 'p1');
+  t.equal(first!.get('addresses'), '127.0.0.1:8080');
+  t.equal(second!.get('after'), '5');
+  t.equal(second!.get('wait'), '200ms');
+  t.equal(fourth!.get('ack'), '6');
+  t.ok(rig.asked.every(({ authorization }) => authorization === 'Bearer secret'));
+});
+
+t.test('an older report is not believed, one of a later start of the manager is', async (t) => {
+  const answers = [
+    report(5),
+    report(4),
+    report(9, { incarnation: '01A' }),
+    report(1, { incarnation: '01C' }),
+  ];
+  const rig = new Rig(
+    t,
+    answers.map((answer) => json(answer)),
+  );
+  await rig.run();
+  t.strictSame(
+    rig.heard.map((heard) => `${heard?.incarnation} ${heard?.epoch}`),
+    ['01B 5', '01C 1'],
+  );
+});
+
+t.test('one lost poll is noise, the next in a row is silence, said once', async (t) => {
+  const lost = new Error('lost');
+  const rig = new Rig(t, [json(report(5)), lost, json(report(6)), lost, lost, lost, json(report(6))]);
+  await rig.run();
+  t.strictSame(
+    rig.heard.map((heard) => heard?.epoch),
+    [5, 6, undefined, 6],
+    'and the manager is believed again when it is heard again, with no news',
+  );
+  t.match(await rig.metrics.text(), /foreshard_rem_poll_failures_total\{region="a"\} 4/);
+});
+
+t.test('what is no report is not taken', async (t) => {
+  const rig = new Rig(t, [
+    json(report(5)),
+    new Response('<html>'),
+    json(report(6, { servers: [{ id: 'x' }] })),
+    json(report(7, { region: 'b' })),
+    json(report(8, { dataUrl: 'file:///etc/passwd' })),
+    json({ error: 'no' }, 500),
+    new Response('x'.repeat(MAX_REPORT_BYTES + 1)),
+  ]);
+  await rig.run();
+  t.strictSame(
+    rig.heard.map((heard) => heard?.epoch),
+    [5, undefined],
+  );
+  t.equal(rig.client.report?.epoch, 5, 'the last good one stays');
+});
