@@ -38,7 +38,7 @@ export interface StartOptions {
   readonly args?: readonly string[];
 }
 
-const START_MS = 15_000;
+const START_MS = 30_000;
 const ROOT = join(import.meta.dirname, '..', '..');
 
 /** A minimal configuration around `parts`: free ports, one worker, quiet. */
