@@ -89,9 +89,14 @@ export class UpgradeDownstream implements Downstream {
     // What the client still sends is read away; it was never accepted.
     this.#socket.off('data', this.#hold);
     this.#socket.resume();
-    this.#socket.end();
-    const timer = setTimeout(() => this.#socket.destroy(), LINGER_MS);
+    let timer = setTimeout(() => this.#socket.destroy(), FLUSH_MS);
     timer.unref();
+    // First the client takes what was said, at its own pace; only then does the lingering begin.
+    this.#socket.end(() => {
+      clearTimeout(timer);
+      timer = setTimeout(() => this.#socket.destroy(), LINGER_MS);
+      timer.unref();
+    });
     this.#socket.once('close', () => clearTimeout(timer));
   }
 
@@ -117,6 +122,8 @@ export class UpgradeDownstream implements Downstream {
 }
 
 const LINGER_MS = 1000;
+// Longest that a client may take for the rest of an answer.
+const FLUSH_MS = 60_000;
 
 function headText(status: number, fields: readonly string[]): string {
   let text = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'Unknown'}\r\n`;

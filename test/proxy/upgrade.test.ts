@@ -7,6 +7,7 @@ import { proxyConfig, startProxy } from '../rig/proxy.ts';
 import {
   ask,
   eventually,
+  type Message,
   openWire,
   readMessage,
   startWireServer,
@@ -208,11 +209,25 @@ t.test('rule 5: what is no websocket upgrade stays plain HTTP and names no Upgra
   t.match(forced.body, /upstream_malformed/);
 });
 
-t.test('Connection on two lines is one list for an upgrade too', async (t) => {
-  server.onHead('/two-lines', (_, wire) => wire.write(agreed()));
+t.test('rule 4 holds for an upgrade and its 101, on however many lines Connection comes', async (t) => {
+  let head: Message | undefined;
+  server.onHead('/lines', (got, wire) => {
+    head = got;
+    wire.write(
+      agreed(ACCEPT, 'Connection: x-back\r\nX-Back: 1\r\nX-Kept: 2\r\nKeep-Alive: x\r\nVia: 1.1 in\r\n'),
+    );
+  });
   const wire = await openWire(t, proxy.port);
-  wire.write(request('/two-lines', `Connection: keep-alive\r\n${WANT}`));
-  await wire.until(/^HTTP\/1\.1 101 /);
+  const more = 'X-Hop: 1\r\nX-Forwarded-For: 6.6.6.6\r\nProxy: x\r\nTE: trailers\r\nKeep-Alive: x\r\n';
+  wire.write(request('/lines', `Connection: keep-alive, X-Hop\r\n${WANT}${more}`));
+  await wire.until('\r\n\r\n');
+  for (const name of ['x-hop', 'proxy', 'te', 'keep-alive']) t.strictSame(head!.all(name), [], name);
+  t.strictSame(head!.all('connection'), ['Upgrade']);
+  t.strictSame(head!.all('x-forwarded-for'), ['127.0.0.1']);
+  const answer = readMessage(wire.text())!;
+  for (const name of ['x-back', 'keep-alive']) t.strictSame(answer.all(name), [], name);
+  t.strictSame(answer.all('x-kept'), ['2']);
+  t.match(answer.all('via').join(', '), /^1\.1 in, 1\.1 foreshard-/);
 });
 
 t.test('an upgrade that the server refuses is answered by the server', async (t) => {

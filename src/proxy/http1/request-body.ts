@@ -86,8 +86,8 @@ export class Http1RequestBody implements RequestBody {
     this.#source.pauseReading();
   }
 
-  /** The connection is gone, or the client broke a rule. */
-  fail(why: 'gone' | 'malformed'): void {
+  /** The connection is gone. */
+  fail(why: 'gone'): void {
     if (this.#isEnded || this.#failure !== null) return;
     this.#failure = why;
     const sink = this.#sink;
@@ -164,8 +164,12 @@ export class Http1RequestBody implements RequestBody {
     this.#isOwned = isOwned;
     const result = this.#decoder.decode(bytes, 0, bytes.length, (chunk) => this.#sink!.data(chunk));
     if ('fault' in result) {
-      this.fail('malformed');
+      const sink = this.#sink;
+      this.#sink = null;
+      this.#failure = 'malformed';
+      // The connection answers first: whoever reads then finds the client gone, and says nothing more.
       this.#source.malformed(result.fault);
+      sink?.failed('malformed');
       return;
     }
     const rest = result.taken === bytes.length ? EMPTY : bytes.subarray(result.taken);

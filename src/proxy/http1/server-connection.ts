@@ -260,8 +260,8 @@ export class ServerConnection extends WheelTimer {
       if (end === -1 || end + 4 > to) {
         return this.#keepPartial(Buffer.from(bytes.subarray(from, to)));
       }
-      if (end - from > this.#options.responseHeaderBytes)
-        return this.#failWith('upstream_too_large', 'header block');
+      const isTooLarge = end - from > this.#options.responseHeaderBytes;
+      if (isTooLarge) return this.#failWith('upstream_too_large', 'header block');
       const parsed = parseHead(bytes.toString('latin1', from, end));
       from = end + 4;
       if ('fault' in parsed) return this.#failWith('upstream_malformed', parsed.fault);
@@ -355,7 +355,8 @@ export class ServerConnection extends WheelTimer {
       this.#owner.onOpenFailed(this, failureOf(error, false, false));
       return;
     }
-    this.#fail(failureOf(error, true, this.#phase === 'body'));
+    // While idle there is nobody to tell but the pool, which hears of it when the connection closes.
+    if (this.#phase !== 'idle') this.#fail(failureOf(error, true, this.#phase === 'body'));
   }
 
   #onEnd(): void {

@@ -98,6 +98,22 @@ t.test('an answer that the client has not taken yet is not cut short behind its 
   t.equal(wire.text().slice(wire.text().indexOf('\r\n\r\n') + 4).length, written);
 });
 
+t.test('the refusal of an upgrade is not cut short either', async (t) => {
+  const refusal = Buffer.alloc(32 * 1024 * 1024, 'r');
+  const port = await listen(t, (exchange) => {
+    t.ok(exchange.tunnel, 'it asks for a websocket');
+    exchange.sendHead(403, [], refusal.length, false);
+    exchange.finishWith(refusal);
+  });
+  const wire = await openWire(t, port);
+  wire.socket.pause();
+  wire.write('GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n');
+  await new Promise((resolve) => setTimeout(resolve, 1600));
+  wire.socket.resume();
+  await wire.over();
+  t.equal(wire.text().slice(wire.text().indexOf('\r\n\r\n') + 4).length, refusal.length);
+});
+
 t.test('a client that never takes the end of its answer does not stay for ever', async (t) => {
   const port = await listen(
     t,
