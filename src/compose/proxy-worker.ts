@@ -89,7 +89,7 @@ class DataPlaneWorker {
       },
       serverLoads: {
         inFlight: (slot) => cells.serverInFlight(slot),
-        latencyUs: (slot) => column.fadingLatencyUs(slot, systemClock.monotonicMs()),
+        latencyUs: (slot) => column.latencyUs(slot, systemClock.monotonicMs()),
         failuresInARow: (slot) => column.failuresInARow(slot),
         ramp: (slot) => cells.ramp(slot),
       },

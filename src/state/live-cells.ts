@@ -340,13 +340,12 @@ export class WorkerColumn {
     }
   }
 
-  /** Moving average of the time to a response head, microseconds; 0 before the first answer. */
-  latencyUs(slot: number): number {
-    return this.#servers[slot * SERVER_STRIDE + LATENCY_US]!;
-  }
-
-  /** The same, fading while there is no new sample (Finagle's peak EWMA does so); 0 before the first answer. */
-  fadingLatencyUs(slot: number, now: number): number {
+  /**
+   * Moving average of the time to a response head, microseconds; 0 before the first answer. It fades while there
+   * is no new sample, as Finagle's peak EWMA does.
+   * @param now monotonic milliseconds.
+   */
+  latencyUs(slot: number, now: number): number {
     const at = slot * SERVER_STRIDE;
     const age = ((now | 0) - this.#servers[at + LATENCY_AT]!) | 0;
     const average = this.#servers[at + LATENCY_US]!;

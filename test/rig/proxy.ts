@@ -62,7 +62,14 @@ export async function startProxy(t: Test, config: object, options: StartOptions 
   writeConfig(config);
   const child = spawn(
     process.execPath,
-    [join(ROOT, 'src/main.js'), 'proxy', '--config', configPath, ...(options.args ?? [])],
+    [
+      `--import=${join(import.meta.dirname, 'end-with-parent.ts')}`,
+      join(ROOT, 'src/main.js'),
+      'proxy',
+      '--config',
+      configPath,
+      ...(options.args ?? []),
+    ],
     {
       stdio: ['ignore', 'pipe', 'pipe'],
     },

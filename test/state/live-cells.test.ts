@@ -98,14 +98,18 @@ t.test('latency is a moving average of successes, 0 while there is none', async 
   cells.resetSlot(1);
   const column = cells.column(0);
   column.attemptJudged(1, 1, 'error5xx', 1, 0);
-  t.equal(column.latencyUs(1), 0, 'a server that fails fast does not look fast');
+  t.equal(column.latencyUs(1, 0), 0, 'a server that fails fast does not look fast');
   column.attemptJudged(1, 1, 'success', 10, 0);
-  t.equal(column.latencyUs(1), 10_000);
+  t.equal(column.latencyUs(1, 0), 10_000);
   column.attemptJudged(1, 1, 'success', 20, 0);
-  t.equal(column.latencyUs(1), 12_000);
+  t.equal(column.latencyUs(1, 0), 12_000);
   cells.resetSlot(1);
   column.attemptJudged(1, 2, 'success', 0, 0);
-  t.equal(column.latencyUs(1), 1, 'an answer in no time is a sample too');
+  t.equal(column.latencyUs(1, 0), 1, 'an answer in no time is a sample too');
+  column.attemptJudged(1, 2, 'success', 1000, 5000);
+  const slow = column.latencyUs(1, 5500);
+  t.ok(column.latencyUs(1, 9000) < slow / 2, 'what nobody renews loses its say');
+  t.ok(column.latencyUs(1, 65_000) < 1, 'so that one slow answer does not count for ever');
 });
 
 t.test('a slot that has a new server forgets the old one, whose late reports are dropped', async (t) => {
