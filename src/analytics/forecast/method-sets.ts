@@ -45,7 +45,7 @@ export const trainedMethods: readonly ForecastMethod[] = [
   seasonalAr({ name: 'ar(log, seasonal)', isLog: true, isDifferenced: true, ridge: 1e-2 }),
 ];
 
-/** Further trained methods by the name that an operator or a backtest selects them with. */
+/** Quick trained methods by the name that a backtest selects them with; slow-fits.ts has the others. */
 export const selectableMethods: Readonly<Record<string, readonly ForecastMethod[]>> = {
   ar: trainedMethods,
   'holt-winters': [holtWinters(false), holtWinters(true)],

@@ -9,6 +9,7 @@ import { naiveMethods, streamingMethods } from './method-sets.ts';
 import { LEVELS } from './residual-band.ts';
 import { SeasonalFeatures } from './seasonal-features.ts';
 import { SeriesWindow } from './series-window.ts';
+import type { SlowFitRequest, SlowMethod } from './slow-fits.ts';
 import { rehearse } from './training.ts';
 
 export interface SeriesForecasterOptions {
@@ -134,20 +135,22 @@ export class SeriesForecaster {
   /**
    * Fits the trained methods anew. They replace the present ones only when what they would have issued over the last
    * part of the history is not clearly worse than what was issued. Costs milliseconds a method: not for the data plane.
+   * `further` methods are those that were fitted elsewhere (slow-fits.ts) from `slowFit`.
    */
-  retrain(): Retraining {
+  retrain(further: readonly ForecastMethod[] = []): Retraining {
     const context = this.#context;
     const bounds = this.#bounds();
     const before = this.#pool;
+    const methods = [...this.#trained, ...further];
     const rehearsal = rehearse({
       context,
       streaming: this.#streaming,
-      trained: this.#trained,
+      trained: methods,
       floorNames: this.#floorNames,
       bounds,
       scaleOf: (at) => this.#scaleOf(at),
     });
-    const trained = fitExperts(this.#trained, context, this.#floorNames);
+    const trained = fitExperts(methods, context, this.#floorNames);
     const experts = [...this.#streamingExperts, ...trained].filter(({ name }) =>
       rehearsal.methods.includes(name),
     );
@@ -169,6 +172,12 @@ export class SeriesForecaster {
       before: before.relativeError,
       after: after.relativeError,
     };
+  }
+
+  /** What the slow methods need to be fitted elsewhere; plain data, a copy. */
+  slowFit(methods: readonly SlowMethod[]): SlowFitRequest {
+    const { steps, seasons } = this.#window;
+    return { history: this.#window.history(), steps, seasons, horizon: this.horizon, methods };
   }
 
   #widen(value: number): void {

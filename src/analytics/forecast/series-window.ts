@@ -24,14 +24,16 @@ export class SeriesWindow {
   readonly seasons: readonly number[];
   readonly #values: Float64Array;
   readonly #profiles: readonly Profile[];
+  #steps: number;
   #count = 0;
   #next = 0;
   #missing = 0;
   #level = 0;
   #isNegative = false;
 
-  /** `capacity` values are kept; `seasons` in steps. */
-  constructor(capacity: number, seasons: readonly number[]) {
+  /** `capacity` values are kept; `seasons` in steps; `steps` that the series lived before the first value pushed. */
+  constructor(capacity: number, seasons: readonly number[], steps = 0) {
+    this.#steps = steps;
     this.capacity = capacity;
     this.seasons = seasons;
     this.#values = new Float64Array(capacity);
@@ -41,6 +43,11 @@ export class SeriesWindow {
       slots: new Float32Array(season).fill(Number.NaN),
       at: season - 1,
     }));
+  }
+
+  /** Steps that the series has lived, missing ones too. */
+  get steps(): number {
+    return this.#steps;
   }
 
   /** Values held, at most `capacity`. */
@@ -68,6 +75,7 @@ export class SeriesWindow {
     const isThere = Number.isFinite(value) && Math.abs(value) <= ABSURD_VALUE;
     const kept = isThere ? value : this.#count === 0 ? 0 : this.at(0);
     this.#missing = isThere ? 0 : this.#missing + 1;
+    this.#steps += 1;
     this.#values[this.#next] = kept;
     this.#next = (this.#next + 1) % this.capacity;
     if (this.#count < this.capacity) this.#count += 1;

@@ -29,17 +29,22 @@ export interface Rehearsal {
   readonly methods: readonly string[];
 }
 
+/** Values of a history that the methods are fitted on before they are rehearsed on the rest. */
+export function rehearsalStart(length: number, horizon: number): number {
+  const wanted = Math.max(REPLAYED_HORIZONS * horizon, Math.floor(length * REPLAYED_SHARE));
+  return length - Math.min(wanted, Math.floor(length * MOST_REPLAYED_SHARE));
+}
+
 /** Scores all methods on the last part of the window's history. */
 export function rehearse(options: TrainingOptions): Rehearsal {
   const { context, floorNames, bounds, scaleOf } = options;
   const history = context.window.history();
-  const wanted = Math.max(REPLAYED_HORIZONS * context.horizon, Math.floor(history.length * REPLAYED_SHARE));
-  const replayed = Math.min(wanted, Math.floor(history.length * MOST_REPLAYED_SHARE));
-  const window = new SeriesWindow(context.window.capacity, context.window.seasons);
+  const { capacity, seasons, steps } = context.window;
+  const window = new SeriesWindow(capacity, seasons, steps - history.length);
   const features = new SeasonalFeatures(window, context.tracked);
   const own: ModelContext = { ...context, window, features };
   const streaming = fitExperts(options.streaming, own, floorNames);
-  const start = history.length - replayed;
+  const start = rehearsalStart(history.length, context.horizon);
   for (const value of history.subarray(0, start)) {
     window.push(value);
     features.push();

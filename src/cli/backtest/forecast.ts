@@ -3,12 +3,16 @@
 
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import type { ForecastMethod } from '../../analytics/forecast/forecast.ts';
-import { naiveMethods, selectableMethods, trainedMethods } from '../../analytics/forecast/method-sets.ts';
+import { asMethods } from '../../analytics/forecast/disposable-fit.ts';
+import type { Forecast } from '../../analytics/forecast/forecast-result.ts';
+import { naiveMethods, selectableMethods } from '../../analytics/forecast/method-sets.ts';
 import { SeriesForecaster } from '../../analytics/forecast/series-forecaster.ts';
+import { fitSlowly, SLOW_METHODS } from '../../analytics/forecast/slow-fits.ts';
 import type { CommandIo } from '../command-io.ts';
 import { type CsvTable, writeCsvFile } from '../csv-file.ts';
 import { readTable, required, runKind, WrongUse, wholeNumber } from './row-options.ts';
+
+const METHOD_NAMES: readonly string[] = [...Object.keys(selectableMethods), ...SLOW_METHODS];
 
 const HELP = `usage: foreshard backtest forecast --train FILE --out FILE [options]
 
@@ -18,7 +22,7 @@ last row of each, with the 90 % interval.
   --train FILE     the history
   --horizon STEPS  steps ahead (48)
   --season LIST    lengths of the seasons in steps, ascending; 0 for none (24,168)
-  --methods LIST   trained methods beside the naive ones: ${Object.keys(selectableMethods).join(', ')} (ar)
+  --methods LIST   trained methods beside the naive ones: ${METHOD_NAMES.join(', ')} (ar)
   --out FILE
 `;
 
@@ -31,20 +35,23 @@ export interface SeriesBacktest {
   readonly values: Float64Array;
   readonly horizon: number;
   readonly seasons: readonly number[];
-  readonly trained?: readonly ForecastMethod[];
+  /** Names of METHOD_NAMES; the default set when left out. */
+  readonly methods?: readonly string[];
 }
 
 /** One series through the forecaster: the forecast after its last value. */
-export function forecastSeries({ values, horizon, seasons, trained = trainedMethods }: SeriesBacktest) {
+export function forecastSeries({ values, horizon, seasons, methods = ['ar'] }: SeriesBacktest): Forecast {
   const forecaster = new SeriesForecaster({
     horizon,
     seasons,
     capacity: MOST_VALUES,
     streaming: naiveMethods(seasons),
-    trained,
+    trained: methods.flatMap((name) => selectableMethods[name] ?? []),
   });
   for (const value of values) forecaster.push(value);
-  forecaster.retrain();
+  const slow = SLOW_METHODS.filter((name) => methods.includes(name));
+  const further = slow.length === 0 ? [] : asMethods(fitSlowly(forecaster.slowFit(slow))).methods;
+  forecaster.retrain(further);
   return forecaster.forecast();
 }
 
@@ -83,10 +90,10 @@ async function replay(args: readonly string[], io: CommandIo): Promise<string | 
   const train = required(values.train, 'train');
   const horizon = wholeNumber(values.horizon, 'horizon', 1, MOST_HORIZON);
   const seasons = parseSeasons(values.season);
-  const trained = values.methods.split(',').flatMap(parseMethod);
+  const methods = values.methods.split(',').map(parseMethod);
   const rows: (readonly (string | number)[])[] = [];
   for (const [series, history] of seriesOf(readTable(io, train))) {
-    const { steps } = forecastSeries({ values: history, horizon, seasons, trained });
+    const { steps } = forecastSeries({ values: history, horizon, seasons, methods });
     steps.forEach((step, i) => {
       rows.push([series, i + 1, step.mean, step.lower90, step.upper90]);
     });
@@ -104,8 +111,7 @@ function parseSeasons(text: string): number[] {
   return seasons;
 }
 
-function parseMethod(name: string): readonly ForecastMethod[] {
-  const methods = Object.hasOwn(selectableMethods, name) ? selectableMethods[name] : undefined;
-  if (methods !== undefined) return methods;
-  throw new WrongUse(`--methods must be of ${Object.keys(selectableMethods).join(', ')}, given ${name}`);
+function parseMethod(name: string): string {
+  if (METHOD_NAMES.includes(name)) return name;
+  throw new WrongUse(`--methods must be of ${METHOD_NAMES.join(', ')}, given ${name}`);
 }
