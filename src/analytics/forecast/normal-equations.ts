@@ -6,18 +6,28 @@ function rowStart(i: number): number {
   return (i * (i + 1)) >> 1;
 }
 
+// Working space of a solution. Solving is synchronous, so one for all in the thread is enough; thousands of regressions
+// would hold as much again for nothing.
+let sharedFactor = new Float64Array();
+let sharedSolution = new Float64Array();
+
+function reserve(size: number): void {
+  if (sharedSolution.length >= size) return;
+  sharedFactor = new Float64Array(rowStart(size));
+  sharedSolution = new Float64Array(size);
+}
+
 /** Weighted sums of x x' and x y of `size` features. */
 export class NormalEquations {
   readonly size: number;
   readonly #products: Float64Array;
   readonly #targets: Float64Array;
-  readonly #factor: Float64Array;
 
   constructor(size: number) {
     this.size = size;
     this.#products = new Float64Array(rowStart(size));
     this.#targets = new Float64Array(size);
-    this.#factor = new Float64Array(rowStart(size));
+    reserve(size);
   }
 
   /** Multiplies what was added so far by `keep` (0..1], then adds weight * (x x', x y). */
@@ -48,7 +58,7 @@ export class NormalEquations {
   #decompose(ridge: number): void {
     const { size } = this;
     const products = this.#products;
-    const factor = this.#factor;
+    const factor = sharedFactor;
     for (let i = 0; i < size; i++) {
       const row = rowStart(i);
       for (let j = 0; j <= i; j++) {
@@ -64,8 +74,8 @@ export class NormalEquations {
 
   #substitute(out: Float64Array): boolean {
     const { size } = this;
-    const factor = this.#factor;
-    const solution = new Float64Array(size);
+    const factor = sharedFactor;
+    const solution = sharedSolution;
     for (let i = 0; i < size; i++) {
       const row = rowStart(i);
       let sum = this.#targets[i]!;
@@ -77,8 +87,8 @@ export class NormalEquations {
       for (let k = i + 1; k < size; k++) sum -= factor[rowStart(k) + i]! * solution[k]!;
       solution[i] = sum / factor[rowStart(i) + i]!;
     }
-    for (const value of solution) if (!Number.isFinite(value)) return false;
-    out.set(solution);
+    for (let i = 0; i < size; i++) if (!Number.isFinite(solution[i]!)) return false;
+    out.set(solution.subarray(0, size));
     return true;
   }
 }

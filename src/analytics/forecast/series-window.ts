@@ -6,8 +6,8 @@ export const ABSURD_VALUE = 1e15;
 
 /** Weight of the newest season in its profile: high forgets holidays soon, low keeps the noise of single days out. */
 const PROFILE_GAIN = 0.15;
-/** Neighbours that smooth a profile on each side, as a share of the season: 15 minutes of a day. */
-const SMOOTHED_SHARE = 1 / 96;
+/** Neighbours that smooth a profile on each side, as a share of the season: half an hour of a day. */
+const SMOOTHED_SHARE = 1 / 48;
 
 interface Profile {
   readonly season: number;
