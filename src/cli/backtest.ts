@@ -10,7 +10,12 @@ interface Kind {
 }
 
 // A further kind of prediction is one line here and one file beside the others.
-const KINDS: Readonly<Record<string, Kind>> = {};
+const KINDS: Readonly<Record<string, Kind>> = {
+  anomaly: {
+    does: 'how abnormal each row is, of one metric or of many',
+    load: () => import('./backtest/anomaly.ts'),
+  },
+};
 
 function help(): string {
   const lines = Object.entries(KINDS).map(([kind, { does }]) => `  ${kind.padEnd(10)} ${does}`);
