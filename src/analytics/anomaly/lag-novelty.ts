@@ -20,47 +20,55 @@ const SPREAD_MEMORY = 3000;
 
 export class LagNovelty {
   readonly #options: LagNoveltyOptions;
-  readonly #runs: Float64Array;
-  readonly #latest: Float64Array;
+  /** The values themselves, oldest first: each run is a part of them. Grows to its limit, then the oldest go. */
+  #values = new Float64Array(64);
+  #count = 0;
   readonly #spread = new RunningSpread(SPREAD_MEMORY);
-  #values = 0;
-  #known = 0;
 
   constructor(options: LagNoveltyOptions) {
     this.#options = options;
-    this.#runs = new Float64Array(options.history * options.lags);
-    this.#latest = new Float64Array(options.lags);
   }
 
   /** Takes the next value and tells how new the run that ends with it is, in standard deviations of the series. */
   push(value: number): number {
-    const { lags, history } = this.#options;
     this.#spread.push(value);
-    this.#latest.copyWithin(1, 0);
-    this.#latest[0] = value;
-    this.#values++;
-    if (this.#values < lags) return 0;
-    const known = Math.min(this.#known, history);
+    this.#makeRoom();
+    this.#values[this.#count] = value;
+    this.#count++;
+    const { lags, history } = this.#options;
+    const known = Math.min(this.#count - lags, history);
     const deviation = this.#spread.deviation;
-    const novelty = known <= LEAST_RUNS || deviation === 0 ? 0 : this.#distance(known) / deviation;
-    this.#runs.set(this.#latest, (this.#known % history) * lags);
-    this.#known++;
-    return novelty;
+    return known <= LEAST_RUNS || deviation === 0 ? 0 : this.#distance(known) / deviation;
   }
 
-  /** Root mean square distance to the k-th nearest of the known runs. */
+  #makeRoom(): void {
+    if (this.#count < this.#values.length) return;
+    const { lags, history } = this.#options;
+    const kept = history + lags;
+    // A quarter more than is looked at, so that the values move down once in a quarter of the history.
+    const most = Math.ceil(1.25 * kept);
+    if (this.#values.length < most) {
+      const grown = new Float64Array(Math.min(most, 2 * this.#values.length));
+      grown.set(this.#values);
+      this.#values = grown;
+      return;
+    }
+    this.#values.copyWithin(0, this.#count - kept);
+    this.#count = kept;
+  }
+
+  /** Root mean square distance to the k-th nearest of the runs that ended before the latest value. */
   #distance(known: number): number {
     const { lags, neighbours } = this.#options;
-    const runs = this.#runs;
-    const latest = this.#latest;
+    const values = this.#values;
+    const latest = this.#count - lags;
     let first = Number.POSITIVE_INFINITY;
     let second = Number.POSITIVE_INFINITY;
     let third = Number.POSITIVE_INFINITY;
-    for (let run = 0; run < known; run++) {
-      const at = run * lags;
+    for (let run = latest - known; run < latest; run++) {
       let sum = 0;
-      for (let lag = 0; lag < lags && sum < third; lag++) {
-        const difference = latest[lag]! - runs[at + lag]!;
+      for (let lag = lags - 1; lag >= 0 && sum < third; lag--) {
+        const difference = values[latest + lag]! - values[run + lag]!;
         sum += difference * difference;
       }
       if (sum < first) {
