@@ -16,6 +16,10 @@ const KINDS: Readonly<Record<string, Kind>> = {
     load: () => import('./backtest/forecast.ts'),
   },
   load: { does: 'load some rows ahead, at each row of a series', load: () => import('./backtest/load.ts') },
+  anomaly: {
+    does: 'how abnormal each row is, of one metric or of many',
+    load: () => import('./backtest/anomaly.ts'),
+  },
 };
 
 function help(): string {
