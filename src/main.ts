@@ -14,6 +14,7 @@ const VERBS: Readonly<Record<string, Verb>> = {
   check: { does: 'validate a configuration', load: () => import('./cli/check.ts') },
   schema: { does: 'print the JSON Schema of the configuration', load: () => import('./cli/schema.ts') },
   explain: { does: 'say where a request would go, and why', load: () => import('./cli/explain.ts') },
+  backtest: { does: 'score the engine on recorded data', load: () => import('./cli/backtest.ts') },
 };
 
 function usage(): string {
