@@ -10,7 +10,9 @@ interface Kind {
 }
 
 // A further kind of prediction is one line here and one file beside the others.
-const KINDS: Readonly<Record<string, Kind>> = {};
+const KINDS: Readonly<Record<string, Kind>> = {
+  load: { does: 'load some rows ahead, at each row of a series', load: () => import('./backtest/load.ts') },
+};
 
 function help(): string {
   const lines = Object.entries(KINDS).map(([kind, { does }]) => `  ${kind.padEnd(10)} ${does}`);

@@ -1,8 +1,8 @@
-// Options that the kinds of backtest share: reading a file by the directory the command runs in, counts that
-// must be whole numbers. What is wrong is thrown as WrongUse and printed by the kind with its help.
+// What the kinds of backtest share: files by the directory the command runs in, counts that must be whole numbers,
+// and the way from an exception to an exit code. Wrong use is thrown as WrongUse and printed with the kind's help.
 
 import { resolve } from 'node:path';
-import type { CommandIo } from '../command-io.ts';
+import { type CommandIo, EXIT_FAILED, EXIT_FINE, EXIT_WRONG_USE } from '../command-io.ts';
 import { type CsvTable, readCsvFile } from '../csv-file.ts';
 
 /** Wrong use of a sub-command; its message is for the user. */
@@ -19,6 +19,28 @@ export function wholeNumber(text: string, option: string, least: number, most: n
   const value = Number(text);
   if (text.trim() !== '' && Number.isInteger(value) && value >= least && value <= most) return value;
   throw new WrongUse(`--${option} must be a whole number from ${least} to ${most}, given ${text}`);
+}
+
+export interface KindOptions {
+  readonly kind: string;
+  readonly help: string;
+  /** Does the work; resolves to a line for stdout or nothing. Throws WrongUse for wrong options. */
+  body(): Promise<string | undefined>;
+}
+
+/** Runs a sub-command's body and turns what it throws into a message and an exit code. */
+export async function runKind(io: CommandIo, { kind, help, body }: KindOptions): Promise<number> {
+  try {
+    const said = await body();
+    if (said !== undefined) io.out(said);
+    return EXIT_FINE;
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    const code = (error as NodeJS.ErrnoException).code ?? '';
+    const isWrongUse = error instanceof WrongUse || code.startsWith('ERR_PARSE_ARGS_');
+    io.err(`foreshard backtest ${kind}: ${error.message}\n${isWrongUse ? `\n${help}` : ''}`);
+    return isWrongUse ? EXIT_WRONG_USE : EXIT_FAILED;
+  }
 }
 
 /** Reads a CSV file relative to the command's directory. */

@@ -1,0 +1,127 @@
+// All models of one series side by side with their scoreboard: moves them on by one value, holds what they say,
+// mixes it, chooses what is issued. A retraining runs a second pool over the past to see what its models are worth.
+
+import type { ForecastMethod, Model, ModelContext } from './forecast.ts';
+import { mixByMedian, mixByWeights } from './mixing.ts';
+import { MEDIAN, MIXTURE, Scoreboard } from './scoreboard.ts';
+
+/** Fewer outcomes than this and the choice is the first naive method. */
+const LEAST_OUTCOMES = 10;
+/** A single expert must be better than mixture and median by this factor: following the winner of the day is noise. */
+const SINGLE_HANDICAP = 1.04;
+/** The present choice is kept until another is better by this factor. */
+const LOYALTY = 0.98;
+
+export interface Expert {
+  readonly name: string;
+  readonly isFloor: boolean;
+  readonly model: Model;
+}
+
+/** Makes experts of the methods that can be fitted now. */
+export function fitExperts(
+  methods: readonly ForecastMethod[],
+  context: ModelContext,
+  floorNames: ReadonlySet<string>,
+): Expert[] {
+  return methods.flatMap((method) => {
+    const model = method.fit(context);
+    return model === null ? [] : [{ name: method.name, isFloor: floorNames.has(method.name), model }];
+  });
+}
+
+export class ExpertPool {
+  readonly context: ModelContext;
+  readonly experts: readonly Expert[];
+  readonly board: Scoreboard;
+  /** What is issued for each step up to the horizon. */
+  readonly issued: Float64Array;
+  readonly #paths: readonly Float64Array[];
+  readonly #mixture: Float64Array;
+  readonly #median: Float64Array;
+  readonly #floor: readonly number[];
+  readonly #relative: Float64Array;
+  #choice = 0;
+  /** Forecasts of single experts that were not finite or beyond all bounds, and were replaced. */
+  replaced = 0;
+
+  constructor(context: ModelContext, experts: readonly Expert[], board?: Scoreboard) {
+    this.context = context;
+    this.experts = experts;
+    this.board = board ?? new Scoreboard(experts.length, context.tracked);
+    this.issued = new Float64Array(context.horizon);
+    this.#paths = experts.map(() => new Float64Array(context.horizon));
+    this.#mixture = new Float64Array(context.horizon);
+    this.#median = new Float64Array(context.horizon);
+    this.#floor = experts.flatMap((expert, index) => (expert.isFloor ? [index] : []));
+    this.#relative = new Float64Array(experts.length + 2);
+    this.#relative.fill(1);
+  }
+
+  /** Name of what is issued. */
+  get method(): string {
+    const mixed = this.#choice - this.experts.length;
+    if (mixed === MIXTURE) return 'weighted';
+    return mixed === MEDIAN ? 'median' : this.experts[this.#choice]!.name;
+  }
+
+  /** Recent error of what is issued over that of the naive floor. */
+  get relativeError(): number {
+    return this.#relative[this.#choice]!;
+  }
+
+  /** Takes the value that window and features were just given; `bounds` is what may be said at all. */
+  push(value: number, bounds: readonly [number, number], scaleOf: (value: number) => number): void {
+    this.board.score(value);
+    for (const { model } of this.experts) model.push();
+    this.say(bounds);
+    this.board.keep(
+      this.#paths,
+      { mixture: this.#mixture, median: this.#median, issued: this.issued },
+      scaleOf,
+    );
+  }
+
+  /** Asks all experts anew and chooses; for a pool whose models were exchanged without a new value. */
+  say(bounds: readonly [number, number]): void {
+    this.experts.forEach(({ model }, e) => {
+      const path = this.#paths[e]!;
+      model.forecast(path);
+      this.#confine(path, bounds);
+    });
+    mixByWeights(this.#paths, this.context.tracked, (index) => this.board.weights(index), this.#mixture);
+    mixByMedian(this.#paths, this.#median);
+    this.#choose();
+    const mixed = this.#choice - this.experts.length;
+    if (mixed === MIXTURE) this.issued.set(this.#mixture);
+    else this.issued.set(mixed === MEDIAN ? this.#median : this.#paths[this.#choice]!);
+  }
+
+  #confine(path: Float64Array, [least, most]: readonly [number, number]): void {
+    for (let h = 0; h < path.length; h++) {
+      const value = path[h]!;
+      if (value >= least && value <= most) continue;
+      this.replaced += 1;
+      if (Number.isFinite(value)) path[h] = value < least ? least : most;
+      else path[h] = this.context.window.at(0);
+    }
+  }
+
+  #choose(): void {
+    if (this.board.outcomes < LEAST_OUTCOMES) return;
+    this.board.relativeErrors(this.#floor, this.#relative);
+    let best = this.#choice;
+    let least = this.#handicapped(best) * LOYALTY;
+    for (let c = 0; c < this.#relative.length; c++) {
+      const error = this.#handicapped(c);
+      if (error >= least) continue;
+      least = error;
+      best = c;
+    }
+    this.#choice = best;
+  }
+
+  #handicapped(candidate: number): number {
+    return this.#relative[candidate]! * (candidate < this.experts.length ? SINGLE_HANDICAP : 1);
+  }
+}

@@ -1,0 +1,178 @@
+// Forecasts one series, a value a step: the one entrance for the engine's tick and for all backtests. Holds the
+// window, the features and the pool of experts; puts the intervals around what the pool issues.
+
+import { assert } from '../../core/assert.ts';
+import { ExpertPool, fitExperts } from './expert-pool.ts';
+import type { ForecastMethod, ModelContext } from './forecast.ts';
+import type { Forecast, ForecastStep } from './forecast-result.ts';
+import { naiveMethods, streamingMethods } from './method-sets.ts';
+import { LEVELS } from './residual-band.ts';
+import { SeasonalFeatures } from './seasonal-features.ts';
+import { SeriesWindow } from './series-window.ts';
+
+export interface SeriesForecasterOptions {
+  /** Longest forecast, in steps. */
+  readonly horizon: number;
+  /** Lengths of the seasons in steps, ascending: [2880] for days of 30 s steps, [] for none. */
+  readonly seasons: readonly number[];
+  /** Values kept; what trained methods learn from. Defaults to one season (at least 512). */
+  readonly capacity?: number;
+  /** Methods that learn by each value; the default set when left out. */
+  readonly streaming?: readonly ForecastMethod[];
+  /** Methods that are fitted by `retrain`; none when left out. */
+  readonly trained?: readonly ForecastMethod[];
+}
+
+/** Horizons at which forecasts are scored; those between are interpolated. */
+const TRACKED = [1, 2, 3, 5, 10, 15, 24, 36, 48, 72, 96, 144, 192, 288];
+const LEAST_CAPACITY = 512;
+/** Error of a level l is taken to grow like (l + floor) ** 0.5, between the noise of counts and of per cent. */
+const ERROR_POWER = 0.5;
+const LEVEL_FLOOR = 0.02;
+/** Outcomes of the longest horizon at which confidence is full. */
+const SURE_OUTCOMES = 60;
+
+/** Steps ahead that are scored for a horizon. */
+export function trackedHorizons(horizon: number): number[] {
+  return [...TRACKED.filter((h) => h < horizon), horizon];
+}
+
+/** One series. Prefix-true: what it says after k values depends on these alone. */
+export class SeriesForecaster {
+  readonly horizon: number;
+  readonly #context: ModelContext;
+  readonly #window: SeriesWindow;
+  readonly #features: SeasonalFeatures;
+  readonly #pool: ExpertPool;
+  readonly #quantiles: Float64Array;
+  #low = Number.NaN;
+  #high = Number.NaN;
+
+  constructor(options: SeriesForecasterOptions) {
+    const { horizon, seasons } = options;
+    assert(
+      Number.isInteger(horizon) && horizon >= 1,
+      `horizon must be a whole number of steps, given ${horizon}`,
+    );
+    const capacity = options.capacity ?? Math.max(LEAST_CAPACITY, ...seasons);
+    this.horizon = horizon;
+    this.#window = new SeriesWindow(capacity, seasons);
+    const tracked = trackedHorizons(horizon);
+    this.#features = new SeasonalFeatures(this.#window, tracked);
+    this.#context = { window: this.#window, features: this.#features, horizon, tracked };
+    const floor = new Set(naiveMethods(seasons).map((method) => method.name));
+    const streaming = options.streaming ?? streamingMethods(seasons);
+    this.#pool = new ExpertPool(this.#context, fitExperts(streaming, this.#context, floor));
+    this.#quantiles = new Float64Array(tracked.length * LEVELS.length);
+  }
+
+  /** Forecasts of single experts that had to be replaced or confined so far. */
+  get replaced(): number {
+    return this.#pool.replaced;
+  }
+
+  /** Takes the next step's value. NaN, infinite or absurd ones are missing: the step passes, nothing is learnt. */
+  push(value: number): void {
+    this.#window.push(value);
+    this.#features.push();
+    const isThere = this.#window.missing === 0;
+    const kept = this.#window.at(0);
+    if (isThere) this.#widen(kept);
+    this.#pool.push(isThere ? kept : Number.NaN, this.#bounds(), (at) => this.#scaleOf(at));
+  }
+
+  /** Foretells the next `steps` (at most the horizon) steps. */
+  forecast(steps = this.horizon): Forecast {
+    assert(
+      steps >= 1 && steps <= this.horizon,
+      `can forecast 1 to ${this.horizon} steps, asked for ${steps}`,
+    );
+    const quantiles = new Float64Array(steps * LEVELS.length);
+    this.#tabulate();
+    const made: ForecastStep[] = [];
+    for (let h = 1; h <= steps; h++) {
+      const row = quantiles.subarray((h - 1) * LEVELS.length, h * LEVELS.length);
+      const mean = this.#pool.issued[h - 1]!;
+      this.#writeQuantiles(h, mean, row);
+      made.push({
+        mean,
+        lower80: row[AT_10]!,
+        upper80: row[AT_90]!,
+        lower90: row[AT_05]!,
+        upper90: row[AT_95]!,
+      });
+    }
+    const { outcomes } = this.#pool.board;
+    return {
+      method: this.#pool.method,
+      score: this.#pool.relativeError,
+      outcomes,
+      confidence: Math.min(1, outcomes / SURE_OUTCOMES) / (1 + this.#window.missing / this.horizon),
+      steps: made,
+      quantiles,
+    };
+  }
+
+  #widen(value: number): void {
+    if (Number.isNaN(this.#low)) {
+      this.#low = value;
+      this.#high = value;
+      return;
+    }
+    // Extremes fade over a window's length, so that one absurd day does not license absurd forecasts for ever.
+    const fade = 1 / this.#window.capacity;
+    this.#low = Math.min(value, this.#low + fade * (value - this.#low));
+    this.#high = Math.max(value, this.#high - fade * (this.#high - value));
+  }
+
+  /** Forecasts may go beyond what was seen by the spread of what was seen. */
+  #bounds(): readonly [number, number] {
+    if (Number.isNaN(this.#low)) return [0, 0];
+    const spread = this.#high - this.#low;
+    const least = this.#low - spread;
+    return [this.#window.isNegative ? least : Math.max(0, least), this.#high + spread];
+  }
+
+  #scaleOf(value: number): number {
+    return (Math.abs(value) + LEVEL_FLOOR * this.#window.level + Number.EPSILON) ** ERROR_POWER;
+  }
+
+  #tabulate(): void {
+    const { tracked } = this.#context;
+    for (let t = 0; t < tracked.length; t++) {
+      const band = this.#pool.board.band(t);
+      for (let i = 0; i < LEVELS.length; i++) {
+        this.#quantiles[t * LEVELS.length + i] = band.isKnown ? band.quantile(LEVELS[i]!) : Number.NaN;
+      }
+    }
+  }
+
+  /** After a gap the forecast starts from an old value: it is as uncertain as one for that much further ahead. */
+  #writeQuantiles(h: number, mean: number, out: Float64Array): void {
+    const { tracked } = this.#context;
+    const ahead = h + this.#window.missing;
+    let upper = 0;
+    while (upper < tracked.length - 1 && tracked[upper]! < ahead) upper += 1;
+    const lower = upper === 0 ? 0 : upper - 1;
+    const from = tracked[lower]!;
+    const to = tracked[upper]!;
+    const share = upper === lower ? 1 : Math.min(1, (ahead - from) / (to - from));
+    const beyond = Math.sqrt(Math.max(1, ahead / this.horizon));
+    const unit = this.#scaleOf(mean) * beyond;
+    const unknown = Math.max(this.#high - this.#low, Math.abs(mean), this.#window.level, 1);
+    for (let i = 0; i < LEVELS.length; i++) {
+      const left = this.#quantiles[lower * LEVELS.length + i]!;
+      const right = this.#quantiles[upper * LEVELS.length + i]!;
+      const error = share * right + (1 - share) * left;
+      // Without a distribution of errors: as wide as all that was seen.
+      const spread = Number.isFinite(error) ? error * unit : unknown * beyond * (2 * LEVELS[i]! - 1);
+      const value = mean + spread;
+      out[i] = this.#window.isNegative ? value : Math.max(0, value);
+    }
+  }
+}
+
+const AT_05 = LEVELS.indexOf(0.05);
+const AT_10 = LEVELS.indexOf(0.1);
+const AT_90 = LEVELS.indexOf(0.9);
+const AT_95 = LEVELS.indexOf(0.95);
