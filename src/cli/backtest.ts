@@ -12,6 +12,14 @@ interface Kind {
 // A further kind of prediction is one line here and one file beside the others.
 const KINDS: Readonly<Record<string, Kind>> = {
   load: { does: 'load some rows ahead, at each row of a series', load: () => import('./backtest/load.ts') },
+  failure: {
+    does: 'the probability that an incident begins soon, at each row of metrics',
+    load: () => import('./backtest/failure.ts'),
+  },
+  overload: {
+    does: 'the probability that load passes capacity soon, at each row',
+    load: () => import('./backtest/overload.ts'),
+  },
 };
 
 function help(): string {
