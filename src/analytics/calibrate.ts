@@ -3,10 +3,13 @@
 // hundreds of failures before its steps are more than noise.
 
 /** Log-odds are kept this far from certainty. */
-const MAX_LOG_ODDS = 12;
+const MAX_LOG_ODDS = 8;
 // Pull towards slope 1 and shift 0, in outcomes: with three failures known half of the correction is taken.
 const IDENTITY_WEIGHT = 3;
-const NEWTON_STEPS = 12;
+const NEWTON_STEPS = 30;
+// A full Newton step on rows that are nearly certain leaps away; short ones arrive.
+const MAX_STEP = 0.3;
+const MAX_CORRECTION = 4;
 
 /** p -> 1 / (1 + exp(-(shift + slope * logit p))) */
 export interface Calibration {
@@ -46,12 +49,16 @@ export function fitCalibration(
     }
     const determinant = h00 * h11 - h01 * h01;
     if (!(determinant > 1e-9)) break;
-    shift -= (h11 * g0 - h01 * g1) / determinant;
-    slope -= (h00 * g1 - h01 * g0) / determinant;
+    shift = bounded(shift - bounded((h11 * g0 - h01 * g1) / determinant, MAX_STEP), MAX_CORRECTION);
+    slope = bounded(slope - bounded((h00 * g1 - h01 * g0) / determinant, MAX_STEP), MAX_CORRECTION);
   }
   // A reversed line would say that the model is always wrong; then the base rate is better, not its mirror.
   if (!Number.isFinite(slope) || !Number.isFinite(shift) || slope < 0) return IDENTITY;
   return { slope, shift };
+}
+
+function bounded(value: number, most: number): number {
+  return Math.max(-most, Math.min(most, value));
 }
 
 export function calibrate({ slope, shift }: Calibration, probability: number): number {

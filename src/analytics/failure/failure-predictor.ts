@@ -41,7 +41,7 @@ export interface FailurePrediction {
   readonly reasons: readonly string[];
 }
 
-const MODELS = ['prior', 'recurrence', 'boosted_trees', 'blend'] as const;
+const MODELS = ['recurrence', 'prior', 'boosted_trees', 'blend'] as const;
 // From here on skill decides who speaks; before, the prior does, with little confidence.
 const JUDGING_OUTCOMES = 5;
 const UNJUDGED_CONFIDENCE = 0.5;
@@ -207,7 +207,7 @@ export class FailurePredictor {
     const trees =
       this.#trees === undefined ? recurrence.probability : predictBoostedTrees(this.#trees, features);
     const blend = fromLogOdds((logOdds(recurrence.probability) + logOdds(trees)) / 2);
-    return [seen, recurrence.probability, trees, blend];
+    return [recurrence.probability, seen, trees, blend];
   }
 
   #keep(

@@ -6,8 +6,8 @@ import { Trend, type TrendState } from './trend.ts';
 
 // A few rows of smoothing inside a horizon; slower hides the onset, faster shows noise.
 const FAST_SPAN = 1 / 8;
-// The line must follow a leak of one horizon and not an old bend.
-const TREND_SPAN = 0.6;
+// Two lines: a steady one, and one that sees a leak of two horizons while there is time left.
+const TREND_SPANS = [0.6, 0.25] as const;
 // Long against what creeps: the usual must not run after the failure.
 const SLOW_SPAN = 48;
 // A row can move the usual level by at most this many spreads: an outage does not become the usual.
@@ -23,7 +23,7 @@ const MAX_MAGNITUDE = 1e15;
 const WARM_ROWS = 20;
 
 export class MetricWatch {
-  readonly #trend = new Trend(TREND_SPAN);
+  readonly #trends = TREND_SPANS.map((span) => new Trend(span));
   #rows = 0;
   #time = Number.NaN;
   #fast = 0;
@@ -41,7 +41,7 @@ export class MetricWatch {
     const elapsed = Number.isNaN(this.#time) ? 0 : Math.max(0, time - this.#time);
     this.#time = time;
     this.#rows += 1;
-    this.#trend.push(time, value);
+    for (const trend of this.#trends) trend.push(time, value);
     if (this.#rows === 1) {
       this.#fast = value;
       this.#slow = value;
@@ -97,8 +97,14 @@ export class MetricWatch {
     return Math.max(this.#above, this.#below);
   }
 
+  /** The steady line. */
   trend(): TrendState | undefined {
-    return this.#trend.state();
+    return this.#trends[0]!.state();
+  }
+
+  /** The steady line and the quick one, as far as they have points enough. */
+  trends(): TrendState[] {
+    return this.#trends.map((trend) => trend.state()).filter((state) => state !== undefined);
   }
 
   #scoreOf(value: number): number {

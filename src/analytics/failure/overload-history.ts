@@ -8,7 +8,7 @@ import { type OverloadRule, OverloadTracker } from './overload-event.ts';
 // Rows remembered: three weeks of minutes, 32 bytes each.
 const MAX_ROWS = 30_240;
 // Shares of the capacity in force that the past is replayed against.
-const REPLAYED_CAPACITIES = [0.7, 0.8, 0.9, 1, 1.1] as const;
+const REPLAYED_CAPACITIES = [0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.1, 1.2, 1.3] as const;
 // Quiet rows kept: one in four; nothing is learnt from the rest, and it is three quarters of the time.
 const QUIET_EVERY = 4;
 // Rows with the level below this share of the capacity (exp -1) are never near an overload.

@@ -11,25 +11,36 @@ const DAY_MS = 86_400_000;
 const PERIODS_MS = [DAY_MS, 7 * DAY_MS] as const;
 // A return may come this much early or late and still be the same job.
 const TOLERANCE_MS = 12 * MINUTE_MS;
-// Before any return was seen its spread is taken as two minutes, worth three observations.
-const FIRST_SPREAD_MS = 2 * MINUTE_MS;
-const SPREAD_WEIGHT = 3;
-// A real schedule fires at six of seven dues before anything is known of it.
-const FIRES = 6;
-const SKIPS = 1;
-// Old hits and misses fade, so that a job that was switched off is believed gone after a few dues.
-const MEMORY_OF_DUES = 0.93;
+// Before any return was seen its spread is taken as one minute, worth two observations: cron is punctual.
+const FIRST_SPREAD_MS = MINUTE_MS;
+const SPREAD_WEIGHT = 2;
+// A late return moves the due by its share among all returns, by this much at least: jobs get rescheduled.
+const LEAST_DUE_GAIN = 0.25;
+// A real schedule fires at five of six dues before anything is known of it.
+const FIRES = 3;
+const SKIPS = 0.6;
+const EXPLAINED = 0.5;
+// From one due to the next a job is switched off with one chance in fifty.
+const STAYS = 0.98;
+// Old hits and misses fade: a job that has become unreliable is seen as that.
+const MEMORY_OF_DUES = 0.96;
 // Of all first failures this share begins a schedule; far more when its trace stood there on earlier days.
 const SCHEDULED_SHARE = 0.04;
 const TRACED_SHARE = 0.6;
 const UNTRACED_SHARE = 0.01;
 // A trace of a scheduled job stands on this share of its earlier days.
 const TRACE_SHOWS = 0.8;
+const MAX_ROUNDS = 30;
 // Schedules kept; the least believed one gives way.
 const MAX_SCHEDULES = 48;
 // Without any failure seen the rate is one in ten days, believed as half an observation.
 const FIRST_RATE_PER_MS = 1 / (10 * DAY_MS);
 const FIRST_RATE_WEIGHT = 0.5;
+// Unscheduled failures prefer hours (people deploy by day): their times of day, smoothed over this width,
+// shape the rate once they outweigh this many failures without preference.
+const HOURS_WIDTH_MS = 90 * MINUTE_MS;
+const NO_PREFERENCE = 12;
+const MAX_TIMES = 128;
 
 interface Schedule {
   readonly periodMs: number;
@@ -39,6 +50,8 @@ interface Schedule {
   misses: number;
   /** Log-odds that this is a schedule, from its first occurrence alone. */
   firstOdds: number;
+  /** P(the job still exists): falls with each due in a row that passed without it. */
+  alive: number;
   squares: number;
   returns: number;
   readonly bornMs: number;
@@ -56,6 +69,8 @@ export interface RecurrenceOutlook {
 
 export class RecurrenceHazard {
   readonly #schedules: Schedule[] = [];
+  /** Beginnings that no schedule explained, with how little one did (0..1). */
+  readonly #times: { readonly atMs: number; readonly weight: number }[] = [];
   #exposureMs = 0;
   #unscheduled = 0;
   #lastMs = Number.NEGATIVE_INFINITY;
@@ -90,11 +105,12 @@ export class RecurrenceHazard {
   /** P(a failure begins in (atMs, atMs + horizonMs]), given none is going on. */
   outlook(atMs: number, horizonMs: number): RecurrenceOutlook {
     const baseProbability = 1 - Math.exp(-this.#rate() * horizonMs);
+    const hourly = 1 - Math.exp(-this.#rate() * this.#preference(atMs + horizonMs / 2) * horizonMs);
     const dues = this.#schedules
       .map((schedule) => ({ schedule, chance: this.#chanceOf(schedule, atMs, horizonMs) }))
       .filter(({ chance }) => chance > 0.001)
       .sort((a, b) => b.chance - a.chance);
-    let spared = 1 - baseProbability;
+    let spared = 1 - hourly;
     const counted: Schedule[] = [];
     for (const { schedule, chance } of dues) {
       // The daily and the weekly reading of one job are not two jobs.
@@ -104,7 +120,7 @@ export class RecurrenceHazard {
       spared *= 1 - chance;
     }
     const first = dues[0];
-    const told = first !== undefined && first.chance > baseProbability ? first.schedule : undefined;
+    const told = first !== undefined && first.chance > hourly ? first.schedule : undefined;
     return {
       probability: 1 - spared,
       baseProbability,
@@ -122,10 +138,25 @@ export class RecurrenceHazard {
     );
   }
 
+  /** How many times the mean rate the rate of unscheduled failures is at this time of day. */
+  #preference(atMs: number): number {
+    let [near, all] = [NO_PREFERENCE, NO_PREFERENCE];
+    for (const { atMs: past, weight } of this.#times) {
+      const apart = Math.abs((atMs - past) % DAY_MS);
+      const distance = Math.min(apart, DAY_MS - apart) / HOURS_WIDTH_MS;
+      // Normalised to a mean of 1 over the day: DAY / (sqrt(2 pi) width).
+      near += ((weight * DAY_MS) / (2.5066 * HOURS_WIDTH_MS)) * Math.exp((-distance * distance) / 2);
+      all += weight;
+    }
+    return near / all;
+  }
+
   #begin(atMs: number): void {
     this.#failingSinceMs = atMs;
     let expected = 0;
     for (const periodMs of PERIODS_MS) {
+      // What the day explains is no news to the week.
+      if (expected > EXPLAINED) break;
       const known = this.#schedules.filter((schedule) => schedule.periodMs === periodMs);
       const near = known.filter((schedule) => Math.abs(offDue(schedule, atMs)) <= TOLERANCE_MS);
       near.sort((a, b) => Math.abs(offDue(a, atMs)) - Math.abs(offDue(b, atMs)));
@@ -136,12 +167,15 @@ export class RecurrenceHazard {
         expected = Math.max(expected, this.#believed(hit));
         hit.hits = hit.hits * MEMORY_OF_DUES + 1;
         hit.misses *= MEMORY_OF_DUES;
+        hit.alive = 1;
         hit.squares += off * off;
         hit.returns += 1;
-        hit.dueMs = atMs;
+        hit.dueMs = atMs - off + Math.max(LEAST_DUE_GAIN, 1 / (hit.returns + 1)) * off;
       }
     }
     this.#unscheduled += 1 - expected;
+    this.#times.push({ atMs, weight: 1 - expected });
+    if (this.#times.length > MAX_TIMES) this.#times.shift();
     while (this.#schedules.length > MAX_SCHEDULES) {
       const beliefs = this.#schedules.map((schedule) => this.#believed(schedule));
       this.#schedules.splice(beliefs.indexOf(Math.min(...beliefs)), 1);
@@ -149,11 +183,16 @@ export class RecurrenceHazard {
   }
 
   #passDues(schedule: Schedule, atMs: number): void {
+    const rounds = Math.floor((atMs - schedule.dueMs) / schedule.periodMs);
+    // After a gap of a month the schedule is as good as unknown; counting dues one by one could take for ever.
+    if (rounds > MAX_ROUNDS) schedule.dueMs += (rounds - MAX_ROUNDS) * schedule.periodMs;
     while (atMs > schedule.dueMs + schedule.periodMs + TOLERANCE_MS) {
       schedule.dueMs += schedule.periodMs;
       // Under a failure that goes on, another cannot begin: that due says nothing.
       if (this.#failing && this.#failingSinceMs < schedule.dueMs - TOLERANCE_MS) continue;
       if (!this.#failing && Math.abs(this.#recoveredMs - schedule.dueMs) < TOLERANCE_MS) continue;
+      const silent = schedule.alive * STAYS * (1 - firesOf(schedule));
+      schedule.alive = silent / (silent + 1 - schedule.alive * STAYS);
       schedule.hits *= MEMORY_OF_DUES;
       schedule.misses = schedule.misses * MEMORY_OF_DUES + 1;
     }
@@ -180,8 +219,7 @@ export class RecurrenceHazard {
     // Logistic around the due: its tails forgive a late job.
     const reached = (ms: number): number => 1 / (1 + Math.exp(-(ms - due) / (0.5513 * spread)));
     const before = reached(atMs);
-    const fires = (FIRES + schedule.hits) / (FIRES + SKIPS + schedule.hits + schedule.misses);
-    const will = this.#believed(schedule) * fires;
+    const will = this.#believed(schedule) * schedule.alive * firesOf(schedule);
     // Given that it has not fired up to now.
     return (will * (reached(atMs + horizonMs) - before)) / Math.max(1e-9, 1 - will * before);
   }
@@ -193,11 +231,17 @@ function newSchedule(periodMs: number, atMs: number): Schedule {
     dueMs: atMs,
     hits: 0,
     misses: 0,
+    alive: 1,
     firstOdds: logOdds(periodMs === DAY_MS ? SCHEDULED_SHARE : SCHEDULED_SHARE / 4),
     squares: 0,
     returns: 0,
     bornMs: atMs,
   };
+}
+
+/** P(it fires at a due), while it exists. */
+function firesOf({ hits, misses }: Schedule): number {
+  return (FIRES + hits) / (FIRES + SKIPS + hits + misses);
 }
 
 /** The due around or after `atMs`. */

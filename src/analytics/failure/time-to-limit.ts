@@ -22,24 +22,41 @@ const FLOW_DAMPING = 0.5;
 const SURE_SLOPE = 3;
 // Besides its error, a slope may change by this share of itself over the horizon.
 const SLOPE_DRIFT = 0.35;
+// Less than a fiftieth of the way in a horizon is no approach, however sure the slope.
+const LEAST_APPROACH = 0.02;
+const KNOWN_PEAK = 1.1;
+// Past the limit nothing is certain either: limits are figures of people.
+const AT_LIMIT = 0.95;
 
 /** @param cap highest value of the same time on earlier days that went well, or undefined. */
 export function outlookToLimit(watch: MetricWatch, kind: MetricKind, cap: number | undefined): LimitOutlook {
   const limit = limitOf(watch, kind);
-  const trend = watch.trend();
-  if (limit === undefined || trend === undefined || !watch.warm) return NOTHING;
-  const room = limit - watch.usual;
+  if (limit === undefined || !watch.warm || limit <= watch.usual) return NOTHING;
+  let worst = NOTHING;
+  for (const trend of watch.trends()) {
+    const outlook = outlookOfTrend(trend, limit, { usual: watch.usual, cap, flow: kind.nature === 'flow' });
+    if (outlook.probability > worst.probability || worst === NOTHING) worst = outlook;
+  }
+  return worst;
+}
+
+interface LimitContext {
+  readonly usual: number;
+  readonly cap: number | undefined;
+  readonly flow: boolean;
+}
+
+function outlookOfTrend(trend: TrendState, limit: number, context: LimitContext): LimitOutlook {
+  const room = limit - context.usual;
   const gone = limit - trend.level;
-  if (room <= 0) return NOTHING;
   const used = clampShare(1 - gone / room);
-  if (gone <= 0) return { probability: 0.95, horizonsLeft: 0, used: 1 };
-  const sure = trend.slope - SURE_SLOPE * trend.slopeError > 0 && rises(trend, room);
+  if (gone <= 0) return { probability: AT_LIMIT, horizonsLeft: 0, used: 1 };
+  const sure = trend.slope - SURE_SLOPE * trend.slopeError > 0 && trend.slope > LEAST_APPROACH * room;
   if (!sure) return { ...NOTHING, used };
-  const damping = kind.nature === 'flow' ? FLOW_DAMPING : 1;
-  const change = damping * trend.slope;
+  const change = (context.flow ? FLOW_DAMPING : 1) * trend.slope;
   const reach = trend.level + change;
   // A peak that the same hour showed on earlier days, with nothing failing, is the daily one.
-  if (cap !== undefined && reach <= 1.1 * cap) return { ...NOTHING, used };
+  if (context.cap !== undefined && reach <= KNOWN_PEAK * context.cap) return { ...NOTHING, used };
   const deviation = Math.hypot(trend.noise, trend.slopeError, SLOPE_DRIFT * change) || 1e-12;
   return { probability: normalBelow((reach - limit) / deviation), horizonsLeft: gone / trend.slope, used };
 }
@@ -49,11 +66,6 @@ function limitOf(watch: MetricWatch, kind: MetricKind): number | undefined {
   if (kind.limit !== undefined) return kind.limit;
   if (kind.usualMultiple === undefined || !(watch.usual > 0)) return undefined;
   return kind.usualMultiple * (watch.usual + watch.spread);
-}
-
-/** Less than a fiftieth of the way in a horizon is no approach, however sure the slope. */
-function rises(trend: TrendState, room: number): boolean {
-  return trend.slope > room / 50;
 }
 
 function clampShare(share: number): number {
