@@ -20,7 +20,7 @@ export class CapacityEstimate {
     this.#count += 1;
   }
 
-  /** NaN before the first usable row. */
+  /** NaN before the first row with load. */
   get capacity(): number {
     return this.#capacity;
   }
@@ -28,6 +28,6 @@ export class CapacityEstimate {
   #estimated(): number {
     const sorted = this.#rows.filter((load) => Number.isFinite(load) && load >= 0).sort();
     const high = sorted[Math.floor(sorted.length * QUANTILE)];
-    return high === undefined ? Number.NaN : HEADROOM * Math.max(high, 1e-9);
+    return high === undefined || high === 0 ? Number.NaN : HEADROOM * high;
   }
 }

@@ -12,8 +12,9 @@ const TO_SIGMA = 1.25;
 const MIN_NOISE = 0.02;
 const MAX_SCORE = 8;
 const MAX_RATIO = 2;
-// A load of zero has no logarithm; half a request a row is as quiet as it gets.
-const MIN_LOAD = 0.5;
+// A load of zero has no logarithm: a row counts as at least this share of the slow level, whatever the unit.
+const LEAST_SHARE = 0.02;
+const MIN_LOAD = 1e-9;
 const MAX_LOAD = 1e15;
 
 /** Values that `writeState` stores of one moment. */
@@ -29,6 +30,7 @@ export class LoadLevels {
   /** Level of half a horizon, one horizon ago and since: a ring. */
   readonly #before: Float64Array;
   #rows = 0;
+  #seen = false;
   #noise = 0;
   #wander = 0;
 
@@ -41,7 +43,9 @@ export class LoadLevels {
 
   /** A load that is not finite leaves all levels as they are. */
   push(load: number): void {
-    if (Number.isFinite(load) && load <= MAX_LOAD) this.#learn(Math.log(Math.max(load, MIN_LOAD)));
+    // Before the first request there is no level to fall from.
+    const usable = Number.isFinite(load) && load <= MAX_LOAD && (load > MIN_LOAD || this.#seen);
+    if (usable) this.#learn(Math.log(Math.max(load, MIN_LOAD)));
     const at = this.#rows % this.#before.length;
     const past = this.#rows < this.#before.length ? this.#levels[1]! : this.#before[at]!;
     if (this.#rows > 0) {
@@ -59,10 +63,12 @@ export class LoadLevels {
   }
 
   #learn(log: number): void {
-    if (this.#rows === 0) this.#levels.fill(log);
-    this.#noise += this.#noiseRate * (Math.abs(log - this.#levels[1]!) - this.#noise);
+    if (!this.#seen) this.#levels.fill(log);
+    this.#seen = true;
+    const floored = Math.max(log, this.#levels[SPANS.length - 1]! + Math.log(LEAST_SHARE));
+    this.#noise += this.#noiseRate * (Math.abs(floored - this.#levels[1]!) - this.#noise);
     for (let i = 0; i < SPANS.length; i += 1) {
-      this.#levels[i]! += this.#rates[i]! * (log - this.#levels[i]!);
+      this.#levels[i]! += this.#rates[i]! * (floored - this.#levels[i]!);
     }
   }
 }
