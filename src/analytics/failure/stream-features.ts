@@ -7,7 +7,7 @@ import type { MetricWatch } from './metric-watch.ts';
 import type { RecurrenceOutlook } from './recurrence.ts';
 
 /** Number of columns of a feature row. */
-export const FEATURE_COLUMNS = 15;
+export const FEATURE_COLUMNS = 16;
 
 const HOUR_MS = 3_600_000;
 // Failures longer ago than this are all the same to the next hour.
@@ -50,6 +50,7 @@ export function writeFeatures(
     context.limitUsed,
     logOdds(context.recurrence.probability),
     Math.log1p(Math.min(LONG_AGO_HORIZONS, Number.isFinite(since) ? Math.max(0, since) : LONG_AGO_HORIZONS)),
+    Math.log1p(context.recentFailures),
     (context.atMs / HOUR_MS) % 24,
   ]);
 }
