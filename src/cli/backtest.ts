@@ -20,6 +20,14 @@ const KINDS: Readonly<Record<string, Kind>> = {
     does: 'how abnormal each row is, of one metric or of many',
     load: () => import('./backtest/anomaly.ts'),
   },
+  failure: {
+    does: 'the probability that an incident begins soon, at each row of metrics',
+    load: () => import('./backtest/failure.ts'),
+  },
+  overload: {
+    does: 'the probability that load passes capacity soon, at each row',
+    load: () => import('./backtest/overload.ts'),
+  },
 };
 
 function help(): string {

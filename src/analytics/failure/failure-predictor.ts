@@ -1,0 +1,293 @@
+// P(a failure begins within the horizon) for one region or server: rows of metrics in, outcomes as they
+// become known, a probability with its reasons out. Four answers are computed side by side and scored on
+// every outcome; the best one speaks, and none when none beats the base rate. Production and backtest
+// drive it alike, one row at a time.
+
+import { calibrate, fitCalibration, fromLogOdds, IDENTITY, logOdds } from '../calibrate.ts';
+import { type BoostedTrees, predictBoostedTrees, type TrainingRows } from './boosted-trees.ts';
+import { metricKind } from './metric-kinds.ts';
+import { MetricWatch } from './metric-watch.ts';
+import { type ModelScore, OutcomeLedger } from './outcome-ledger.ts';
+import { type PriorOutlook, priorOutlook, sayDuration, type WatchedMetric } from './prior.ts';
+import { RecurrenceHazard, type RecurrenceOutlook } from './recurrence.ts';
+import { SlotMemory } from './slot-memory.ts';
+import { FEATURE_COLUMNS, writeFeatures } from './stream-features.ts';
+
+/** A metric of the rows: its name tells the kind (metric-kinds.ts). */
+export interface MetricSpec {
+  readonly name: string;
+  /** Value at which requests fail, where the operator knows it. */
+  readonly limit?: number;
+}
+
+export interface FailurePredictorOptions {
+  /** Columns of every row, in their order. */
+  readonly metrics: readonly MetricSpec[];
+  /** How far ahead a failure counts as predicted; all spans of the models scale with it. */
+  readonly horizonMs: number;
+}
+
+/** Which answer speaks. */
+export type FailureModel = 'base_rate' | 'prior' | 'recurrence' | 'boosted_trees' | 'blend';
+
+export interface FailurePrediction {
+  /** P(a failure begins within the horizon), 0..1; the base rate when the model is `base_rate`. */
+  readonly probability: number;
+  /** 0..1; at most 0.5 until five failures have judged the engine. */
+  readonly confidence: number;
+  readonly model: FailureModel;
+  /** The speaking model's own score so far. */
+  readonly score: ModelScore;
+  readonly reasons: readonly string[];
+}
+
+const MODELS = ['recurrence', 'prior', 'boosted_trees', 'blend'] as const;
+// From here on skill decides who speaks; before, the prior does, with little confidence.
+const JUDGING_OUTCOMES = 5;
+const UNJUDGED_CONFIDENCE = 0.5;
+const BASE_RATE_CONFIDENCE = 0.3;
+// Another model takes over only when it is better by this much skill: equals would alternate.
+const SWITCH_MARGIN = 0.02;
+// Rows kept for training and calibration: six a horizon, for 1,000 horizons (three weeks at half an hour).
+const ROWS_PER_HORIZON = 6;
+const MAX_TRAINING_ROWS = 6000;
+const MIN_TRAINING_ROWS = 300;
+// The trace of a beginning stands in its slot and the next one.
+const TRACE_AFTER_MS = 600_000;
+// Failures within this many horizons count as recent.
+const RECENT_HORIZONS = 48;
+// A new model is due after this many horizons, or when a failure was added to what it knows.
+const RETRAIN_HORIZONS = 48;
+
+interface KeptRow {
+  readonly atMs: number;
+  readonly features: Float64Array;
+  readonly probabilities: readonly number[];
+  failed: boolean | undefined;
+}
+
+export class FailurePredictor {
+  readonly #horizonMs: number;
+  readonly #metrics: readonly WatchedMetric[];
+  readonly #slots: SlotMemory;
+  readonly #hazard = new RecurrenceHazard();
+  readonly #ledger: OutcomeLedger;
+  readonly #kept: KeptRow[] = [];
+  readonly #recentFailures: number[] = [];
+  readonly #calibrations = MODELS.map(() => IDENTITY);
+  #lastMs = Number.NEGATIVE_INFINITY;
+  #startMs = Number.NaN;
+  #traceMs = Number.NaN;
+  #failing = false;
+  #acted = false;
+  #trees: BoostedTrees | undefined;
+  #trainedMs = Number.NEGATIVE_INFINITY;
+  #trainedOutcomes = 0;
+  #speaks: FailureModel = 'prior';
+
+  constructor(options: FailurePredictorOptions) {
+    this.#horizonMs = options.horizonMs;
+    this.#metrics = options.metrics.map(({ name, limit }) => ({
+      kind: metricKind(name, limit),
+      watch: new MetricWatch(),
+    }));
+    this.#slots = new SlotMemory(options.metrics.length);
+    this.#ledger = new OutcomeLedger(MODELS.length, options.horizonMs, (atMs, failed) =>
+      this.#settle(atMs, failed),
+    );
+  }
+
+  /** One row of metrics, NaN where unknown. Rows out of order are left out: false. */
+  push(atMs: number, values: ArrayLike<number>): boolean {
+    if (!Number.isFinite(atMs) || atMs <= this.#lastMs) return false;
+    if (Number.isNaN(this.#startMs)) this.#startMs = atMs;
+    this.#lastMs = atMs;
+    const time = (atMs - this.#startMs) / this.#horizonMs;
+    this.#metrics.forEach(({ watch }, column) => {
+      watch.push(time, values[column] ?? Number.NaN);
+    });
+    this.#slots.push(atMs, values, this.#failing);
+    if (atMs >= this.#traceMs + TRACE_AFTER_MS) {
+      const trace = this.#slots.recurrenceOf(this.#traceMs);
+      if (trace !== undefined) this.#hazard.addTrace(this.#traceMs, trace);
+      this.#traceMs = Number.NaN;
+    }
+    return true;
+  }
+
+  /**
+   * The state at `atMs` became known: health evaluations, ejections, overload or an operator said so. In
+   * ascending time; called for quiet moments as well, which is what rates are made of.
+   */
+  outcome(atMs: number, failing: boolean): void {
+    if (failing && !this.#failing) {
+      this.#traceMs = atMs;
+      this.#recentFailures.push(atMs);
+      if (this.#recentFailures.length > 256) this.#recentFailures.shift();
+    }
+    this.#failing = failing;
+    this.#hazard.observe(atMs, failing);
+    this.#ledger.observe(atMs, failing);
+  }
+
+  /** While traffic is being moved on these predictions they are not judged, unless the failure comes anyway. */
+  setActedUpon(acted: boolean): void {
+    this.#acted = acted;
+  }
+
+  /** The prediction for the horizon behind the last row. Call once a row: each one is scored. */
+  predict(): FailurePrediction {
+    const atMs = this.#lastMs;
+    const recurrence = this.#hazard.outlook(atMs, this.#horizonMs);
+    const prior = priorOutlook(this.#metrics, this.#horizonMs, (metric) =>
+      this.#slots.usualHigh(atMs, this.#horizonMs, metric),
+    );
+    const features = new Float64Array(FEATURE_COLUMNS);
+    this.#describe(features, recurrence, prior);
+    const raw = this.#answers(features, recurrence, prior);
+    const answers = raw.map((probability, model) => calibrate(this.#calibrations[model]!, probability));
+    if (!this.#failing && Number.isFinite(atMs)) this.#keep(atMs, features, raw, answers, recurrence);
+    return this.#speak(answers, recurrence, prior);
+  }
+
+  /** Rows to train on when a new model is due, plain data for another thread; undefined otherwise. */
+  trainingRows(): TrainingRows | undefined {
+    const { outcomes } = this.#ledger.score(0);
+    if (outcomes < JUDGING_OUTCOMES || this.#lastMs <= this.#trainedMs) return undefined;
+    const age = (this.#lastMs - this.#trainedMs) / this.#horizonMs;
+    if (age < RETRAIN_HORIZONS && outcomes === this.#trainedOutcomes) return undefined;
+    const settled = this.#kept.filter((row) => row.failed !== undefined);
+    if (settled.length < MIN_TRAINING_ROWS) return undefined;
+    this.#trainedMs = this.#lastMs;
+    this.#trainedOutcomes = outcomes;
+    this.#recalibrate(settled);
+    const features = new Float64Array(settled.length * FEATURE_COLUMNS);
+    settled.forEach((row, index) => {
+      features.set(row.features, index * FEATURE_COLUMNS);
+    });
+    return {
+      features,
+      columns: FEATURE_COLUMNS,
+      labels: Uint8Array.from(settled, (row) => (row.failed ? 1 : 0)),
+    };
+  }
+
+  /** Takes a model trained on trainingRows(); one that learnt nothing changes nothing. */
+  adopt(model: BoostedTrees): void {
+    if (model.columns !== FEATURE_COLUMNS || model.treeCount === 0) return;
+    this.#trees = model;
+  }
+
+  /** Every model's score, for feedback and reports. */
+  skills(): readonly (ModelScore & { readonly model: FailureModel })[] {
+    return MODELS.map((model, index) => ({ model, ...this.#ledger.score(index) }));
+  }
+
+  #describe(features: Float64Array, recurrence: RecurrenceOutlook, prior: PriorOutlook): void {
+    const since = this.#lastMs - RECENT_HORIZONS * this.#horizonMs;
+    writeFeatures(
+      features,
+      this.#metrics.map(({ watch }) => watch),
+      {
+        atMs: this.#lastMs,
+        horizonMs: this.#horizonMs,
+        recurrence,
+        limitProbability: prior.limitProbability,
+        limitUsed: prior.limitUsed,
+        lastFailureMs: this.#recentFailures.at(-1) ?? Number.NEGATIVE_INFINITY,
+        recentFailures: this.#recentFailures.filter((ms) => ms >= since).length,
+      },
+    );
+  }
+
+  /** In the order of MODELS. */
+  #answers(features: Float64Array, recurrence: RecurrenceOutlook, prior: PriorOutlook): number[] {
+    const lifted = 1 - (1 - recurrence.probability) * (1 - recurrence.baseProbability) ** (prior.lift - 1);
+    const seen = 1 - (1 - lifted) * (1 - prior.limitProbability);
+    const trees =
+      this.#trees === undefined ? recurrence.probability : predictBoostedTrees(this.#trees, features);
+    const blend = fromLogOdds((logOdds(recurrence.probability) + logOdds(trees)) / 2);
+    return [recurrence.probability, seen, trees, blend];
+  }
+
+  #keep(
+    atMs: number,
+    features: Float64Array,
+    raw: readonly number[],
+    answers: readonly number[],
+    recurrence: RecurrenceOutlook,
+  ): void {
+    this.#ledger.predicted(atMs, answers, recurrence.baseProbability, this.#acted);
+    const last = this.#kept.at(-1)?.atMs ?? Number.NEGATIVE_INFINITY;
+    if (atMs - last < this.#horizonMs / ROWS_PER_HORIZON) return;
+    this.#kept.push({ atMs, features, probabilities: raw, failed: undefined });
+    if (this.#kept.length > MAX_TRAINING_ROWS) this.#kept.shift();
+  }
+
+  /** The outcome of the prediction made at `atMs` is known and counts. */
+  #settle(atMs: number, failed: boolean): void {
+    // Young rows are at the end.
+    for (let index = this.#kept.length - 1; index >= 0; index -= 1) {
+      const row = this.#kept[index]!;
+      if (row.atMs < atMs) return;
+      if (row.atMs === atMs) row.failed = failed;
+    }
+  }
+
+  #recalibrate(settled: readonly KeptRow[]): void {
+    const outcomes = settled.map((row) => (row.failed ? 1 : 0));
+    MODELS.forEach((_, model) => {
+      this.#calibrations[model] = fitCalibration(
+        settled.map((row) => row.probabilities[model]!),
+        outcomes,
+        1 / ROWS_PER_HORIZON,
+      );
+    });
+  }
+
+  #speak(answers: readonly number[], recurrence: RecurrenceOutlook, prior: PriorOutlook): FailurePrediction {
+    this.#speaks = this.#bestModel();
+    const index = MODELS.indexOf(this.#speaks as (typeof MODELS)[number]);
+    const score = this.#ledger.score(Math.max(0, index));
+    if (index === -1) {
+      return {
+        probability: recurrence.baseProbability,
+        confidence: BASE_RATE_CONFIDENCE,
+        model: 'base_rate',
+        score,
+        reasons: ['no model predicts better than the base rate'],
+      };
+    }
+    const judged = score.outcomes >= JUDGING_OUTCOMES;
+    const warm = this.#metrics.filter(({ watch }) => watch.warm).length / Math.max(1, this.#metrics.length);
+    return {
+      probability: Math.max(0, Math.min(1, answers[index]!)),
+      confidence: judged ? Math.min(1, 0.5 + score.skill / 2) : UNJUDGED_CONFIDENCE * warm,
+      model: this.#speaks,
+      score,
+      reasons: [...prior.reasons, ...this.#saySchedule(recurrence)],
+    };
+  }
+
+  #bestModel(): FailureModel {
+    if (this.#ledger.score(0).outcomes < JUDGING_OUTCOMES) return 'prior';
+    let best: FailureModel = 'base_rate';
+    let bestSkill = 0;
+    MODELS.forEach((model, index) => {
+      const skill = this.#ledger.score(index).skill + (model === this.#speaks ? SWITCH_MARGIN : 0);
+      if (skill > bestSkill && this.#ledger.score(index).skill > 0) {
+        best = model;
+        bestSkill = skill;
+      }
+    });
+    return best;
+  }
+
+  #saySchedule({ schedule }: RecurrenceOutlook): string[] {
+    if (schedule === undefined) return [];
+    const every = schedule.periodMs > 86_400_000 ? 'week' : 'day';
+    const due = schedule.dueMs - this.#lastMs;
+    const when = due > 0 ? `in ${sayDuration(due)}` : 'now';
+    return [`a failure began at this time of the ${every} ${schedule.seen} times, it is due ${when}`];
+  }
+}

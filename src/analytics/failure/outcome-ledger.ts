@@ -1,0 +1,96 @@
+// Every prediction is kept until its outcome is known, then counted: Brier score of each model against the
+// base rate of the same moments. Scores fade, so that a model is judged on what it does now. Predictions
+// that were acted upon are left out unless the failure came anyway (a prevented failure is no false alarm).
+
+// Of a score, half is forgotten after this many horizons: ten days at half an hour.
+const HALF_LIFE_HORIZONS = 500;
+// Predictions waiting for their outcome; more would mean rows every 1/4000 of a horizon.
+const MAX_WAITING = 4096;
+
+/** How a model did. */
+export interface ModelScore {
+  /** 1 - Brier / Brier(base rate); 0 while nothing was judged. */
+  readonly skill: number;
+  /** Failures that were there to be predicted. */
+  readonly outcomes: number;
+}
+
+interface Waiting {
+  readonly atMs: number;
+  readonly probabilities: readonly number[];
+  readonly base: number;
+  readonly acted: boolean;
+}
+
+export class OutcomeLedger {
+  readonly #horizonMs: number;
+  readonly #errors: Float64Array;
+  readonly #waiting: Waiting[] = [];
+  readonly #settled: (atMs: number, failed: boolean) => void;
+  #baseErrors = 0;
+  #outcomes = 0;
+  #failing = false;
+  #lastMs = Number.NaN;
+
+  /**
+   * @param models how many probabilities each prediction brings.
+   * @param settled called once for every prediction whose outcome counts.
+   */
+  constructor(models: number, horizonMs: number, settled: (atMs: number, failed: boolean) => void) {
+    this.#horizonMs = horizonMs;
+    this.#errors = new Float64Array(models);
+    this.#settled = settled;
+  }
+
+  /** A prediction of every model, with the base rate of that moment, for (atMs, atMs + horizon]. */
+  predicted(atMs: number, probabilities: readonly number[], base: number, acted: boolean): void {
+    if (this.#waiting.length < MAX_WAITING) this.#waiting.push({ atMs, probabilities, base, acted });
+  }
+
+  /** The state at `atMs`; predictions that it settles are counted. */
+  observe(atMs: number, failing: boolean): void {
+    const began = failing && !this.#failing;
+    this.#fade(atMs);
+    this.#settle((waiting) => waiting.atMs + this.#horizonMs < atMs, false);
+    if (began) {
+      this.#outcomes += 1;
+      this.#settle((waiting) => waiting.atMs < atMs, true);
+    }
+    // Predictions made while something was failing were not to be judged.
+    if (failing) this.#drop((waiting) => waiting.atMs <= atMs);
+    this.#failing = failing;
+  }
+
+  score(model: number): ModelScore {
+    const skill = this.#baseErrors > 0 ? 1 - this.#errors[model]! / this.#baseErrors : 0;
+    return { skill, outcomes: this.#outcomes };
+  }
+
+  #fade(atMs: number): void {
+    if (!Number.isNaN(this.#lastMs) && atMs > this.#lastMs) {
+      const kept = 0.5 ** ((atMs - this.#lastMs) / (HALF_LIFE_HORIZONS * this.#horizonMs));
+      this.#baseErrors *= kept;
+      for (let model = 0; model < this.#errors.length; model += 1) this.#errors[model]! *= kept;
+    }
+    this.#lastMs = atMs;
+  }
+
+  #drop(which: (waiting: Waiting) => boolean): void {
+    while (this.#waiting.length > 0 && which(this.#waiting[0]!)) this.#waiting.shift();
+  }
+
+  /** Waiting predictions are in time order: those that settle are at the front. */
+  #settle(which: (waiting: Waiting) => boolean, failed: boolean): void {
+    this.#drop((waiting) => {
+      if (!which(waiting)) return false;
+      if (waiting.acted && !failed) return true;
+      const outcome = failed ? 1 : 0;
+      this.#baseErrors += (waiting.base - outcome) ** 2;
+      waiting.probabilities.forEach((probability, model) => {
+        this.#errors[model]! += (probability - outcome) ** 2;
+      });
+      this.#settled(waiting.atMs, failed);
+      return true;
+    });
+  }
+}

@@ -1,0 +1,108 @@
+// What an overload model learns from: the load's past replayed against several capacities, not only the
+// real one. Few sites exceed their capacity often enough to learn from; all of them exceed 70 % of it.
+
+import { LEVEL_STATE_SIZE, logUtilisation, OVERLOAD_COLUMNS, writeOverloadColumns } from './load-levels.ts';
+import type { WeightedRows } from './logistic-regression.ts';
+import { type OverloadRule, OverloadTracker } from './overload-event.ts';
+
+// Rows remembered: three weeks of minutes, 32 bytes each.
+const MAX_ROWS = 30_240;
+// Shares of the capacity in force that the past is replayed against.
+const REPLAYED_CAPACITIES = [0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.1, 1.2, 1.3] as const;
+// Quiet rows kept: one in four; nothing is learnt from the rest, and it is three quarters of the time.
+const QUIET_EVERY = 4;
+// Rows with the level below this share of the capacity (exp -1) are never near an overload.
+export const FAR_BELOW = -1;
+
+export class OverloadHistory {
+  readonly #rule: OverloadRule;
+  readonly #horizonRows: number;
+  readonly #loads = new Float32Array(MAX_ROWS);
+  readonly #capacities = new Float32Array(MAX_ROWS);
+  readonly #states = new Float32Array(MAX_ROWS * LEVEL_STATE_SIZE);
+  #rows = 0;
+
+  constructor(rule: OverloadRule, horizonRows: number) {
+    this.#rule = rule;
+    this.#horizonRows = horizonRows;
+  }
+
+  /** Rows remembered. */
+  get length(): number {
+    return Math.min(this.#rows, MAX_ROWS);
+  }
+
+  push(load: number, capacity: number, writeState: (out: Float32Array, offset: number) => void): void {
+    const at = this.#rows % MAX_ROWS;
+    this.#loads[at] = load;
+    this.#capacities[at] = capacity;
+    writeState(this.#states, at * LEVEL_STATE_SIZE);
+    this.#rows += 1;
+  }
+
+  /** Every row near a replayed capacity, with 1 where an overload of it began within the horizon. */
+  trainingRows(): WeightedRows {
+    const features: number[] = [];
+    const labels: number[] = [];
+    for (const share of REPLAYED_CAPACITIES) this.#replay(share, features, labels);
+    return {
+      features: Float64Array.from(features),
+      columns: OVERLOAD_COLUMNS,
+      labels: Uint8Array.from(labels),
+      quietWeight: QUIET_EVERY,
+    };
+  }
+
+  #replay(share: number, features: number[], labels: number[]): void {
+    const { begins, closed, exceeding } = this.#follow(share);
+    const count = this.length;
+    const row = new Float64Array(OVERLOAD_COLUMNS);
+    let next = Number.POSITIVE_INFINITY;
+    for (let i = count - 1; i >= 0; i -= 1) {
+      const ahead = next - i;
+      if (begins[i] === 1) next = i;
+      // The youngest horizon has no outcome yet; in an overload or a closed pause none can begin.
+      if (i >= count - this.#horizonRows || closed[i] === 1) continue;
+      const soon = ahead <= this.#horizonRows ? 1 : 0;
+      if (soon === 0 && (i + this.#rows) % QUIET_EVERY !== 0) continue;
+      const at = this.#at(i);
+      const capacity = this.#capacities[at]! * share;
+      const seen = {
+        state: this.#states,
+        stateOffset: at * LEVEL_STATE_SIZE,
+        logCapacity: Math.log(capacity),
+      };
+      if (!(logUtilisation(seen) > FAR_BELOW)) continue;
+      const exceedsNow = this.#loads[at]! > capacity;
+      writeOverloadColumns(row, 0, { ...seen, exceeding: exceeding[i]!, exceedsNow });
+      features.push(...row);
+      labels.push(soon);
+    }
+  }
+
+  /** Runs the rule over the past at a share of the capacity. */
+  #follow(share: number): { begins: Uint8Array; closed: Uint8Array; exceeding: Uint8Array } {
+    const count = this.length;
+    const tracker = new OverloadTracker(this.#rule);
+    const begins = new Uint8Array(count);
+    const closed = new Uint8Array(count);
+    const exceeding = new Uint8Array(count);
+    let lastOver = Number.NEGATIVE_INFINITY;
+    for (let i = 0; i < count; i += 1) {
+      const at = this.#at(i);
+      const capacity = this.#capacities[at]! * share;
+      if (tracker.push(this.#loads[at]!, capacity)) begins[i] = 1;
+      else if (tracker.over) closed.fill(1, Math.max(0, lastOver), i);
+      exceeding[i] = tracker.exceeding(capacity);
+      if (tracker.over) {
+        lastOver = i;
+        closed[i] = 1;
+      } else if (i - lastOver <= this.#rule.pauseRows - this.#horizonRows) closed[i] = 1;
+    }
+    return { begins, closed, exceeding };
+  }
+
+  #at(index: number): number {
+    return (this.#rows - this.length + index) % MAX_ROWS;
+  }
+}
