@@ -80,6 +80,7 @@ export class RoutingPublisher {
     this.#tools.monitor.watch(entries, monitorSettings(config));
     const sorted = [...config.regions].sort((a, b) => (a.id < b.id ? -1 : 1));
     const metered = sorted.map((region, index) => ({
+      id: region.id,
       index,
       capacity: region.capacity,
       slots: entries.filter((entry) => entry.region === region.id).map((entry) => entry.slot),

@@ -4,6 +4,7 @@
 import type { LiveCells } from '../state/live-cells.ts';
 
 export interface MeteredRegion {
+  readonly id: string;
   readonly index: number;
   /** Requests/s; undefined = not known. */
   readonly capacity: number | undefined;
@@ -25,10 +26,13 @@ export class LoadMeter {
     this.#cells = cells;
   }
 
+  /** Takes over a new set of regions; those that stay keep their rate, or a reload would make them look idle. */
   watch(regions: readonly MeteredRegion[], now: number): void {
+    this.tick(now);
+    const rates = new Map(this.#regions.map(({ id }, i) => [id, this.#rates[i]!]));
     this.#regions = regions;
     this.#attempts = regions.map((region) => this.#count(region));
-    this.#rates = regions.map(() => 0);
+    this.#rates = regions.map(({ id }) => rates.get(id) ?? 0);
     this.#measuredAt = now;
   }
 
