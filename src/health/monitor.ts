@@ -9,7 +9,13 @@ import type { LiveCells, ServerCounts } from '../state/live-cells.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { MetricsRegistry } from '../telemetry/registry.ts';
 import type { Prober } from './active-probe.ts';
-import { afterProbe, type HealthThresholds, INITIAL_STATE, type ProbeState } from './health-state.ts';
+import {
+  afterProbe,
+  type HealthThresholds,
+  INITIAL_STATE,
+  type ProbeState,
+  suspect,
+} from './health-state.ts';
 import {
   accusation,
   type EjectionReason,
@@ -97,7 +103,10 @@ export class HealthMonitor {
       const known = this.#watched.get(server.id);
       if (known !== undefined) {
         // A server may have changed its region or slot; what is known of it is still true.
-        this.#watched.set(server.id, { ...known, ...server });
+        const kept = { ...known, ...server };
+        this.#watched.set(server.id, kept);
+        // Nobody asks it any more: what probes said must not stand for ever.
+        if (!settings.active) this.#forgetProbes(kept);
         continue;
       }
       this.#watched.set(server.id, {
@@ -113,6 +122,12 @@ export class HealthMonitor {
     }
     this.#publishGauges();
     this.#tools.cells.publish();
+  }
+
+  #forgetProbes(server: Watched): void {
+    server.probe = INITIAL_STATE;
+    server.lastDetail = 'not probed';
+    this.#tools.cells.setHealth(server.slot, 'unknown');
   }
 
   /** One fold: to be called every 50 ms or so. */
@@ -160,8 +175,9 @@ export class HealthMonitor {
     const successes = counts.reduce((sum, one) => sum + one.successes, 0);
     const failures = counts.reduce((sum, one) => sum + one.connectFailures + one.otherFailures, 0);
     const runs = joinRuns(counts, successes > server.successes);
-    // Failing traffic is a reason to look now instead of at the next turn.
-    if (failures > server.failures) server.nextProbeAt = Math.min(server.nextProbeAt, now);
+    // Failing traffic is a reason to look now instead of at the next turn, unless somebody is looking.
+    if (failures > server.failures && server.nextProbeAt !== Number.POSITIVE_INFINITY)
+      server.nextProbeAt = Math.min(server.nextProbeAt, now);
     server.successes = successes;
     server.failures = failures;
 
@@ -172,7 +188,11 @@ export class HealthMonitor {
       return true;
     }
     const reason = accusation(server.outlier, runs, this.#settings.outlier);
-    if (reason === undefined || !this.#mayEject(server)) return false;
+    if (reason === undefined) return false;
+    if (!this.#mayEject(server)) {
+      server.probe = suspect(server.probe, this.#settings);
+      return false;
+    }
     server.outlier = eject(server.outlier, runs, now, this.#settings.outlier);
     this.#eject(server, reason, now);
     return true;
@@ -212,6 +232,10 @@ export class HealthMonitor {
       // The entry may have been replaced by a reload while the probe was under way.
       const current = this.#watched.get(server.id);
       if (this.#isClosed || current === undefined) return;
+      if (!this.#settings.active) {
+        current.nextProbeAt = this.#tools.clock.monotonicMs();
+        return;
+      }
       this.#afterProbe(current, result.passed, result.detail);
     });
   }
