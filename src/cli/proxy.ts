@@ -31,6 +31,9 @@ export async function run(args: readonly string[], io: CommandIo): Promise<numbe
     for (const problem of loaded.problems) io.err(`${formatProblem(problem)}\n`);
     return 1;
   }
+  let watcher: ConfigWatcher | undefined;
+  // Before the start, or an early SIGHUP would end the process; the watcher looks at the file once by itself.
+  process.on('SIGHUP', () => void watcher?.reload());
   let samples: SampleServers | undefined;
   let proxy: ProxyProcess;
   try {
@@ -42,7 +45,7 @@ export async function run(args: readonly string[], io: CommandIo): Promise<numbe
     return 1;
   }
   if (options.samples) io.err(welcome(proxy, samples?.started ?? [], loaded.config));
-  const watcher = watchConfig({ path, name: options.config }, loaded, proxy, io);
+  watcher = watchConfig({ path, name: options.config }, loaded, proxy, io);
   const code = await untilStopped(proxy, watcher);
   watcher.close();
   await samples?.close();
@@ -96,7 +99,6 @@ function watchConfig(
     },
   });
   void watcher.start();
-  process.on('SIGHUP', () => void watcher.reload());
   return watcher;
 }
 

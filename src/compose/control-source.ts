@@ -26,8 +26,8 @@ export interface ControlParts {
   readonly cells: LiveCells;
   readonly workers: WorkerPool;
   isDraining(): boolean;
-  /** Calls `listener` once, when the next plan is in force. */
-  onNextPlan(listener: () => void): void;
+  /** Calls `listener` once, when the next plan is in force or there will be none. @returns what takes it back. */
+  onNextPlan(listener: () => void): () => void;
 }
 
 export function controlSource(parts: ControlParts): ControlSource {
@@ -69,11 +69,13 @@ export function controlSource(parts: ControlParts): ControlSource {
     planAfter: (after, waitMs) =>
       new Promise((resolve) => {
         if (planTag(publisher.current.plan) !== after) return resolve();
-        const timer = setTimeout(resolve, waitMs);
-        parts.onNextPlan(() => {
+        const finish = (): void => {
           clearTimeout(timer);
+          takeBack();
           resolve();
-        });
+        };
+        const timer = setTimeout(finish, waitMs);
+        const takeBack = parts.onNextPlan(finish);
       }),
   };
 }

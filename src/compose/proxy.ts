@@ -29,6 +29,8 @@ import { WorkerPool } from './worker-pool.ts';
 const FOLD_MS = 50;
 // How often a following process tries to take over.
 const LOCK_RETRY_MS = 250;
+// How often a process without state looks whether its folder can be used.
+const STATE_RETRY_MS = 5000;
 
 export class ProxyProcess {
   readonly log: Logger;
@@ -40,19 +42,18 @@ export class ProxyProcess {
   readonly #publisher: RoutingPublisher;
   readonly #workers: WorkerPool;
   readonly #planFile: PlanFile;
-  readonly #timers: NodeJS.Timeout[] = [];
-  #lock: LockResult & { kind: 'held' | 'busy' };
+  readonly #timers = new Set<NodeJS.Timeout>();
+  #lock: LockResult;
   #control: ControlServer | undefined;
   #listening: readonly ListenPlan[] = [];
   #controlAddress: string | undefined;
   #isDraining = false;
-  #planListeners: (() => void)[] = [];
+  #planListeners = new Set<() => void>();
 
   /** Builds and starts. Rejects with an Error whose message is for the operator. */
   static async start(config: Config): Promise<ProxyProcess> {
     const folder = resolve(config.state.path);
     const lock = tryLockState(folder);
-    if (lock.kind === 'unusable') throw new Error(lock.why);
     const planFile = new PlanFile(folder);
     const process = new ProxyProcess(config, lock, planFile, await planFile.read());
     try {
@@ -66,7 +67,7 @@ export class ProxyProcess {
 
   private constructor(
     config: Config,
-    lock: LockResult & { kind: 'held' | 'busy' },
+    lock: LockResult,
     planFile: PlanFile,
     kept: Awaited<ReturnType<PlanFile['read']>>,
   ) {
@@ -130,12 +131,13 @@ export class ProxyProcess {
   }
 
   async #begin(): Promise<void> {
-    this.#timers.push(setInterval(() => this.#fold(), FOLD_MS));
+    this.#timers.add(setInterval(() => this.#fold(), FOLD_MS));
     this.#listening = await this.#workers.start(
       this.#config.listen.map(({ address }) => listenPlan(address)),
     );
-    if (this.#lock.kind === 'held') await this.#lead();
-    else this.#follow();
+    if (this.#lock.kind === 'busy') this.#follow();
+    else await this.#lead();
+    if (this.#lock.kind === 'unusable') this.#serveWithoutState(this.#lock.why);
     this.log.info(
       {
         addresses: this.listening,
@@ -160,32 +162,67 @@ export class ProxyProcess {
       cells: this.#cells,
       workers: this.#workers,
       isDraining: () => this.#isDraining,
-      onNextPlan: (listener) => this.#planListeners.push(listener),
+      onNextPlan: (listener) => {
+        this.#planListeners.add(listener);
+        return () => this.#planListeners.delete(listener);
+      },
     });
     const options = { ...address, token: control.token };
-    this.#control = new ControlServer(source, options);
+    const server = new ControlServer(source, options);
     try {
-      this.#controlAddress = `http://${await this.#control.listen(options)}`;
+      this.#controlAddress = `http://${await server.listen(options)}`;
     } catch (error) {
       throw new Error(`cannot open the control port ${control.address}: ${(error as Error).message}`);
     }
+    this.#control = server;
     this.#keepPlan();
   }
 
   /** Another process has the state folder: serve beside it, and take over when it lets go. */
   #follow(): void {
     this.log.info({ state: this.#config.state.path }, 'following: another process has the lock');
-    const timer = setInterval(() => {
+    this.#every(LOCK_RETRY_MS, async () => {
+      if (this.#lock.kind !== 'held') this.#lock = tryLockState(resolve(this.#config.state.path));
+      if (this.#lock.kind === 'busy') return false;
+      await this.#lead();
+      this.log.info({ control: this.#controlAddress }, 'leading: the other process let go');
+      return true;
+    });
+  }
+
+  /** A full or read-only disk costs what is kept over a restart, not the traffic. */
+  #serveWithoutState(why: string): void {
+    this.log.error({ problem: why }, 'nothing can be kept on disk, serving without');
+    this.#every(STATE_RETRY_MS, async () => {
       const lock = tryLockState(resolve(this.#config.state.path));
-      if (lock.kind !== 'held') return;
-      clearInterval(timer);
+      if (lock.kind !== 'held') return false;
       this.#lock = lock;
-      this.log.info({}, 'leading: the other process let go');
-      this.#lead().catch((error: Error) => {
-        this.log.error({ error: error.message }, 'the control port could not be taken over');
-      });
-    }, LOCK_RETRY_MS);
-    this.#timers.push(timer);
+      this.log.info({ state: this.#config.state.path }, 'state can be kept on disk again');
+      this.#keepPlan();
+      return true;
+    });
+  }
+
+  /** Tries until it has succeeded once; the same failure is told once. */
+  #every(ms: number, attempt: () => Promise<boolean>): void {
+    let told = '';
+    const next = (): void => {
+      const timer = setTimeout(() => {
+        this.#timers.delete(timer);
+        if (this.#isDraining) return;
+        attempt()
+          .catch((error: Error) => {
+            if (error.message !== told) this.log.error({ error: error.message }, 'taking over failed');
+            told = error.message;
+            return false;
+          })
+          .then((isDone) => {
+            if (!isDone) next();
+          });
+      }, ms);
+      this.#timers.add(timer);
+    };
+    next();
   }
 
   /** Applies a configuration. @returns a sentence when it was refused; then nothing has changed. */
@@ -215,9 +252,10 @@ export class ProxyProcess {
   async drain(): Promise<void> {
     if (this.#isDraining) return;
     this.#isDraining = true;
-    this.log.info({ graceMs: this.#config.shutdown.grace }, 'draining');
+    const { grace } = this.#publisher.current.config.shutdown;
+    this.log.info({ graceMs: grace }, 'draining');
     await this.#letGo();
-    await this.#workers.drain(this.#config.shutdown.grace);
+    await this.#workers.drain(grace);
     await this.stop();
   }
 
@@ -232,8 +270,12 @@ export class ProxyProcess {
   }
 
   async #letGo(): Promise<void> {
-    await this.#control?.close();
+    const control = this.#control;
     this.#control = undefined;
+    // Whoever waits for the next plan is to ask the process that takes over.
+    this.#wakePlanListeners();
+    await control?.close();
+    await this.#planFile.settled();
     if (this.#lock.kind === 'held') this.#lock.release();
     this.#lock = { kind: 'busy' };
   }
@@ -248,9 +290,11 @@ export class ProxyProcess {
     this.metrics.set('foreshard_config_generation', [], input.configGeneration);
     this.metrics.set('foreshard_moved_keyspace_ratio', [], movedShare);
     if (movedShards > 0) this.metrics.add('foreshard_shard_moves_total', ['human'], movedShards);
-    const listeners = this.#planListeners;
-    this.#planListeners = [];
-    for (const listener of listeners) listener();
+    this.#wakePlanListeners();
+  }
+
+  #wakePlanListeners(): void {
+    for (const listener of [...this.#planListeners]) listener();
   }
 
   #keepPlan(): void {

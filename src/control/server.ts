@@ -20,6 +20,8 @@ export interface ControlOptions {
 
 // Bodies of this API are small documents.
 const MAX_BODY_BYTES = 1024 * 1024;
+// Answers of this API take milliseconds, apart from long polls, which are woken before.
+const CLOSE_MS = 500;
 
 export class ControlServer {
   readonly #app: FastifyInstance;
@@ -47,8 +49,11 @@ export class ControlServer {
     return (await this.#app.listen({ host, port })).replace(/^http:\/\//, '');
   }
 
+  /** Answers what is under way, but for nobody longer than a moment: others wait for the port. */
   async close(): Promise<void> {
+    const timer = setTimeout(() => this.#app.server.closeAllConnections(), CLOSE_MS);
     await this.#app.close();
+    clearTimeout(timer);
   }
 }
 
