@@ -69,7 +69,7 @@ function serve(start: StoryServerStart): void {
   server.on('connection', (socket: Socket) => idle.free(socket));
   process.on('message', (change: Partial<Behaviour>) => {
     behaviour = { ...behaviour, ...change };
-    process.send?.({ changed: true });
+    tell({ changed: true });
   });
   process.on('disconnect', () => process.exit(0));
   process.on('SIGTERM', () => {
@@ -77,8 +77,13 @@ function serve(start: StoryServerStart): void {
     setTimeout(() => endWhenQuiet(server), behaviour.lingerMs);
   });
   server.listen(start.port, '127.0.0.1', () => {
-    process.send?.({ port: (server.address() as { port: number }).port });
+    tell({ port: (server.address() as { port: number }).port });
   });
+}
+
+/** A parent that was ended in the meantime is no error. */
+function tell(message: object): void {
+  process.send?.(message, undefined, {}, () => {});
 }
 
 /** The id is the last segment of the path; of a POST it is the body, which must say the same. */
