@@ -2,6 +2,7 @@
 // it was sent, writes every id into a file as it arrives and again when it is answered, and misbehaves when
 // told. Written synchronously: what a killed process had read is then on disk.
 
+import { createHash } from 'node:crypto';
 import { openSync, writeSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
@@ -64,6 +65,17 @@ function serve(start: StoryServerStart): void {
       writeSync(log, `came ${request.method} ${id}\n`);
       setTimeout(answer, behaviour.answerMs, id, response);
     });
+  });
+  server.on('upgrade', (request, socket) => {
+    socket.on('error', () => {});
+    const key = `${request.headers['sec-websocket-key']}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`;
+    const accept = createHash('sha1').update(key).digest('base64');
+    socket.write(
+      'HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n' +
+        `sec-websocket-accept: ${accept}\r\n\r\n`,
+    );
+    // What comes is sent back, frames or not.
+    socket.pipe(socket);
   });
   server.keepAliveTimeout = 60_000;
   server.on('connection', (socket: Socket) => idle.free(socket));
