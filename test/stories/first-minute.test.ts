@@ -2,7 +2,8 @@
 // one port, a disk that takes nothing.
 
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { metricOf, serversOf } from '../rig/control.ts';
@@ -28,6 +29,7 @@ t.test('the shipped configuration runs with sample servers, and without one of t
     changed = changed.replaceAll(`:${port}`, `:${i === first ? own.port : ports[i]}`);
   const folder = t.testdir({ 'proxy.yaml': `${changed}\nstate: { path: ${join(t.testdirName, 'data')} }\n` });
   const proxy = await startProxy(t, {}, { folder, args: ['--sample-servers'] });
+  await until(() => proxy.errors().includes('Try:'), 5000, 'it says what to try');
   t.equal((proxy.errors().match(/^sample server /gm) ?? []).length, 5, 'five are started, the sixth runs');
   const curl = /curl -i (http:\S+)/.exec(proxy.errors())?.[1];
   const answer = await fetch(curl!, { headers: { 'x-user-id': '42' } });
@@ -105,18 +107,22 @@ t.test('a plan that cannot be written costs a line in the log', async (t) => {
 
 t.test('a full disk costs what is kept on it, not the traffic', async (t) => {
   await fleet.reset();
-  const disk = join(t.testdir({ disk: {} }), 'disk');
+  const disk = mkdtempSync(join(tmpdir(), 'foreshard-disk-'));
   const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=16k', 'tmpfs', disk]);
-  if (mounted.status !== 0) return t.pass('', { skip: 'no right to mount a small disk' });
-  t.teardown(() => void spawnSync('umount', ['-l', disk]));
+  if (mounted.status !== 0) {
+    rmdirSync(disk);
+    return t.pass('', { skip: 'no right to mount a small disk' });
+  }
+  t.teardown(() => {
+    spawnSync('umount', ['-l', disk]);
+    rmdirSync(disk);
+  });
   try {
     writeFileSync(join(disk, 'filler'), Buffer.alloc(1_000_000));
   } catch {
     // Full, as intended.
   }
-  const proxy = await startProxy(t, proxyConfig({ regions: fleet.regions, state: { path: disk } }), {
-    folder: t.testdirName,
-  });
+  const proxy = await startProxy(t, proxyConfig({ regions: fleet.regions, state: { path: disk } }));
   await proxy.waitForLog(({ level }) => level === 'error');
   await servesOn(t, proxy);
   t.same(await proxy.stop('SIGTERM'), { code: 0, signal: null });
