@@ -78,7 +78,6 @@ function serve(start: StoryServerStart): void {
     socket.pipe(socket);
   });
   server.keepAliveTimeout = 60_000;
-  server.on('connection', (socket: Socket) => idle.free(socket));
   process.on('message', (change: Partial<Behaviour>) => {
     behaviour = { ...behaviour, ...change };
     tell({ changed: true });
