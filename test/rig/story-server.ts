@@ -117,19 +117,23 @@ function endWhenQuiet(server: Server): void {
 class IdleCloser {
   readonly #longestMs: () => number;
   readonly #timers = new WeakMap<Socket, NodeJS.Timeout>();
+  /** Requests under way: the next one may come before the end of the last is told. */
+  readonly #busy = new WeakMap<Socket, number>();
 
   constructor(longestMs: () => number) {
     this.#longestMs = longestMs;
   }
 
   busy(socket: Socket): void {
+    this.#busy.set(socket, (this.#busy.get(socket) ?? 0) + 1);
     clearTimeout(this.#timers.get(socket));
   }
 
   free(socket: Socket): void {
+    const left = (this.#busy.get(socket) ?? 1) - 1;
+    this.#busy.set(socket, left);
     const longest = this.#longestMs();
-    if (longest === 0) return;
-    clearTimeout(this.#timers.get(socket));
+    if (left > 0 || longest === 0) return;
     const timer = setTimeout(() => socket.end(), Math.random() * longest);
     this.#timers.set(socket, timer);
   }
