@@ -111,7 +111,12 @@ function inputOf(config: Config) {
   const slots = Object.fromEntries(
     config.regions.map((region, slot) => [region.servers![0]!.url, { slot, incarnation: 1 }]),
   );
-  return snapshotInput(config, plan, tables, { configGeneration: 1, slots, toMonotonic: (ms) => ms });
+  return snapshotInput(config, plan, tables, {
+    configGeneration: 1,
+    slots,
+    policies: {},
+    toMonotonic: (ms) => ms,
+  });
 }
 
 function healthy(snapshot: Snapshot): LiveView {
@@ -122,6 +127,7 @@ function healthy(snapshot: Snapshot): LiveView {
     registered: counts,
     healthy: counts,
     servers,
+    nearby: null,
     present: servers,
     staleSince: Number.POSITIVE_INFINITY,
     setViews: [],
@@ -132,7 +138,7 @@ function decideStep(routing: () => Routing): Step {
   const { routes, facts } = routing();
   const snapshot = buildSnapshotAtOnce(inputOf(configOf(routes)));
   const live = healthy(snapshot);
-  const context = idleContext(seededRandom(1), readUnverifiedClaim);
+  const context = idleContext(seededRandom(1), readUnverifiedClaim, () => null);
   // Different keys, so that no branch is learnt by heart.
   const requests = Array.from({ length: 1024 }, (_, i): RequestFacts => {
     const path = '/orders/17';
@@ -146,6 +152,7 @@ function decideStep(routing: () => Routing): Step {
       clientLocation: undefined,
       isTrusted: false,
       body: null,
+      contentLength: undefined,
       field: () => undefined,
       ...facts,
       fields: [

@@ -5,6 +5,7 @@ import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { explainFromConfig } from '../compose/explain-config.ts';
 import { loadConfigFile } from '../config/config-file.ts';
+import { PROXY_DOCUMENT } from '../config/document.ts';
 import { formatProblem } from '../config/problem.ts';
 import type { ExplainRequest, Explanation } from '../routing/explain.ts';
 import type { CommandIo } from './command-io.ts';
@@ -84,11 +85,10 @@ function splitHeader(text: string): [string, string] {
 }
 
 async function fromConfig(options: Options, io: CommandIo): Promise<Explanation | string> {
-  const loaded = await loadConfigFile({
-    path: resolve(io.cwd, options.config),
-    name: options.config,
-    env: io.env,
-  });
+  const loaded = await loadConfigFile(
+    { path: resolve(io.cwd, options.config), name: options.config, env: io.env },
+    PROXY_DOCUMENT,
+  );
   if (!loaded.ok) return loaded.problems.map(formatProblem).join('\n');
   return explainFromConfig(loaded.config, options.request);
 }
@@ -107,11 +107,17 @@ async function fromControl({ request, token }: Options, control: string): Promis
     if (answer.ok) return (await answer.json()) as Explanation;
     return `cannot explain: ${control} answered ${answer.status}: ${await answer.text()}`;
   } catch (error) {
-    return `cannot reach ${control}: ${error instanceof Error ? error.message : String(error)}`;
+    return `cannot reach ${control}: ${rootCause(error)}`;
   }
 }
 
 const CONTROL_TIMEOUT_MS = 5000;
+
+/** fetch says "fetch failed" and hides the reason (ECONNREFUSED) behind it. */
+function rootCause(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error.cause === undefined ? error.message : rootCause(error.cause);
+}
 
 function describe(result: Explanation): string {
   const lines = [`route     ${result.route ?? 'none'}`];

@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util';
 import { ProxyProcess } from '../compose/proxy.ts';
 import { type SampleServers, startSampleServers } from '../compose/sample-servers.ts';
 import { loadConfigFile } from '../config/config-file.ts';
+import { type ParsedConfig, PROXY_DOCUMENT } from '../config/document.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { formatProblem } from '../config/problem.ts';
 import { ConfigWatcher } from '../config/reload.ts';
@@ -26,12 +27,12 @@ export async function run(args: readonly string[], io: CommandIo): Promise<numbe
   const options = parseOptions(args, io);
   if (typeof options === 'number') return options;
   const path = resolve(io.cwd, options.config);
-  const loaded = await loadConfigFile({ path, name: options.config, env: io.env });
+  const loaded = await loadConfigFile({ path, name: options.config, env: io.env }, PROXY_DOCUMENT);
   if (!loaded.ok) {
     for (const problem of loaded.problems) io.err(`${formatProblem(problem)}\n`);
     return 1;
   }
-  let watcher: ConfigWatcher | undefined;
+  let watcher: ConfigWatcher<ParsedConfig> | undefined;
   // Before the start, or an early SIGHUP would end the process; the watcher looks at the file once by itself.
   process.on('SIGHUP', () => void watcher?.reload());
   let samples: SampleServers | undefined;
@@ -75,12 +76,13 @@ function parseOptions(args: readonly string[], io: CommandIo): { config: string;
 
 function watchConfig(
   file: { readonly path: string; readonly name: string },
-  inForce: LoadedConfig,
+  inForce: LoadedConfig<ParsedConfig>,
   proxy: ProxyProcess,
   io: CommandIo,
-): ConfigWatcher {
+): ConfigWatcher<ParsedConfig> {
   const watcher = new ConfigWatcher({
     ...file,
+    document: PROXY_DOCUMENT,
     env: io.env,
     inForce,
     onConfig: ({ config, warnings }) => {
@@ -103,7 +105,7 @@ function watchConfig(
 }
 
 /** Resolves with the exit code when the proxy has ended. */
-function untilStopped(proxy: ProxyProcess, watcher: ConfigWatcher): Promise<number> {
+function untilStopped(proxy: ProxyProcess, watcher: ConfigWatcher<ParsedConfig>): Promise<number> {
   return new Promise((done) => {
     let signals = 0;
     const onSignal = (): void => {

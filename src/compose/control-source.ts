@@ -1,10 +1,10 @@
 // Fills the control API's view of a proxy from the parts that know.
 
-import { planTag } from '../control/api/plan.ts';
 import type { ControlSource, RegionReport } from '../control/source.ts';
 import { systemClock } from '../core/clock.ts';
 import { systemRandom } from '../core/random.ts';
 import type { HealthMonitor } from '../health/monitor.ts';
+import { tokenVerifier } from '../proxy/token-verifier.ts';
 import type { LoadMeter } from '../region/load-meter.ts';
 import { buildSnapshotAtOnce } from '../routing/build-snapshot.ts';
 import { idleContext } from '../routing/decide.ts';
@@ -14,7 +14,9 @@ import { readUnverifiedClaim } from '../routing/shard-key.ts';
 import type { Snapshot } from '../routing/snapshot.ts';
 import type { LiveCells } from '../state/live-cells.ts';
 import { buildLiveView } from '../state/live-view.ts';
+import type { LoopDelay } from '../telemetry/loop-delay.ts';
 import type { MetricsRegistry } from '../telemetry/registry.ts';
+import type { PlanPolls } from './plan-polls.ts';
 import type { Published, RoutingPublisher } from './routing-publisher.ts';
 import type { WorkerPool } from './worker-pool.ts';
 
@@ -25,9 +27,9 @@ export interface ControlParts {
   readonly metrics: MetricsRegistry;
   readonly cells: LiveCells;
   readonly workers: WorkerPool;
+  readonly polls: PlanPolls;
+  readonly loopDelay: LoopDelay;
   isDraining(): boolean;
-  /** Calls `listener` once, when the next plan is in force or there will be none. @returns what takes it back. */
-  onNextPlan(listener: () => void): () => void;
 }
 
 export function controlSource(parts: ControlParts): ControlSource {
@@ -51,14 +53,22 @@ export function controlSource(parts: ControlParts): ControlSource {
     explain: (request) => {
       const current = snapshot();
       const live = buildLiveView(current, cells, cells.version);
-      return explain(current, live, request, idleContext(systemRandom(), readUnverifiedClaim));
+      return explain(
+        current,
+        live,
+        request,
+        idleContext(systemRandom(), readUnverifiedClaim, tokenVerifier()),
+      );
     },
     refreshMetrics: async () => {
+      metrics.reset('foreshard_retry_budget_remaining');
       await workers.flush();
+      metrics.apply(parts.loopDelay.take());
       metrics.set('foreshard_connections', [], cells.connections());
       metrics.set('foreshard_requests_in_flight', [], cells.requestsInFlight());
       const age = systemClock.wallMs() - Date.parse(publisher.current.plan.evaluatedAt);
       metrics.set('foreshard_plan_age_seconds', [], Math.max(0, age / 1000));
+      metrics.reset('foreshard_region_weight');
       for (const { id, weight, healthy, registered } of regionReports(parts)) {
         metrics.set('foreshard_region_weight', [id, 'base'], weight.base);
         metrics.set('foreshard_region_weight', [id, 'health'], healthFactor(healthy, registered));
@@ -66,19 +76,13 @@ export function controlSource(parts: ControlParts): ControlSource {
         metrics.set('foreshard_region_weight', [id, 'effective'], weight.effective);
       }
     },
-    planAfter: (after, waitMs) =>
-      new Promise((resolve) => {
-        if (planTag(publisher.current.plan) !== after) return resolve();
-        const finish = (): void => {
-          clearTimeout(timer);
-          takeBack();
-          resolve();
-        };
-        const timer = setTimeout(finish, waitMs);
-        const takeBack = parts.onNextPlan(finish);
-      }),
+    planAfter: (waitMs) => parts.polls.next(waitMs),
+    longestWaitMs: () => PAUSES_PER_POLL * publisher.current.config.paeUpdateInterval,
   };
 }
+
+// A poll that nothing answered comes back before its proxy would count the plan as old (contract, "Plan").
+const PAUSES_PER_POLL = 4;
 
 function regionReports({ publisher, monitor, meter }: ControlParts): RegionReport[] {
   const { plan } = publisher.current;

@@ -4,6 +4,7 @@
 import type { Config } from '../config/schema.ts';
 import { systemClock } from '../core/clock.ts';
 import { seededRandom } from '../core/random.ts';
+import { tokenVerifier } from '../proxy/token-verifier.ts';
 import { buildSnapshotAtOnce } from '../routing/build-snapshot.ts';
 import { idleContext } from '../routing/decide.ts';
 import type { LiveView } from '../routing/eligibility.ts';
@@ -16,7 +17,12 @@ import { snapshotInput } from './routing-publisher.ts';
 
 export function explainFromConfig(config: Config, request: ExplainRequest): Explanation {
   const snapshot = snapshotOf(config);
-  return explain(snapshot, healthyView(snapshot), request, idleContext(seededRandom(1), readUnverifiedClaim));
+  return explain(
+    snapshot,
+    healthyView(snapshot),
+    request,
+    idleContext(seededRandom(1), readUnverifiedClaim, tokenVerifier()),
+  );
 }
 
 function snapshotOf(config: Config): Snapshot {
@@ -26,7 +32,12 @@ function snapshotOf(config: Config): Snapshot {
   const urls = config.regions.flatMap((region) => (region.servers ?? []).map(({ url }) => url));
   const slots = Object.fromEntries(urls.map((url, slot) => [url, { slot, incarnation: 1 }]));
   return buildSnapshotAtOnce(
-    snapshotInput(config, plan, tables, { configGeneration: 1, slots, toMonotonic: (ms) => ms }),
+    snapshotInput(config, plan, tables, {
+      configGeneration: 1,
+      slots,
+      policies: {},
+      toMonotonic: (ms) => ms,
+    }),
   );
 }
 
@@ -38,6 +49,7 @@ function healthyView(snapshot: Snapshot): LiveView {
     registered: counts,
     healthy: counts,
     servers,
+    nearby: null,
     present: servers,
     staleSince: Number.POSITIVE_INFINITY,
     setViews: [],

@@ -24,6 +24,8 @@ export type ToWorker =
   | { readonly kind: 'snapshot'; readonly input: SnapshotInput }
   | { readonly kind: 'log_level'; readonly level: LoggerOptions['level'] }
   | { readonly kind: 'flush'; readonly ticket: number }
+  /** Close tunnels and event streams of these servers, spread over the time. */
+  | { readonly kind: 'release_streams'; readonly slots: readonly number[]; readonly withinMs: number }
   /** Finish what is under way; idle connections are kept until their next request or the grace is over. */
   | { readonly kind: 'drain'; readonly graceMs: number }
   | { readonly kind: 'stop' };

@@ -1,7 +1,6 @@
 // Entry of a worker thread: builds one data plane, opens its listeners, and does what the main thread says.
 // An exception that nobody caught ends the thread; the main thread starts another (worker-pool.ts).
 
-import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { systemClock } from '../core/clock.ts';
 import { systemRandom } from '../core/random.ts';
@@ -10,8 +9,10 @@ import { ContextHolder, countLocalReply, type DataPlane } from '../proxy/data-pl
 import { drainListeners } from '../proxy/drain.ts';
 import { handleRequest } from '../proxy/handle-request.ts';
 import { Listener } from '../proxy/listener.ts';
+import { LongLivedStreams } from '../proxy/long-lived.ts';
 import { RequestIds } from '../proxy/request-ids.ts';
 import { TimerWheel } from '../proxy/timer-wheel.ts';
+import { tokenVerifier } from '../proxy/token-verifier.ts';
 import { UpgradeUpstream } from '../proxy/upgrade.ts';
 import { type PoolOptions, UpstreamPools } from '../proxy/upstream-pools.ts';
 import { KeyBytes } from '../routing/key-bytes.ts';
@@ -21,11 +22,13 @@ import { LiveCells, type WorkerColumn } from '../state/live-cells.ts';
 import { SnapshotStore } from '../state/snapshot-store.ts';
 import { MetricDeltas } from '../telemetry/deltas.ts';
 import { createLogger, type Logger } from '../telemetry/logger.ts';
+import { LoopDelay } from '../telemetry/loop-delay.ts';
 import { bucketsOf } from '../telemetry/metric-table.ts';
 import type { FromWorker, ListenPlan, ToWorker, WorkerStart } from './messages.ts';
 
 class DataPlaneWorker {
   readonly #start: WorkerStart;
+  readonly #thread: string;
   readonly #port: MessagePort;
   readonly #log: Logger;
   readonly #column: WorkerColumn;
@@ -35,20 +38,22 @@ class DataPlaneWorker {
   readonly #metrics = new MetricDeltas(bucketsOf);
   readonly #plane: DataPlane;
   readonly #contexts: ContextHolder;
-  readonly #loopDelay = monitorEventLoopDelay({ resolution: 10 });
+  readonly #loopDelay: LoopDelay;
+  readonly #longLived = new LongLivedStreams(systemRandom());
   #listeners: Listener[] = [];
 
   constructor(start: WorkerStart, port: MessagePort) {
     this.#start = start;
     this.#port = port;
-    this.#log = createLogger({ level: start.logLevel, thread: `worker-${start.worker}` });
+    this.#thread = `worker-${start.worker}`;
+    this.#log = createLogger({ level: start.logLevel, thread: this.#thread });
+    this.#loopDelay = new LoopDelay(this.#thread);
     const cells = new LiveCells(start.workers, start.cells);
     this.#column = cells.column(start.worker);
     this.#store = new SnapshotStore(cells, (snapshot) => this.#onSnapshot(snapshot));
     this.#upstream = new UpstreamPools(this.#wheel, systemClock, INITIAL_POOL_OPTIONS);
     this.#plane = this.#buildPlane(cells);
     this.#contexts = new ContextHolder(this.#plane);
-    this.#loopDelay.enable();
   }
 
   async run(): Promise<void> {
@@ -62,7 +67,8 @@ class DataPlaneWorker {
   #buildPlane(cells: LiveCells): DataPlane {
     const column = this.#column;
     const random = systemRandom();
-    const tools = { wheel: this.#wheel, column, now: () => systemClock.monotonicMs() };
+    const longLived = this.#longLived;
+    const tools = { wheel: this.#wheel, column, longLived, now: () => systemClock.monotonicMs() };
     return {
       store: this.#store,
       column,
@@ -79,6 +85,7 @@ class DataPlaneWorker {
         },
         key: new KeyBytes(),
         claims: readUnverifiedClaim,
+        verify: tokenVerifier(),
       },
       serverLoads: {
         inFlight: (slot) => cells.serverInFlight(slot),
@@ -88,6 +95,7 @@ class DataPlaneWorker {
       },
       metrics: this.#metrics,
       workers: this.#start.workers,
+      stage: this.#start.input.managerOf === undefined ? 'proxy' : 'rem',
       pseudonym: this.#start.pseudonym,
       ids: new RequestIds(random),
       record: (trace, snapshot) => logAccess(trace, snapshot, this.#log, random),
@@ -122,7 +130,7 @@ class DataPlaneWorker {
       clock: systemClock,
       callbacks: {
         limits,
-        onRequest: (exchange) => void handleRequest(exchange, this.#plane, this.#contexts),
+        onRequest: (exchange) => handleRequest(exchange, this.#plane, this.#contexts),
         onRefused: (reason, detail) => {
           countLocalReply(this.#metrics, reason);
           this.#log.debug({ reason, detail }, 'refused before it was a request');
@@ -153,6 +161,8 @@ class DataPlaneWorker {
         return;
       case 'log_level':
         return this.#log.setLevel(message.level);
+      case 'release_streams':
+        return this.#longLived.release(message.slots, message.withinMs);
       case 'flush':
         return this.#flush(message.ticket);
       case 'drain':
@@ -164,21 +174,11 @@ class DataPlaneWorker {
   }
 
   #flush(ticket: number): void {
-    const thread = `worker-${this.#start.worker}`;
-    const deltas = this.#metrics.take();
-    for (const [quantile, percentile] of [
-      ['0.5', 50],
-      ['0.99', 99],
-    ] as const) {
-      const seconds = Math.max(0, this.#loopDelay.percentile(percentile) / 1e9 - LOOP_RESOLUTION_SECONDS);
-      deltas.push({
-        kind: 'gauge',
-        metric: 'foreshard_event_loop_delay_seconds',
-        labels: [thread, quantile],
-        value: seconds,
-      });
+    const deltas = [...this.#metrics.take(), ...this.#loopDelay.take()];
+    for (const { route, region, remaining } of this.#contexts.retryBudgets()) {
+      const labels = [route, region, this.#thread];
+      deltas.push({ kind: 'gauge', metric: 'foreshard_retry_budget_remaining', labels, value: remaining });
     }
-    this.#loopDelay.reset();
     this.#say({ kind: 'deltas', ticket, deltas });
   }
 
@@ -186,8 +186,7 @@ class DataPlaneWorker {
     for (const listener of this.#listeners) listener.destroy();
     this.#wheel.close();
     this.#flush(0);
-    this.#log.flush();
-    void this.#upstream.destroy().then(() => {
+    void Promise.all([this.#log.flush(), this.#upstream.destroy()]).then(() => {
       this.#say({ kind: 'drained' });
       this.#port.close();
     });
@@ -197,9 +196,6 @@ class DataPlaneWorker {
     this.#port.postMessage(message);
   }
 }
-
-// monitorEventLoopDelay measures a timer of this period and reports the period with the delay.
-const LOOP_RESOLUTION_SECONDS = 0.01;
 
 const INITIAL_POOL_OPTIONS: PoolOptions = {
   connections: 1,

@@ -7,11 +7,12 @@ import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import { splitAddress } from '../config/quantities.ts';
 import type { Config } from '../config/schema.ts';
-import { ControlServer } from '../control/server.ts';
+import { ControlServer, proxyRoutes } from '../control/server.ts';
 import { systemClock } from '../core/clock.ts';
 import { systemRandom } from '../core/random.ts';
 import { probeOverHttp } from '../health/active-probe.ts';
 import { HealthMonitor } from '../health/monitor.ts';
+import type { Plan } from '../plan/plan.ts';
 import { LoadMeter } from '../region/load-meter.ts';
 import { ServerRegistry } from '../region/registry.ts';
 import { LiveCells } from '../state/live-cells.ts';
@@ -19,9 +20,13 @@ import { PlanFile } from '../state/plan-file.ts';
 import { SharedTables } from '../state/shared-tables.ts';
 import { type LockResult, tryLockState } from '../state/state-lock.ts';
 import { createLogger, type Logger } from '../telemetry/logger.ts';
+import { LoopDelay } from '../telemetry/loop-delay.ts';
 import { MetricsRegistry } from '../telemetry/registry.ts';
 import { controlSource } from './control-source.ts';
+import { listenPlan, listenUrl } from './listen-plan.ts';
 import type { ListenPlan } from './messages.ts';
+import { PlanPolls } from './plan-polls.ts';
+import { ReportedRegions } from './reported-regions.ts';
 import { monitorSettings, type Published, RoutingPublisher } from './routing-publisher.ts';
 import { WorkerPool } from './worker-pool.ts';
 
@@ -35,10 +40,12 @@ const STATE_RETRY_MS = 5000;
 export class ProxyProcess {
   readonly log: Logger;
   readonly metrics = new MetricsRegistry();
-  readonly #config: Config;
+  /** In force: a reload replaces it. */
+  #config: Config;
   readonly #cells: LiveCells;
   readonly #monitor: HealthMonitor;
   readonly #meter: LoadMeter;
+  readonly #reported: ReportedRegions;
   readonly #publisher: RoutingPublisher;
   readonly #workers: WorkerPool;
   readonly #planFile: PlanFile;
@@ -48,7 +55,9 @@ export class ProxyProcess {
   #listening: readonly ListenPlan[] = [];
   #controlAddress: string | undefined;
   #isDraining = false;
-  #planListeners = new Set<() => void>();
+  readonly #polls = new PlanPolls();
+  /** The plan that those who poll have been told of. */
+  #announced: Plan | undefined;
 
   /** Builds and starts. Rejects with an Error whose message is for the operator. */
   static async start(config: Config): Promise<ProxyProcess> {
@@ -75,7 +84,10 @@ export class ProxyProcess {
     this.#lock = lock;
     this.#planFile = planFile;
     this.log = createLogger({ level: config.log.level, thread: 'main' });
-    if (typeof kept === 'string') this.log.warn({ problem: kept }, 'the plan on disk cannot be used');
+    if (typeof kept === 'string') {
+      this.metrics.add('foreshard_plan_rejected_total', ['on_disk'], 1);
+      this.log.warn({ problem: kept }, 'the plan on disk cannot be used');
+    }
     this.#cells = new LiveCells(workerCount(config));
     const random = systemRandom();
     this.#monitor = new HealthMonitor(
@@ -90,10 +102,23 @@ export class ProxyProcess {
       monitorSettings(config),
     );
     this.#meter = new LoadMeter(this.#cells);
+    const pseudonym = `foreshard-${randomBytes(4).toString('hex')}`;
+    this.#reported = new ReportedRegions({
+      clock: systemClock,
+      log: this.log,
+      metrics: this.metrics,
+      proxy: pseudonym,
+      addresses: () =>
+        this.#listening.flatMap((plan) => ('path' in plan ? [] : [`${plan.host}:${plan.port}`])),
+      onChange: () => this.#refresh(),
+      onSuspect: (dataUrl) => this.#monitor.suspect(dataUrl),
+    });
     this.#publisher = new RoutingPublisher(
       {
         clock: systemClock,
         random,
+        cells: this.#cells,
+        reported: this.#reported,
         registry: new ServerRegistry(this.#cells),
         tables: new SharedTables(),
         monitor: this.#monitor,
@@ -107,7 +132,7 @@ export class ProxyProcess {
       {
         cells: this.#cells,
         clock: systemClock,
-        pseudonym: `foreshard-${randomBytes(4).toString('hex')}`,
+        pseudonym,
         log: this.log,
         logLevel: config.log.level,
         onDeltas: (deltas) => this.metrics.apply(deltas),
@@ -120,9 +145,7 @@ export class ProxyProcess {
 
   /** Bound addresses, `http://host:port` or `unix:/path`. */
   get listening(): string[] {
-    return this.#listening.map((plan) =>
-      'path' in plan ? `unix:${plan.path}` : httpUrl(plan.host, plan.port),
-    );
+    return this.#listening.map(listenUrl);
   }
 
   /** undefined while another process has the control port. */
@@ -147,7 +170,7 @@ export class ProxyProcess {
       },
       'listening',
     );
-    this.log.flush();
+    void this.log.flush();
   }
 
   /** Takes what only one process may have: the control port and the plan on disk. */
@@ -161,16 +184,16 @@ export class ProxyProcess {
       metrics: this.metrics,
       cells: this.#cells,
       workers: this.#workers,
+      polls: this.#polls,
+      loopDelay: new LoopDelay('main'),
       isDraining: () => this.#isDraining,
-      onNextPlan: (listener) => {
-        this.#planListeners.add(listener);
-        return () => this.#planListeners.delete(listener);
-      },
     });
-    const options = { ...address, token: control.token };
-    const server = new ControlServer(source, options);
+    const server = new ControlServer(proxyRoutes(source), {
+      token: () => this.#config.control.token,
+      log: this.log,
+    });
     try {
-      this.#controlAddress = `http://${await server.listen(options)}`;
+      this.#controlAddress = `http://${await server.listen(address)}`;
     } catch (error) {
       throw new Error(`cannot open the control port ${control.address}: ${(error as Error).message}`);
     }
@@ -229,6 +252,7 @@ export class ProxyProcess {
   reload(config: Config): string | undefined {
     const published = this.#publisher.apply(config);
     if (typeof published === 'string') return published;
+    this.#config = config;
     this.log.setLevel(config.log.level);
     this.#workers.setLogLevel(config.log.level);
     this.#workers.publish(published.input);
@@ -239,6 +263,21 @@ export class ProxyProcess {
       'configuration applied',
     );
     return undefined;
+  }
+
+  /** Managers have reported something new. */
+  #refresh(): void {
+    const published = this.#publisher.refresh();
+    if (typeof published === 'string') {
+      this.log.error(
+        { problem: published },
+        'what managers report cannot be taken, the routing in force stays',
+      );
+      return;
+    }
+    this.#workers.publish(published.input);
+    this.#afterPublish(published);
+    this.#keepPlan();
   }
 
   configRejected(): void {
@@ -264,16 +303,16 @@ export class ProxyProcess {
     this.#isDraining = true;
     for (const timer of this.#timers) clearInterval(timer);
     this.#monitor.close();
+    this.#reported.close();
     await this.#letGo();
     await this.#workers.terminate();
-    this.log.flush();
+    await this.log.flush();
   }
 
   async #letGo(): Promise<void> {
     const control = this.#control;
+    this.#polls.close();
     this.#control = undefined;
-    // Whoever waits for the next plan is to ask the process that takes over.
-    this.#wakePlanListeners();
     await control?.close();
     await this.#planFile.settled();
     if (this.#lock.kind === 'held') this.#lock.release();
@@ -290,11 +329,9 @@ export class ProxyProcess {
     this.metrics.set('foreshard_config_generation', [], input.configGeneration);
     this.metrics.set('foreshard_moved_keyspace_ratio', [], movedShare);
     if (movedShards > 0) this.metrics.add('foreshard_shard_moves_total', ['human'], movedShards);
-    this.#wakePlanListeners();
-  }
-
-  #wakePlanListeners(): void {
-    for (const listener of [...this.#planListeners]) listener();
+    if (plan === this.#announced) return;
+    this.#announced = plan;
+    this.#polls.wake();
   }
 
   #keepPlan(): void {
@@ -310,12 +347,4 @@ function workerCount(config: Config): number {
   // A unix path can be bound once: one worker takes it.
   if (config.listen.some(({ address }) => address.startsWith('unix:'))) return 1;
   return config.workers === 'auto' ? availableParallelism() : config.workers;
-}
-
-function listenPlan(address: string): ListenPlan {
-  return address.startsWith('unix:') ? { path: address.slice('unix:'.length) } : splitAddress(address)!;
-}
-
-function httpUrl(host: string, port: number): string {
-  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
 }

@@ -12,19 +12,24 @@ import type { LoadMeter } from '../region/load-meter.ts';
 import type { RegisteredServer, ServerRegistry } from '../region/registry.ts';
 import type { SnapshotInput } from '../routing/build-snapshot.ts';
 import { countMoved } from '../routing/shard-table.ts';
+import type { LiveCells } from '../state/live-cells.ts';
 import type { SharedTables } from '../state/shared-tables.ts';
 import { basePlan } from './base-plan.ts';
+import type { ReportedRegions } from './reported-regions.ts';
 
 export interface PublisherTools {
   readonly clock: Clock;
   readonly random: Random;
+  readonly cells: LiveCells;
   readonly registry: ServerRegistry;
   readonly tables: SharedTables;
   readonly monitor: HealthMonitor;
   readonly meter: LoadMeter;
+  readonly reported: ReportedRegions;
 }
 
 export interface Published {
+  /** With what managers report put in. */
   readonly config: Config;
   readonly plan: Plan;
   readonly input: SnapshotInput;
@@ -39,6 +44,8 @@ export class RoutingPublisher {
   #current: Published | undefined;
   #previousPlan: Plan | undefined;
   #configGeneration = 0;
+  /** As the file says it. */
+  #configured: Config | undefined;
 
   /** @param previous the plan that was in force before this process, whose tables are moved on. */
   constructor(tools: PublisherTools, previous: Plan | undefined) {
@@ -54,10 +61,26 @@ export class RoutingPublisher {
 
   /** @returns what is to be served now, or a sentence that says why nothing was changed. */
   apply(config: Config): Published | string {
-    const servers = serversOf(config);
-    const problem = this.#tools.registry.replace(servers);
+    const result = this.#publish(config, this.#configGeneration + 1);
+    if (typeof result !== 'string') {
+      this.#configured = config;
+      this.#tools.reported.watch(config);
+    }
+    return result;
+  }
+
+  /** The same configuration with what managers have reported since. */
+  refresh(): Published | string {
+    if (this.#configured === undefined) return 'nothing was published yet';
+    return this.#publish(this.#configured, this.#configGeneration);
+  }
+
+  #publish(configured: Config, configGeneration: number): Published | string {
+    const { reported } = this.#tools;
+    const config = reported.complete(configured);
+    const problem = this.#tools.registry.replace(serversOf(config));
     if (problem !== undefined) return problem;
-    this.#configGeneration += 1;
+    this.#configGeneration = configGeneration;
     const before = this.#previousPlan;
     const plan = basePlan(config, before, this.#tools.tables, {
       incarnation: this.#incarnation,
@@ -68,6 +91,7 @@ export class RoutingPublisher {
     const input = snapshotInput(config, plan, this.#tools.tables, {
       configGeneration: this.#configGeneration,
       slots: this.#tools.registry.slots(),
+      policies: reported.policies(),
       toMonotonic: anchorAt(plan, this.#tools.clock),
     });
     this.#watch(config);
@@ -76,9 +100,13 @@ export class RoutingPublisher {
   }
 
   #watch(config: Config): void {
-    const entries = this.#tools.registry.entries();
-    this.#tools.monitor.watch(entries, monitorSettings(config));
+    const { reported, cells } = this.#tools;
+    const entries = this.#tools.registry
+      .entries()
+      .map((entry) => ({ ...entry, standing: reported.standing(entry.region) }));
     const sorted = [...config.regions].sort((a, b) => (a.id < b.id ? -1 : 1));
+    for (const [index, { id }] of sorted.entries()) cells.setReported(index, reported.counts(id));
+    this.#tools.monitor.watch(entries, monitorSettings(config));
     const metered = sorted.map((region, index) => ({
       id: region.id,
       index,
@@ -106,7 +134,9 @@ export function snapshotInput(
   {
     toMonotonic,
     ...of
-  }: Pick<SnapshotInput, 'configGeneration' | 'slots'> & { toMonotonic(wallMs: number): number },
+  }: Pick<SnapshotInput, 'configGeneration' | 'slots' | 'policies' | 'managerOf'> & {
+    toMonotonic(wallMs: number): number;
+  },
 ): SnapshotInput {
   return {
     ...of,
@@ -129,7 +159,10 @@ function serversOf(config: Config): RegisteredServer[] {
   );
 }
 
-export function monitorSettings({ health, healthCheckInterval }: Config): MonitorSettings {
+export function monitorSettings({
+  health,
+  healthCheckInterval,
+}: Pick<Config, 'health' | 'healthCheckInterval'>): MonitorSettings {
   return { ...health, interval: healthCheckInterval };
 }
 

@@ -80,6 +80,11 @@ export class WorkerPool {
     this.#tell({ kind: 'log_level', level });
   }
 
+  /** Closes long-lived streams of these servers, spread over the time. */
+  releaseStreams(slots: readonly number[], withinMs: number): void {
+    this.#tell({ kind: 'release_streams', slots, withinMs });
+  }
+
   /** Brings in what the workers have counted; resolves when all have answered or the wait is over. */
   flush(): Promise<void> {
     const ready = [...this.#running.values()].filter((running) => running.isReady);

@@ -3,54 +3,49 @@
 // that the cross-checks can read. What merely follows from a mistake is not reported.
 
 import type { z } from 'zod';
-import { crossCheck } from './cross-checks.ts';
+import type { ConfigDocument } from './document.ts';
 import { explainIssue, type SchemaFinding, unknownKey } from './explain-issue.ts';
+import type { DeepReadonly } from './frozen.ts';
 import { keysOf, type SchemaNode, schemaAt } from './json-schema.ts';
 import { findNotYet } from './not-yet.ts';
 import { PathSet } from './path-set.ts';
 import { formatPath, type Path } from './problem.ts';
-import { configSchema } from './schema.ts';
 import { type Finding, nearestTo, plainOf, prune, type Tree } from './yaml-tree.ts';
 
-type ParsedConfig = z.output<typeof configSchema>;
-
-export interface TreeCheck {
+export interface TreeCheck<Parsed> {
   readonly findings: readonly Finding[];
   /** Null when what is left of the file after its mistakes is not even a configuration. */
-  readonly config: ParsedConfig | null;
+  readonly config: Parsed | null;
 }
 
 /** Checks a whole file. The configuration is usable only when `findings` holds no error. */
-export function checkTree(root: Tree): TreeCheck {
-  const notYet = findNotYet(root);
-  const typed = typeVariables(root);
-  const schema = checkSchema(typed);
-  const disagreements = schema.config === null ? [] : checkAgreement(schema.config, schema, typed);
+export function checkTree<Parsed extends object>(
+  root: Tree,
+  document: ConfigDocument<Parsed>,
+): TreeCheck<Parsed> {
+  const notYet = findNotYet(root, document.notYet);
+  const typed = typeVariables(root, document.node());
+  const schema = checkSchema(typed, document);
+  const disagreements = schema.config === null ? [] : checkAgreement(schema.config, schema, typed, document);
   // A key that is refused anyway gets one sentence, not a second one about its value.
   const refused = new PathSet(notYet.map(({ path }) => path));
   const others = [...schema.findings, ...disagreements].filter(({ path }) => !refused.covers(path));
   return {
     findings: [...notYet, ...others],
-    config: schema.config === null ? null : settle(schema.config),
+    config: schema.config === null ? null : document.settle(schema.config),
   };
-}
-
-/** A unix path can be listened on by one worker, so that is what `auto` means then. */
-function settle(config: ParsedConfig): ParsedConfig {
-  const hasUnixListener = config.listen.some(({ address }) => address.startsWith('unix:'));
-  return config.workers === 'auto' && hasUnixListener ? { ...config, workers: 1 } : config;
 }
 
 /**
  * `token: ${TOKEN}` with a TOKEN of digits is text, `workers: ${WORKERS}` is a number: an unquoted
  * variable that looks like a number or boolean is one only where the schema takes one.
  */
-function typeVariables(tree: Tree): Tree {
+function typeVariables(tree: Tree, schema: SchemaNode): Tree {
   if (tree.kind !== 'scalar') {
-    const entries = new Map([...tree.entries].map(([key, child]) => [key, typeVariables(child)]));
+    const entries = new Map([...tree.entries].map(([key, child]) => [key, typeVariables(child, schema)]));
     return { ...tree, entries };
   }
-  if (tree.variable === undefined || takes(schemaAt(tree.path), typeof tree.value)) return tree;
+  if (tree.variable === undefined || takes(schemaAt(schema, tree.path), typeof tree.value)) return tree;
   return { ...tree, value: tree.variable.text };
 }
 
@@ -60,18 +55,13 @@ function takes(node: SchemaNode, type: string): boolean {
   return types.includes(type) || (type === 'number' && types.includes('integer'));
 }
 
-interface SchemaCheck extends TreeCheck {
+interface SchemaCheck<Parsed> extends TreeCheck<Parsed> {
   /** What is left of the file: its mistakes taken out, so that the rest can be checked too. */
   readonly kept: Tree;
   /** Where something was taken out. */
   readonly dropped: PathSet;
 }
 
-// Stand in for required keys that are missing or wrong, so that the rest of the file is still checked.
-const STAND_INS: Readonly<Record<string, unknown>> = {
-  listen: [{ address: '127.0.0.1:0' }],
-  regions: [{ id: 'stand-in', servers: ['http://127.0.0.1:1'] }],
-};
 // Every round takes out at least one level above a mistake; keys nest seven deep.
 const MAX_ROUNDS = 12;
 
@@ -80,15 +70,19 @@ const MAX_ROUNDS = 12;
  * an earlier one hid (a rule about a whole mapping is looked at only once its keys are right); what
  * merely follows from taking out is not reported.
  */
-function checkSchema(root: Tree): SchemaCheck {
+function checkSchema<Parsed extends object>(
+  root: Tree,
+  document: ConfigDocument<Parsed>,
+): SchemaCheck<Parsed> {
+  const node = document.node();
   const broken = [...brokenTrees(root)];
   const dropped = new PathSet(broken.map((tree) => tree.path));
-  const findings: Finding[] = broken.flatMap((tree) => misnamed(tree, root));
+  const findings: Finding[] = broken.flatMap((tree) => misnamed(tree, root, node));
   let kept = prune(root, (tree) => tree.isBroken);
   for (let round = 0; round < MAX_ROUNDS; round++) {
-    const result = configSchema.safeParse(withStandIns(kept, dropped));
+    const result = document.schema.safeParse(withStandIns(kept, dropped, document.standIns));
     if (result.success) return { findings, config: result.data, kept, dropped };
-    const found = result.error.issues.flatMap((issue) => explainIssue(issue, kept));
+    const found = result.error.issues.flatMap((issue) => explainIssue(issue, kept, node));
     findings.push(...withoutEchoes(found).filter(({ path }) => !dropped.touches(path)));
     const wrong = new Set(result.error.issues.flatMap((issue) => wrongTrees(issue, kept)));
     for (const { path } of [...found, ...wrong]) dropped.add(path);
@@ -104,12 +98,12 @@ function* brokenTrees(tree: Tree): Generator<Tree> {
 }
 
 /** A value that could not be read is not seen by the schema; its key may be wrong all the same. */
-function misnamed({ path }: Tree, root: Tree): Finding[] {
+function misnamed({ path }: Tree, root: Tree, schema: SchemaNode): Finding[] {
   const key = path.at(-1);
   const above = path.slice(0, -1);
-  const known = keysOf(schemaAt(above));
+  const known = keysOf(schemaAt(schema, above));
   if (typeof key !== 'string' || known.length === 0 || known.includes(key)) return [];
-  return [unknownKey(key, nearestTo(root, above).tree, above)];
+  return [unknownKey(key, nearestTo(root, above).tree, above, schema)];
 }
 
 /** Without findings that repeat another one: a mapping fails by a key in it, or a key is only misspelt. */
@@ -119,10 +113,10 @@ function withoutEchoes(found: readonly SchemaFinding[]): Finding[] {
   return found.filter(({ path }) => !places.hasBelow(path) && !meant.has(path));
 }
 
-function withStandIns(kept: Tree, dropped: PathSet): unknown {
+function withStandIns(kept: Tree, dropped: PathSet, standIns: Readonly<Record<string, unknown>>): unknown {
   const plain = plainOf(kept);
   if (kept.kind !== 'mapping') return plain;
-  const missing = Object.entries(STAND_INS).filter(
+  const missing = Object.entries(standIns).filter(
     ([key]) => !kept.entries.has(key) && dropped.touches([key]),
   );
   return { ...(plain as object), ...Object.fromEntries(missing) };
@@ -136,10 +130,18 @@ function wrongTrees(issue: z.core.$ZodIssue, kept: Tree): Tree[] {
   return [tree];
 }
 
-function checkAgreement(config: ParsedConfig, { kept, dropped }: SchemaCheck, root: Tree): Finding[] {
+function checkAgreement<Parsed extends object>(
+  config: Parsed,
+  { kept, dropped }: SchemaCheck<Parsed>,
+  root: Tree,
+  document: ConfigDocument<Parsed>,
+): Finding[] {
   const findings: Finding[] = [];
   const nameOf = (path: Path): string => formatPath(originalPath(kept, path));
-  for (const { path, about = [], sentence, severity } of crossCheck(config, declaredRegions(root))) {
+  for (const { path, about = [], sentence, severity } of document.disagreements(
+    config as DeepReadonly<Parsed>,
+    root,
+  )) {
     const places = [path, ...about].map((place) => originalPath(kept, place));
     // What follows from a mistake that was reported is no mistake of its own.
     if (places.some((place) => dropped.touches(place))) continue;
@@ -158,13 +160,4 @@ function checkAgreement(config: ParsedConfig, { kept, dropped }: SchemaCheck, ro
 function originalPath(kept: Tree, path: Path): Path {
   const { tree } = nearestTo(kept, path);
   return [...tree.path, ...path.slice(tree.path.length)];
-}
-
-/** Region ids as they stand in the file, wrong regions included; null when one cannot be read. */
-function declaredRegions(root: Tree): ReadonlySet<string> | null {
-  const regions = root.entries.get('regions');
-  if (regions?.kind !== 'list') return null;
-  const ids = Array.from(regions.entries.values(), (region) => region.entries.get('id'));
-  if (ids.some((id) => id === undefined || id.isBroken)) return null;
-  return new Set(ids.map((id) => String(id!.value)));
 }

@@ -1,6 +1,7 @@
 // Reads a configuration file from the disk: bounded, and not while somebody is writing to it.
 
 import { type FileHandle, open, stat } from 'node:fs/promises';
+import type { ConfigDocument } from './document.ts';
 import type { Environment } from './environment.ts';
 import {
   type LoadedConfig,
@@ -78,11 +79,14 @@ export interface ConfigFile {
 }
 
 /** Reads and loads a configuration file; one that cannot be read is a problem like any other. */
-export async function loadConfigFile(file: ConfigFile): Promise<LoadedConfig | RefusedConfig> {
+export async function loadConfigFile<Parsed extends object>(
+  file: ConfigFile,
+  document: ConfigDocument<Parsed>,
+): Promise<LoadedConfig<Parsed> | RefusedConfig> {
   const { path, name = path, env } = file;
   const reading = await readConfigBytes(path);
   if (!reading.ok) return { ok: false, problems: [wholeFile(name, reading.message)] };
-  return loadConfig({ path: name, text: reading.bytes, env });
+  return loadConfig({ path: name, text: reading.bytes, env }, document);
 }
 
 interface Stamped {

@@ -1,8 +1,10 @@
 // What regions and routes must agree on: names that are given once and exist, servers that stand in one
 // place, routes that can be reached and have somewhere to send to.
 
+import { MAX_SERVERS, MAX_TABLES } from '../core/model.ts';
 import { formatDuration } from '../core/units.ts';
-import type { Check, Disagreement } from './cross-checks.ts';
+import type { Check } from './cross-checks.ts';
+import type { Disagreement } from './disagreement.ts';
 import { notOneOf, type Path, quote } from './problem.ts';
 import { findShadowedRoutes } from './route-coverage.ts';
 import type { Config, RegionConfig } from './schema.ts';
@@ -11,6 +13,7 @@ import type { RouteConfig } from './schema-route.ts';
 export const checkRegions: Check = function* (config, declared) {
   yield* checkOnce(config.regions, 'regions');
   yield* checkServers(config.regions);
+  yield* checkServerCount(config.regions);
   for (const [i, region] of config.regions.entries()) yield* checkOrigin(region, i);
   yield* checkKnown(['region'], config.region === '' ? undefined : config.region, declared);
   for (const [i, source] of config.pae.metrics.entries()) {
@@ -26,6 +29,7 @@ export const checkRoutes: Check = function* (config, declared) {
     yield* checkDistance(config, route, i);
     yield* checkRetry(route, i);
   }
+  yield* checkTables(config);
   yield* checkReach(config.routes);
 };
 
@@ -57,6 +61,30 @@ function* checkServers(regions: readonly RegionConfig[]): Iterable<Disagreement>
       else yield wrong(path, (nameOf) => `must differ from ${nameOf(earlier)}, given ${quote(url)}`);
     }
   }
+}
+
+function* checkServerCount(regions: readonly RegionConfig[]): Iterable<Disagreement> {
+  let count = 0;
+  for (const [i, { servers = [] }] of regions.entries()) {
+    const before = count;
+    count += servers.length;
+    if (before > MAX_SERVERS || count <= MAX_SERVERS) continue;
+    const all = regions.reduce((sum, region) => sum + (region.servers?.length ?? 0), 0);
+    yield wrong(['regions', i, 'servers'], `must be at most ${MAX_SERVERS} in all regions, given ${all}`);
+  }
+}
+
+/** Every distinct set of regions has a table of its own, and a plan has room for so many. */
+function* checkTables({ regions, routes }: Config): Iterable<Disagreement> {
+  const all = regions.map(({ id }) => id);
+  const sets = new Set<string>();
+  let first: Path | undefined;
+  for (const [i, route] of routes.entries()) {
+    sets.add([...(route.regions ?? all)].sort().join());
+    if (sets.size > MAX_TABLES) first ??= ['routes', i, 'regions'];
+  }
+  if (first === undefined) return;
+  yield wrong(first, `must be one of at most ${MAX_TABLES} different sets in all routes, given ${sets.size}`);
 }
 
 function* checkOrigin(region: RegionConfig, i: number): Iterable<Disagreement> {
@@ -114,7 +142,10 @@ function* checkRegionLists(
 }
 
 function* checkWeights({ regions }: Config, route: RouteConfig, i: number): Iterable<Disagreement> {
-  const eligible = [...regions.entries()].filter(([, { id }]) => route.regions?.includes(id) ?? true);
+  const eligible = [...regions.entries()].filter(
+    ([, { id }]) =>
+      (route.regions?.includes(id) ?? true) && (route.residency.length === 0 || route.residency.includes(id)),
+  );
   if (eligible.length === 0 || eligible.some(([, region]) => region.weight > 0)) return;
   const ids = eligible.map(([, { id }]) => id).join(', ');
   // Without a list of its own, the route stands for all regions: the weights are the mistake.

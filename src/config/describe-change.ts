@@ -3,8 +3,10 @@
 // file would run what nobody wrote.
 
 import { isDeepStrictEqual } from 'node:util';
+import type { DeepReadonly } from './frozen.ts';
 import type { Path } from './problem.ts';
 import type { Config } from './schema.ts';
+import type { RemConfig } from './schema-rem.ts';
 
 interface RestartNeed {
   readonly path: Path;
@@ -14,19 +16,26 @@ interface RestartNeed {
 
 export interface ConfigChange {
   /** Top-level keys whose value differs. */
-  readonly changed: readonly (keyof Config)[];
+  readonly changed: readonly string[];
   /** Changes that a running process cannot make; empty when it can follow. */
   readonly needsRestart: readonly RestartNeed[];
 }
 
-interface FixedSetting {
+/** A setting that a running process cannot follow. */
+export interface FixedSetting<C> {
   readonly path: Path;
-  read(config: Config): unknown;
-  show(config: Config): string;
+  read(config: C): unknown;
+  show(config: C): string;
   readonly reason: string;
 }
 
-const FIXED: readonly FixedSetting[] = [
+interface Listening {
+  readonly listen: readonly { readonly address: string }[];
+  readonly control: { readonly address: string };
+  readonly workers: number | 'auto';
+}
+
+const SOCKETS: readonly FixedSetting<Listening>[] = [
   {
     path: ['listen'],
     read: (config) => config.listen,
@@ -37,7 +46,7 @@ const FIXED: readonly FixedSetting[] = [
     path: ['control', 'address'],
     read: (config) => config.control.address,
     show: (config) => config.control.address,
-    reason: 'whoever watches the proxy asks there',
+    reason: 'whoever watches the process asks there',
   },
   {
     path: ['workers'],
@@ -45,6 +54,20 @@ const FIXED: readonly FixedSetting[] = [
     show: (config) => String(config.workers),
     reason: 'the shared cells have a column for each worker',
   },
+];
+
+export const REM_FIXED: readonly FixedSetting<RemConfig>[] = [
+  ...SOCKETS,
+  {
+    path: ['region'],
+    read: (config) => config.region,
+    show: (config) => config.region,
+    reason: 'proxies know this manager as that region',
+  },
+];
+
+export const PROXY_FIXED: readonly FixedSetting<Config>[] = [
+  ...SOCKETS,
   {
     path: ['state', 'path'],
     read: (config) => config.state.path,
@@ -60,9 +83,13 @@ const FIXED: readonly FixedSetting[] = [
 ];
 
 /** Compares two configurations. */
-export function describeChange(before: Config, after: Config): ConfigChange {
-  const keys = Object.keys(after) as (keyof Config)[];
-  const needsRestart = FIXED.filter(({ read }) => !isDeepStrictEqual(read(before), read(after)));
+export function describeChange<Parsed extends object>(
+  before: DeepReadonly<Parsed>,
+  after: DeepReadonly<Parsed>,
+  fixed: readonly FixedSetting<DeepReadonly<Parsed>>[],
+): ConfigChange {
+  const keys = Object.keys(after) as (keyof DeepReadonly<Parsed> & string)[];
+  const needsRestart = fixed.filter(({ read }) => !isDeepStrictEqual(read(before), read(after)));
   return {
     changed: keys.filter((key) => !isDeepStrictEqual(before[key], after[key])),
     needsRestart: needsRestart.map(({ path, show, reason }) => ({

@@ -2,20 +2,20 @@
 // allowed part comes from the schema itself (json-schema.ts), so a bound is written once.
 
 import type { z } from 'zod';
-import { allowedBy, keysOf, type SchemaNode, schemaAt, schemaRoot } from './json-schema.ts';
+import { allowedBy, keysOf, type SchemaNode, schemaAt } from './json-schema.ts';
 import { nearestName } from './nearest-name.ts';
 import { formatPath, listNames, type Path, quote } from './problem.ts';
 import { type Finding, nearestTo, type Tree } from './yaml-tree.ts';
 
 /** The problems of one issue, with paths and offsets of the file as written. */
-export function explainIssue(issue: z.core.$ZodIssue, root: Tree): SchemaFinding[] {
+export function explainIssue(issue: z.core.$ZodIssue, root: Tree, schema: SchemaNode): SchemaFinding[] {
   const path = issue.path as Path;
   const { tree, isExact } = nearestTo(root, path);
-  if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => unknownKey(key, tree, path));
-  if (issue.code === 'invalid_key') return [wrongKey(tree, path)];
+  if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => unknownKey(key, tree, path, schema));
+  if (issue.code === 'invalid_key') return [wrongKey(tree, path, schema)];
   // Below a short form (`- http://…` for `- { url: … }`) there is a value but no key: it is the scalar.
-  if (isExact || tree.kind === 'scalar') return [wrongValue(tree, path)];
-  return [missingKey(tree, path)];
+  if (isExact || tree.kind === 'scalar') return [wrongValue(tree, path, schema)];
+  return [missingKey(tree, path, schema)];
 }
 
 export interface SchemaFinding extends Finding {
@@ -28,33 +28,33 @@ function finding(at: number, path: Path, sentence: string): Finding {
   return { at, path, message: name === '' ? sentence : `${name}: ${sentence}`, severity: 'error' };
 }
 
-function wrongValue(tree: Tree, schemaPath: Path): Finding {
-  const node = schemaAt(schemaPath);
+function wrongValue(tree: Tree, schemaPath: Path, schema: SchemaNode): Finding {
+  const node = schemaAt(schema, schemaPath);
   // An empty value stands nowhere; its key does.
   const at = tree.value === null && tree.kind === 'scalar' ? tree.keyAt : tree.valueAt;
   return finding(at, tree.path, `must be ${allowedBy(node)}, given ${showValue(tree, node)}`);
 }
 
-function missingKey(parent: Tree, path: Path): Finding {
+function missingKey(parent: Tree, path: Path, schema: SchemaNode): Finding {
   const depth = parent.path.length;
   const at = typeof parent.path.at(-1) === 'string' ? parent.keyAt : parent.valueAt;
-  const sentence = `is missing; it must be ${allowedBy(schemaAt(path.slice(0, depth + 1)))}`;
+  const sentence = `is missing; it must be ${allowedBy(schemaAt(schema, path.slice(0, depth + 1)))}`;
   return finding(at, [...parent.path, path[depth]!], sentence);
 }
 
 /** A key that the schema does not have; `schemaPath` is where its mapping stands in the schema. */
-export function unknownKey(key: string, parent: Tree, schemaPath: Path): SchemaFinding {
+export function unknownKey(key: string, parent: Tree, schemaPath: Path, schema: SchemaNode): SchemaFinding {
   const child = parent.entries.get(key);
-  const known = keysOf(schemaAt(schemaPath));
+  const known = keysOf(schemaAt(schema, schemaPath));
   const nearest = nearestName(key, known);
-  const hint = nearest === null ? placeHint(key, known) : `did you mean ${quote(nearest)}?`;
+  const hint = nearest === null ? placeHint(key, known, schema) : `did you mean ${quote(nearest)}?`;
   const at = child?.keyAt ?? parent.valueAt;
   const found = finding(at, [...parent.path, key], `unknown key; ${hint}`);
   return nearest === null ? found : { ...found, meant: [...parent.path, nearest] };
 }
 
-function placeHint(key: string, known: readonly string[]): string {
-  const homes = homesOf(key, schemaRoot(), '');
+function placeHint(key: string, known: readonly string[], schema: SchemaNode): string {
+  const homes = homesOf(key, schema, '');
   return homes.length > 0 ? `it belongs to ${listNames(homes)}` : `allowed are ${listNames(known)}`;
 }
 
@@ -70,8 +70,8 @@ function homesOf(key: string, node: SchemaNode, prefix: string): string[] {
   return homes;
 }
 
-function wrongKey(tree: Tree, schemaPath: Path): Finding {
-  const node = schemaAt(schemaPath.slice(0, -1)).propertyNames ?? {};
+function wrongKey(tree: Tree, schemaPath: Path, schema: SchemaNode): Finding {
+  const node = schemaAt(schema, schemaPath.slice(0, -1)).propertyNames ?? {};
   const key = String(schemaPath.at(-1));
   return finding(tree.keyAt, tree.path, `the key must be ${allowedBy(node)}, given ${quote(key)}`);
 }

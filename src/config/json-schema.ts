@@ -1,12 +1,10 @@
-// The schema as JSON Schema, twice. `schemaRoot` keeps what quantities.ts says about each value and is
-// what messages and the reference are made from; `editorSchema` is what `foreshard schema` prints: the
-// forms that an operator writes, and keys that are not available yet refused, as check does.
+// A schema as JSON Schema, twice. A document's `node` (document.ts) keeps what quantities.ts says about each
+// value and is what messages and the reference are made from; `editorSchema` is what `foreshard schema`
+// prints: the forms that an operator writes, and keys that are not available yet refused, as check does.
 
-import { z } from 'zod';
 import { VARIABLE_FORMS } from './environment.ts';
-import { notYetEntry } from './not-yet.ts';
+import { type NotYet, notYetEntry } from './not-yet.ts';
 import type { Path } from './problem.ts';
-import { configSchema } from './schema.ts';
 
 /** What we read of a JSON Schema (2020-12), and the facts of quantities.ts beside it. */
 export interface SchemaNode {
@@ -40,17 +38,9 @@ export interface SchemaNode {
   readonly secret?: true;
 }
 
-let root: SchemaNode | undefined;
-
-/** The whole schema with its facts. Made once: it costs some ten milliseconds. */
-export function schemaRoot(): SchemaNode {
-  root ??= z.toJSONSchema(configSchema, { io: 'input', reused: 'inline' }) as SchemaNode;
-  return root;
-}
-
 /** The schema of the value at `path`, or of the nearest one above it that is known. */
-export function schemaAt(path: Path): SchemaNode {
-  let node = schemaRoot();
+export function schemaAt(root: SchemaNode, path: Path): SchemaNode {
+  let node = root;
   for (const step of path) {
     const child = childOf(node, step);
     if (child === undefined) break;
@@ -103,13 +93,21 @@ export function boundsOf(node: SchemaNode): string {
   }
 }
 
+/** What `editorSchema` reads of a kind of document (document.ts). */
+export interface DescribedDocument {
+  readonly name: string;
+  readonly command: string;
+  node(): SchemaNode;
+  readonly notYet: readonly NotYet[];
+}
+
 /** JSON Schema for editors. */
-export function editorSchema(): object {
-  const { $schema, ...rest } = forEditor(schemaRoot(), '') as Record<string, unknown>;
+export function editorSchema({ name, command, node, notYet }: DescribedDocument): object {
+  const { $schema, ...rest } = forEditor(node(), { key: '', notYet }) as Record<string, unknown>;
   return {
     $schema,
-    title: 'Foreshard proxy.yaml',
-    description: 'Configuration of `foreshard proxy`. `foreshard check` says more than a schema can.',
+    title: `Foreshard ${name}`,
+    description: `Configuration of \`${command}\`. \`foreshard check\` says more than a schema can.`,
     ...rest,
     $defs: {
       variable: { type: 'string', pattern: '\\$\\{', description: `Holds ${VARIABLE_FORMS}.` },
@@ -124,8 +122,13 @@ const OWN_WORDS: ReadonlySet<string> = new Set([
 ]);
 const RANGE_WORDS = ['type', 'anyOf', 'minimum', 'maximum', 'minLength', 'maxLength'];
 
-/** `key` is the node's place as not-yet.ts writes it. */
-function forEditor(node: SchemaNode, key: string): Record<string, unknown> {
+interface Place {
+  /** The node's place as not-yet.ts writes it. */
+  readonly key: string;
+  readonly notYet: readonly NotYet[];
+}
+
+function forEditor(node: SchemaNode, place: Place): Record<string, unknown> {
   const { allowed, description, default: fallback, secret } = node;
   const help = [description, allowed === undefined ? undefined : `Must be ${allowedBy(node)}.`];
   const about = {
@@ -134,33 +137,37 @@ function forEditor(node: SchemaNode, key: string): Record<string, unknown> {
     ...(fallback !== undefined && !isEmptyMapping(fallback) && { default: fallback }),
     ...(secret === true && { writeOnly: true }),
   };
-  return { ...about, ...alternatives(bodyOf(node, key), node.shorthand) };
+  return { ...about, ...alternatives(bodyOf(node, place), node.shorthand) };
 }
 
 /** What the value may be, without what is said about it. */
-function bodyOf(node: SchemaNode, key: string): Record<string, unknown> {
+function bodyOf(node: SchemaNode, place: Place): Record<string, unknown> {
   const body: Record<string, unknown> = {};
   for (const [word, value] of Object.entries(node)) {
-    if (!OWN_WORDS.has(word)) body[word] = convert(word, value, key);
+    if (!OWN_WORDS.has(word)) body[word] = convert(word, value, place);
   }
   if (node.written !== undefined) for (const word of RANGE_WORDS) delete body[word];
   return Object.assign(body, node.written, node.bounds);
 }
 
-function convert(word: string, value: unknown, key: string): unknown {
+function convert(word: string, value: unknown, place: Place): unknown {
+  const { key } = place;
   if (word === 'properties') {
     const entries = Object.entries(value as Record<string, SchemaNode>);
     return Object.fromEntries(
-      entries.map(([name, child]) => [name, forKey(child, key === '' ? name : `${key}.${name}`)]),
+      entries.map(([name, child]) => [
+        name,
+        forKey(child, { ...place, key: key === '' ? name : `${key}.${name}` }),
+      ]),
     );
   }
-  if (word === 'items') return forKey(value as SchemaNode, `${key}[]`);
-  if (word === 'anyOf') return (value as SchemaNode[]).map((branch) => forEditor(branch, key));
+  if (word === 'items') return forKey(value as SchemaNode, { ...place, key: `${key}[]` });
+  if (word === 'anyOf') return (value as SchemaNode[]).map((branch) => forEditor(branch, place));
   if (word === 'additionalProperties' && typeof value === 'object') {
-    return forEditor(value as SchemaNode, `${key}.*`);
+    return forEditor(value as SchemaNode, { ...place, key: `${key}.*` });
   }
   // Keys are taken as written, without variables.
-  if (word === 'propertyNames') return bodyOf(value as SchemaNode, key);
+  if (word === 'propertyNames') return bodyOf(value as SchemaNode, place);
   return value;
 }
 
@@ -182,9 +189,9 @@ function alternatives(body: Record<string, unknown>, shorthand: SchemaNode | und
 }
 
 /** A key that is not available yet takes only what asks for nothing. */
-function forKey(node: SchemaNode, key: string): object {
-  const entry = notYetEntry(key);
-  const { default: fallback, ...body } = forEditor(node, key);
+function forKey(node: SchemaNode, place: Place): object {
+  const entry = notYetEntry(place.notYet, place.key);
+  const { default: fallback, ...body } = forEditor(node, place);
   if (entry === undefined) return fallback === undefined ? body : { default: fallback, ...body };
   const description = `Not available yet. ${body.description ?? ''}`.trim();
   return { ...body, description, ...(entry.harmless === undefined ? { not: {} } : { enum: entry.harmless }) };

@@ -5,10 +5,10 @@
 
 import { createHash } from 'node:crypto';
 import { checkTree } from './check-tree.ts';
+import type { ConfigDocument } from './document.ts';
 import type { Environment } from './environment.ts';
-import { deepFreeze } from './frozen.ts';
+import { type DeepReadonly, deepFreeze } from './frozen.ts';
 import { formatPath, type Path, type Problem } from './problem.ts';
-import type { Config } from './schema.ts';
 import { type Finding, nearestTo, readYamlTree, type YamlReading } from './yaml-tree.ts';
 
 export interface ConfigSource {
@@ -20,9 +20,9 @@ export interface ConfigSource {
   readonly env: Environment;
 }
 
-export interface LoadedConfig {
+export interface LoadedConfig<Parsed> {
   readonly ok: true;
-  readonly config: Config;
+  readonly config: DeepReadonly<Parsed>;
   /** SHA-256 of the file, hexadecimal. */
   readonly digest: string;
   readonly warnings: readonly Problem[];
@@ -43,19 +43,22 @@ export const MAX_FILE_BYTES = 4 * 1024 * 1024;
 const MAX_PROBLEMS = 1000;
 
 /** Loads a configuration whole, or says everything that is wrong with it. */
-export function loadConfig(source: ConfigSource): LoadedConfig | RefusedConfig {
+export function loadConfig<Parsed extends object>(
+  source: ConfigSource,
+  document: ConfigDocument<Parsed>,
+): LoadedConfig<Parsed> | RefusedConfig {
   const text = decode(source.text);
   if (!text.ok) return { ok: false, problems: [wholeFile(source.path, text.message)] };
   const reading = readYamlTree(text.text, source.env);
   const { findings, config } =
-    reading.root === null ? { findings: [], config: null } : checkTree(reading.root);
+    reading.root === null ? { findings: [], config: null } : checkTree(reading.root, document);
   const all = [...reading.findings, ...findings];
   if (reading.root === null && all.length === 0) {
     all.push({
       at: 0,
       path: [],
       severity: 'error',
-      message: 'the file is empty; listen and regions are required',
+      message: `the file is empty; ${document.required}`,
     });
   }
   const problems = listProblems(source.path, all, reading);

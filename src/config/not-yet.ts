@@ -35,10 +35,7 @@ export const NOT_YET: readonly NotYet[] = [
   { key: 'pae.metrics', harmless: [[]] },
   { key: 'pae.externalEvents', harmless: [[]] },
   { key: 'pae.retention' },
-  { key: 'regions[].rem' },
-  { key: 'regions[].remToken', harmless: [''] },
   { key: 'regions[].servers[].metrics' },
-  { key: 'routes[].residency', harmless: [[]] },
   { key: 'routes[].maxAddedLatency', harmless: NO_TIME },
   { key: 'routes[].priority', harmless: ['normal'] },
   { key: 'routes[].shadow', harmless: [{}] },
@@ -49,7 +46,7 @@ export const NOT_YET: readonly NotYet[] = [
 ];
 
 /** Every key of the file that asks for a capability that is not there yet. */
-export function findNotYet(root: Tree, table: readonly NotYet[] = NOT_YET): Finding[] {
+export function findNotYet(root: Tree, table: readonly NotYet[]): Finding[] {
   return table.flatMap(({ key, harmless = [] }) =>
     [...everyMatch(root, stepsOf(key))]
       .filter((tree) => !harmless.some((value) => isDeepStrictEqual(plainOf(tree), value)))
@@ -62,8 +59,8 @@ export function findNotYet(root: Tree, table: readonly NotYet[] = NOT_YET): Find
 }
 
 /** The entry for a key as it stands in the schema (`regions[].rem`), if it has one. */
-export function notYetEntry(key: string): NotYet | undefined {
-  return NOT_YET.find((entry) => entry.key === key);
+export function notYetEntry(table: readonly NotYet[], key: string): NotYet | undefined {
+  return table.find((entry) => entry.key === key);
 }
 
 function show(value: unknown): string {

@@ -1,8 +1,8 @@
 // The configuration reference as a Markdown table, made from the schema: what a key defaults to, may be
 // and means is written once, beside the key.
 
-import { boundsOf, type SchemaNode, schemaRoot } from './json-schema.ts';
-import { notYetEntry } from './not-yet.ts';
+import { boundsOf, type DescribedDocument, type SchemaNode } from './json-schema.ts';
+import { type NotYet, notYetEntry } from './not-yet.ts';
 
 interface Row {
   readonly key: string;
@@ -12,9 +12,9 @@ interface Row {
 }
 
 /** One line a key, in the order of the schema; keys that are not available yet say so. */
-export function referenceTable(): string {
+export function referenceTable({ node, notYet }: DescribedDocument): string {
   const lines = ['| key | default | allowed | meaning |', '|---|---|---|---|'];
-  for (const row of rowsOf(schemaRoot(), { prefix: '', isRefused: false, group: '' })) {
+  for (const row of rowsOf(node(), { prefix: '', isRefused: false, group: '', notYet })) {
     const cells = [code(row.key), row.fallback, row.allowed, row.meaning].map(escapeCell);
     lines.push(`| ${cells.join(' | ')} |`);
   }
@@ -26,14 +26,20 @@ interface Scope {
   readonly isRefused: boolean;
   /** The optional mapping that the keys belong to: what is required, is so only beside it. */
   readonly group: string;
+  readonly notYet: readonly NotYet[];
 }
 
 function* rowsOf(node: SchemaNode, scope: Scope): Generator<Row> {
   for (const [name, child] of Object.entries(node.properties ?? {})) {
     const key = scope.prefix === '' ? name : `${scope.prefix}.${name}`;
     const isRequired = node.required?.includes(name) === true;
-    const isRefused = scope.isRefused || notYetEntry(key) !== undefined;
-    const inner = { prefix: key, isRefused, group: child.default === undefined && !isRequired ? name : '' };
+    const isRefused = scope.isRefused || notYetEntry(scope.notYet, key) !== undefined;
+    const inner = {
+      ...scope,
+      prefix: key,
+      isRefused,
+      group: child.default === undefined && !isRequired ? name : '',
+    };
     if (child.properties !== undefined) {
       yield* rowsOf(child, inner);
       continue;

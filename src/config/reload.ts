@@ -7,10 +7,11 @@ import { type FSWatcher, watch } from 'node:fs';
 import { dirname } from 'node:path';
 import { identityOf, readConfigBytes, stampOf } from './config-file.ts';
 import { describeChange } from './describe-change.ts';
+import type { ConfigDocument } from './document.ts';
 import type { Environment } from './environment.ts';
+import type { DeepReadonly } from './frozen.ts';
 import { digestOf, type LoadedConfig, loadConfig, type RefusedConfig, wholeFile } from './load.ts';
 import { formatPath, type Problem } from './problem.ts';
-import type { Config } from './schema.ts';
 
 /** Calls `run` once after `delayMs` and returns what cancels it. */
 export type Schedule = (delayMs: number, run: () => void) => () => void;
@@ -18,24 +19,25 @@ export type Schedule = (delayMs: number, run: () => void) => () => void;
 /** Calls `onEvent` for every change in a directory; null when it cannot be watched. */
 export type WatchDirectory = (path: string, onEvent: () => void, onEnd: () => void) => (() => void) | null;
 
-export interface ConfigNews {
-  readonly config: Config;
+export interface ConfigNews<Parsed> {
+  readonly config: DeepReadonly<Parsed>;
   /** SHA-256 of the file, hexadecimal. */
   readonly digest: string;
   /** Top-level keys whose value differs from the configuration before. */
-  readonly changed: readonly (keyof Config)[];
+  readonly changed: readonly string[];
   readonly warnings: readonly Problem[];
 }
 
-export interface ConfigWatcherOptions {
+export interface ConfigWatcherOptions<Parsed extends object> {
+  readonly document: ConfigDocument<Parsed>;
   readonly path: string;
   /** What problems call the file. Default: its path. */
   readonly name?: string;
   readonly env: Environment;
   /** The configuration that the process runs with. */
-  readonly inForce: LoadedConfig;
+  readonly inForce: LoadedConfig<Parsed>;
   /** A new configuration, complete and checked; it is in force from here on. */
-  onConfig(news: ConfigNews): void;
+  onConfig(news: ConfigNews<Parsed>): void;
   /** The file cannot be taken; the configuration in force stays. Once for each content. */
   onProblems(problems: readonly Problem[]): void;
   readonly schedule?: Schedule;
@@ -54,11 +56,11 @@ const MAX_POSTPONED = 10;
 // directory that is itself replaced are seen by asking. A stat every few seconds costs nothing.
 const POLL_MS = 3000;
 
-export class ConfigWatcher {
-  readonly #options: ConfigWatcherOptions;
+export class ConfigWatcher<Parsed extends object> {
+  readonly #options: ConfigWatcherOptions<Parsed>;
   readonly #name: string;
   readonly #schedule: Schedule;
-  #inForce: Config;
+  #inForce: DeepReadonly<Parsed>;
   /** Digest of the content that was looked at last, or why it could not be read. */
   #seen: string;
   #stamp = '';
@@ -72,7 +74,7 @@ export class ConfigWatcher {
   #waiting: Promise<ReloadOutcome> | null = null;
   #closed = false;
 
-  constructor(options: ConfigWatcherOptions) {
+  constructor(options: ConfigWatcherOptions<Parsed>) {
     this.#options = options;
     this.#name = options.name ?? options.path;
     this.#schedule = options.schedule ?? systemSchedule;
@@ -124,22 +126,26 @@ export class ConfigWatcher {
   }
 
   /** A bug of ours in checking a file must not end a proxy that serves: the file is refused. */
-  #load(bytes: Uint8Array): LoadedConfig | RefusedConfig {
+  #load(bytes: Uint8Array): LoadedConfig<Parsed> | RefusedConfig {
     try {
-      return loadConfig({ path: this.#name, text: bytes, env: this.#options.env });
+      return loadConfig({ path: this.#name, text: bytes, env: this.#options.env }, this.#options.document);
     } catch (error) {
       const message = `cannot be checked, which is a bug of Foreshard: ${String(error)}`;
       return { ok: false, problems: [wholeFile(this.#name, message)] };
     }
   }
 
-  #take(loaded: LoadedConfig | RefusedConfig): ReloadOutcome {
+  #take(loaded: LoadedConfig<Parsed> | RefusedConfig): ReloadOutcome {
     if (!loaded.ok) {
       this.#options.onProblems(loaded.problems);
       return 'refused';
     }
     const { config, digest, warnings } = loaded;
-    const { changed, needsRestart } = describeChange(this.#inForce, config);
+    const { changed, needsRestart } = describeChange<Parsed>(
+      this.#inForce,
+      config,
+      this.#options.document.fixed,
+    );
     if (needsRestart.length > 0) {
       this.#options.onProblems(
         needsRestart.map(({ path, sentence }) =>

@@ -5,7 +5,7 @@ import { decimal, httpUrl, name, secret, serverUrl, text } from './quantities.ts
 
 // `- http://127.0.0.1:9101` is the short form of `- { url: http://127.0.0.1:9101 }`. Rewritten before
 // the schema sees it, so that a mistake in either form gets the message of that form.
-const server = z
+export const server = z
   .preprocess(
     (raw) => (typeof raw === 'string' ? { url: raw } : raw),
     z.strictObject({

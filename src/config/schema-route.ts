@@ -94,7 +94,7 @@ const key = z.strictObject({
     .describe('How much of a body a json key may buffer; a longer body has no key.'),
 });
 
-const timeouts = z.strictObject({
+export const timeouts = z.strictObject({
   connect: duration('50ms', '60s').prefault('1s').describe('To open a connection to a server.'),
   response: duration('0', '1h')
     .prefault('10s')

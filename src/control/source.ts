@@ -5,17 +5,23 @@ import type { Plan } from '../plan/plan.ts';
 import type { ExplainRequest, Explanation } from '../routing/explain.ts';
 import type { MetricsRegistry } from '../telemetry/registry.ts';
 
-export interface ControlSource {
+/** What every process of ours tells of itself. */
+export interface ProcessSource {
   readonly metrics: MetricsRegistry;
-  plan(): Plan;
-  regions(): readonly RegionReport[];
-  /** A sentence when the proxy should get no new traffic, undefined when it is ready. */
+  /** A sentence when the process should get no new traffic, undefined when it is ready. */
   notReady(): string | undefined;
-  explain(request: ExplainRequest): Explanation;
   /** Brings the workers' counts into the registry. */
   refreshMetrics(): Promise<void>;
-  /** Resolves when a plan newer than `after` is in force, or after `waitMs`. */
-  planAfter(after: string, waitMs: number): Promise<void>;
+}
+
+export interface ControlSource extends ProcessSource {
+  plan(): Plan;
+  regions(): readonly RegionReport[];
+  explain(request: ExplainRequest): Explanation;
+  /** Resolves when another plan is in force, or after `waitMs`. */
+  planAfter(waitMs: number): Promise<void>;
+  /** Longest wait of a long poll, milliseconds. */
+  longestWaitMs(): number;
 }
 
 export interface RegionReport {

@@ -25,6 +25,12 @@ export type Health = (typeof HEALTH_STATES)[number];
 export const PRIORITIES = ['critical', 'high', 'normal', 'sheddable'] as const;
 export type Priority = (typeof PRIORITIES)[number];
 
+/** Most servers of all regions together that one process can look after. */
+export const MAX_SERVERS = 4096;
+
+/** Most shard tables of a plan: one for each distinct set of regions that routes name. */
+export const MAX_TABLES = 32;
+
 /** Degrees; north and east are positive. */
 export interface Location {
   readonly lat: number;

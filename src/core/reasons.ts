@@ -70,6 +70,11 @@ export const REASONS = {
     proxyStatus: 'http_request_denied',
     meaning: 'The data may not be served by this region.',
   },
+  region_policy: {
+    status: 403,
+    proxyStatus: 'http_request_denied',
+    meaning: 'The policy of the region refuses the method, path or a missing header.',
+  },
   no_eligible_region: {
     status: 503,
     proxyStatus: 'destination_unavailable',

@@ -27,7 +27,7 @@ import {
   type OutlierState,
   settleOutlier,
 } from './outlier.ts';
-import { firstProbeMs, nextProbeMs } from './probe-schedule.ts';
+import { FASTEST_MS, firstProbeMs, nextProbeMs } from './probe-schedule.ts';
 import { slowStartFactor } from './slow-start.ts';
 
 export interface MonitorSettings extends HealthThresholds {
@@ -45,13 +45,20 @@ export interface MonitoredServer {
   readonly origin: string;
   readonly region: string;
   readonly slot: number;
+  /** What somebody has decided about it, whatever checks say. */
+  readonly standing?: Standing | undefined;
 }
+
+export type Standing = Extract<Health, 'draining' | 'maintenance' | 'unhealthy'>;
 
 interface Watched extends MonitoredServer {
   probe: ProbeState;
   outlier: OutlierState;
-  /** Monotonic milliseconds; Infinity while a probe is under way. */
+  /** Monotonic milliseconds; counts while no probe is under way. */
   nextProbeAt: number;
+  isProbing: boolean;
+  /** Monotonic milliseconds of the end of the last probe; -Infinity = none. */
+  probedAt: number;
   /** Monotonic milliseconds of the last recovery; -Infinity = never. */
   recoveredAt: number;
   lastDetail: string;
@@ -96,38 +103,60 @@ export class HealthMonitor {
   /** Takes over a new set of servers; those that stay keep their health, ejection and ramp. */
   watch(servers: readonly MonitoredServer[], settings: MonitorSettings): void {
     this.#settings = settings;
-    const now = this.#tools.clock.monotonicMs();
+    const { clock, random } = this.#tools;
+    const now = clock.monotonicMs();
     const ids = new Set(servers.map((server) => server.id));
     for (const id of this.#watched.keys()) if (!ids.has(id)) this.#watched.delete(id);
     for (const server of servers) {
       const known = this.#watched.get(server.id);
       if (known !== undefined) {
         // A server may have changed its region or slot; what is known of it is still true.
-        const kept = { ...known, ...server };
-        this.#watched.set(server.id, kept);
-        // Nobody asks it any more: what probes said must not stand for ever.
-        if (!settings.active) this.#forgetProbes(kept);
+        const before = known.standing;
+        Object.assign(known, { standing: undefined }, server);
+        this.#stand(known, before, now);
+        if (settings.active) {
+          // The pause may be much shorter now than the one that is under way.
+          const due = now + nextProbeMs(known.probe, settings.interval, random);
+          known.nextProbeAt = Math.min(known.nextProbeAt, due);
+        } else this.#forgetProbes(known);
         continue;
       }
-      this.#watched.set(server.id, {
+      const watched: Watched = {
         ...server,
         probe: INITIAL_STATE,
         outlier: newOutlierState(now),
-        nextProbeAt: now + firstProbeMs(settings.interval, this.#tools.random),
+        nextProbeAt: now + firstProbeMs(settings.interval, random),
+        isProbing: false,
+        probedAt: Number.NEGATIVE_INFINITY,
         recoveredAt: Number.NEGATIVE_INFINITY,
         lastDetail: 'not probed yet',
         successes: 0,
         failures: 0,
-      });
+      };
+      this.#watched.set(server.id, watched);
+      this.#stand(watched, undefined, now);
     }
     this.#publishGauges();
     this.#tools.cells.publish();
   }
 
-  #forgetProbes(server: Watched): void {
-    server.probe = INITIAL_STATE;
-    server.lastDetail = 'not probed';
-    this.#tools.cells.setHealth(server.slot, 'unknown');
+  /** Puts what was decided about a server into force; one that is let go comes back like a recovered one. */
+  #stand(server: Watched, before: Standing | undefined, now: number): void {
+    if (server.standing === before) return;
+    this.#tools.cells.setHealth(server.slot, server.standing ?? server.probe.health);
+    const { log } = this.#tools;
+    log.info(
+      { server: server.id, region: server.region, standing: server.standing ?? 'none' },
+      'server standing changed',
+    );
+    if (server.standing === undefined) server.recoveredAt = now;
+  }
+
+  /** Looks at a server now, instead of at its next turn: somebody has seen a sign of trouble. */
+  suspect(id: string): void {
+    const server = this.#watched.get(id);
+    if (server === undefined) return;
+    server.nextProbeAt = Math.min(server.nextProbeAt, this.#tools.clock.monotonicMs());
   }
 
   /** One fold: to be called every 50 ms or so. */
@@ -141,7 +170,7 @@ export class HealthMonitor {
         server.slot,
         slowStartFactor(now - server.recoveredAt, this.#settings.slowStart),
       );
-      if (this.#settings.active && server.nextProbeAt <= now) this.#startProbe(server);
+      if (this.#settings.active && !server.isProbing && server.nextProbeAt <= now) this.#startProbe(server);
     }
     if (isChanged) this.#changed();
   }
@@ -175,9 +204,10 @@ export class HealthMonitor {
     const successes = counts.reduce((sum, one) => sum + one.successes, 0);
     const failures = counts.reduce((sum, one) => sum + one.connectFailures + one.otherFailures, 0);
     const runs = joinRuns(counts, successes > server.successes);
-    // Failing traffic is a reason to look now instead of at the next turn, unless somebody is looking.
-    if (failures > server.failures && server.nextProbeAt !== Number.POSITIVE_INFINITY)
-      server.nextProbeAt = Math.min(server.nextProbeAt, now);
+    // Failing traffic is a reason to look now instead of at the next turn, but not to ask without pause.
+    if (failures > server.failures) {
+      server.nextProbeAt = Math.min(server.nextProbeAt, Math.max(now, server.probedAt + FASTEST_MS));
+    }
     server.successes = successes;
     server.failures = failures;
 
@@ -208,7 +238,11 @@ export class HealthMonitor {
   }
 
   #isInRotation(server: Watched): boolean {
-    return server.outlier.ejectedUntil === undefined && server.probe.health !== 'unhealthy';
+    return (
+      server.outlier.ejectedUntil === undefined &&
+      server.probe.health !== 'unhealthy' &&
+      server.standing === undefined
+    );
   }
 
   #eject(server: Watched, reason: EjectionReason, now: number): void {
@@ -226,17 +260,13 @@ export class HealthMonitor {
   }
 
   #startProbe(server: Watched): void {
-    server.nextProbeAt = Number.POSITIVE_INFINITY;
+    server.isProbing = true;
     const { path, timeout: timeoutMs } = this.#settings;
     void this.#tools.prober({ origin: server.origin, path, timeoutMs }).then((result) => {
-      // The entry may have been replaced by a reload while the probe was under way.
-      const current = this.#watched.get(server.id);
-      if (this.#isClosed || current === undefined) return;
-      if (!this.#settings.active) {
-        current.nextProbeAt = this.#tools.clock.monotonicMs();
-        return;
-      }
-      this.#afterProbe(current, result.passed, result.detail);
+      server.isProbing = false;
+      // A reload may have taken the server out, or all probes, while this one was under way.
+      if (this.#isClosed || !this.#settings.active || this.#watched.get(server.id) !== server) return;
+      this.#afterProbe(server, result.passed, result.detail);
     });
   }
 
@@ -246,15 +276,24 @@ export class HealthMonitor {
     const before = server.probe.health;
     server.probe = afterProbe(server.probe, passed, this.#settings);
     server.lastDetail = detail;
+    server.probedAt = now;
     server.nextProbeAt = now + nextProbeMs(server.probe, this.#settings.interval, random);
     const after = server.probe.health;
     if (after === before) return;
     if (before === 'unhealthy') server.recoveredAt = now;
-    this.#tools.cells.setHealth(server.slot, after);
+    this.#tools.cells.setHealth(server.slot, server.standing ?? after);
     const fields = { server: server.id, region: server.region, from: before, to: after, detail };
     if (after === 'unhealthy') this.#tools.log.warn(fields, 'server health changed');
     else this.#tools.log.info(fields, 'server health changed');
     this.#changed();
+  }
+
+  /** Without probes nothing would ever contradict their last verdict: the server is believed again. */
+  #forgetProbes(server: Watched): void {
+    if (server.probe === INITIAL_STATE) return;
+    server.probe = INITIAL_STATE;
+    server.lastDetail = 'not probed';
+    this.#tools.cells.setHealth(server.slot, 'unknown');
   }
 
   #changed(): void {

@@ -72,8 +72,8 @@ function fresh(run: number, judged: number): number {
 }
 
 /**
- * Whether one more server of a region may go: within the share, at least one always, never the last that
- * can serve.
+ * Whether one more server of a region may go: within the share (one at least, unless it is 0), never the
+ * last that can serve.
  * @param inRotation servers that are healthy and not ejected.
  */
 export function mayEject(
@@ -82,7 +82,8 @@ export function mayEject(
   inRotation: number,
   settings: OutlierSettings,
 ): boolean {
-  const most = Math.max(1, Math.floor(registered * settings.maxEjected));
+  const share = Math.floor(registered * settings.maxEjected);
+  const most = settings.maxEjected === 0 ? 0 : Math.max(1, share);
   return ejected < most && inRotation > 1;
 }
 

@@ -8,8 +8,8 @@ import { isInTransition, type ProbeState } from './health-state.ts';
 // Envoy's and HAProxy's users settle around 10 %: enough to spread, too little to matter.
 const JITTER = 0.1;
 const FAST_DIVISOR = 4;
-// Faster than this would be load, not a check.
-const FASTEST_MS = 100;
+/** Least pause between two probes of a server: faster would be load, not a check. */
+export const FASTEST_MS = 100;
 
 /** Milliseconds until the next probe of a server in `state`. */
 export function nextProbeMs(state: ProbeState, intervalMs: number, random: Random): number {

@@ -4,6 +4,7 @@
 
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
+import { MAX_TABLES } from '../core/model.ts';
 import { NO_OWNER } from '../routing/shard-table.ts';
 
 const id = z.string().min(1).max(63);
@@ -61,7 +62,7 @@ export const planSchema = z.looseObject({
   mode: z.enum(['off', 'shadow', 'advisory', 'auto']),
   regions: z.array(planRegion).min(1).max(512),
   failoverOrder: z.array(id).max(512),
-  tables: z.array(planTable).min(1).max(32),
+  tables: z.array(planTable).min(1).max(MAX_TABLES),
   digest: z.string().regex(/^[0-9a-f]{64}$/),
 });
 

@@ -29,6 +29,8 @@ export interface Dispatch {
   readonly replyFields: readonly string[];
   readonly trace: RequestTrace;
   readonly taken: Taken;
+  /** `foreshard-route` to pass on as it came; undefined where it is ours to make. */
+  readonly routeField: string | undefined;
 }
 
 export type LoopEnd =
@@ -47,8 +49,6 @@ interface PlannedRetry extends Target {
 }
 
 export class AttemptLoop implements AttemptOwner {
-  /** Resolves when the client has its answer, or can have none. */
-  readonly end: Promise<LoopEnd>;
   readonly #resolve: (end: LoopEnd) => void;
   readonly #plane: DataPlane;
   readonly #dispatch: Dispatch;
@@ -63,13 +63,12 @@ export class AttemptLoop implements AttemptOwner {
   #current: Attempt | undefined;
   #expired = false;
 
-  constructor(dispatch: Dispatch, plane: DataPlane) {
+  /** @param onEnd called once, when the client has its answer or can have none; maybe within `start`. */
+  constructor(dispatch: Dispatch, plane: DataPlane, onEnd: (end: LoopEnd) => void) {
     this.#dispatch = dispatch;
     this.#plane = plane;
     this.#hasIdempotencyKey = hasField(dispatch.request.fields, 'idempotency-key');
-    const { promise, resolve } = Promise.withResolvers<LoopEnd>();
-    this.end = promise;
-    this.#resolve = resolve;
+    this.#resolve = onEnd;
   }
 
   start(): void {
@@ -89,7 +88,7 @@ export class AttemptLoop implements AttemptOwner {
     const { route } = decision;
     const { settings } = taken.snapshot;
     this.#attempts += 1;
-    const routeField = this.#routeField(target);
+    const routeField = this.#dispatch.routeField ?? this.#routeField(target);
     this.#target = target;
     this.#cause = cause;
     this.#triedSlots.push(target.server.slot);
@@ -101,10 +100,19 @@ export class AttemptLoop implements AttemptOwner {
       {
         client,
         server: target.server,
-        request: { method: request.method, target: request.target, host: request.hostField, fields, body },
+        request: {
+          method: request.method,
+          target: request.target,
+          // HTTP/1.0 may name no host; HTTP/1.1 must.
+          host: request.hostField === '' ? authorityOf(target.server.origin) : request.hostField,
+          fields,
+          acceptsTrailers: request.acceptsTrailers,
+          body,
+        },
         timeouts: route.timeouts,
         trailerLimit: settings.limits.trailerFields,
         acceptsTrailers: request.acceptsTrailers,
+        scrub: settings.manager?.scrubResponse,
         replyFields: settings.debugHeaders
           ? [...this.#dispatch.replyFields, 'foreshard-route', routeField]
           : this.#dispatch.replyFields,
@@ -220,12 +228,16 @@ export class AttemptLoop implements AttemptOwner {
     const passed: RegionIndex[] = [];
     let isFull = false;
     for (let region = start; region !== NO_REGION; ) {
-      const server = chooseServer(decision.view.servers[region]!, {
+      const choice = {
         loads: this.#plane.serverLoads,
         random: this.#plane.random,
         inFlightLimit: taken.snapshot.settings.limits.inFlightPerServer,
         tried: this.#triedSlots,
-      });
+      };
+      const { nearby, servers } = decision.view;
+      let server = chooseServer((nearby ?? servers)[region]!, choice);
+      // The own zone is full or was tried: better another zone than nobody.
+      if (typeof server === 'string' && nearby !== null) server = chooseServer(servers[region]!, choice);
       if (typeof server !== 'string') return { region, server };
       isFull ||= server === 'full';
       passed.push(region);
@@ -253,6 +265,10 @@ export class AttemptLoop implements AttemptOwner {
     const name = this.#dispatch.taken.snapshot.regions[region]!.id;
     this.#plane.metrics.counter('foreshard_attempt_failures_total', [name, reason]).value += 1;
   }
+}
+
+function authorityOf(origin: string): string {
+  return origin.slice(origin.indexOf('//') + 2);
 }
 
 function hasField(fields: readonly string[], name: string): boolean {

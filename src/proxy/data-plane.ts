@@ -33,6 +33,8 @@ export interface DataPlane {
   readonly deciding: Omit<DecideContext, 'cursors'>;
   readonly metrics: MetricDeltas;
   readonly workers: number;
+  /** Which of ours this is, for the metrics of refusals. */
+  readonly stage: 'proxy' | 'rem';
   /** `foreshard-<instance>` */
   readonly pseudonym: string;
   readonly serverLoads: ServerLoads;
@@ -143,6 +145,17 @@ export class ContextHolder {
 
   constructor(plane: Omit<DataPlane, 'store'>) {
     this.#plane = plane;
+  }
+
+  /** What is left of the retry budgets that were used since the snapshot came. */
+  *retryBudgets(): Generator<{ route: string; region: string; remaining: number }> {
+    if (this.#context === undefined) return;
+    const { budget, snapshot } = this.#context;
+    for (const { route: index, region } of budget.used()) {
+      const route = snapshot.routes[index]!;
+      const remaining = Math.floor(budget.remaining(index, region, route.retry, this.#plane.tools.now()));
+      yield { route: route.id, region: snapshot.regions[region]!.id, remaining };
+    }
   }
 
   take(store: SnapshotStore): Taken {

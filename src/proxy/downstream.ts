@@ -14,11 +14,14 @@ export interface RequestHead {
   readonly fields: FieldList;
 }
 
+/** `too_large`: longer than the region takes. */
+export type BodyFailure = 'gone' | 'malformed' | 'idle' | 'too_large';
+
 export type Collected =
   | { readonly kind: 'whole'; readonly bytes: Uint8Array }
   /** There is more than was asked for; it follows when the body is streamed. */
   | { readonly kind: 'prefix'; readonly bytes: Uint8Array }
-  | { readonly kind: 'failed'; readonly why: 'gone' | 'malformed' | 'idle' };
+  | { readonly kind: 'failed'; readonly why: BodyFailure };
 
 export interface BodySink {
   /**
@@ -27,7 +30,7 @@ export interface BodySink {
    */
   data(chunk: Uint8Array): boolean;
   end(): void;
-  failed(why: 'gone' | 'malformed' | 'idle'): void;
+  failed(why: BodyFailure): void;
 }
 
 /** Body of a request; read once, in order. */

@@ -20,6 +20,9 @@ export const FieldKind = {
   tracestate: 14,
   /** Never forwarded: hop-by-hop, or a name that only we may set. */
   dropped: 15,
+  /** Ours, which a manager keeps when a proxy sends them. */
+  ownRequestId: 16,
+  ownRoute: 17,
 } as const;
 export type FieldKind = (typeof FieldKind)[keyof typeof FieldKind];
 
@@ -55,8 +58,8 @@ const KIND_BY_NAME: Readonly<Record<string, FieldKind>> = {
   'x-forwarded-port': FieldKind.dropped,
   'x-forwarded-server': FieldKind.dropped,
   'x-real-ip': FieldKind.dropped,
-  'foreshard-request-id': FieldKind.dropped,
-  'foreshard-route': FieldKind.dropped,
+  'foreshard-request-id': FieldKind.ownRequestId,
+  'foreshard-route': FieldKind.ownRoute,
   'foreshard-shadow': FieldKind.dropped,
   // ORCA load report of a server to its proxy.
   'endpoint-load-metrics': FieldKind.dropped,
@@ -100,13 +103,36 @@ export function kindOfField(name: string): NamedKind {
 
 const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 
+interface Spelling {
+  readonly text: string;
+  readonly name: string;
+}
+
+// Known spellings by length and first letter: comparing in place with the one or two that can match costs a
+// quarter of cutting the name out and hashing it.
+const LONGEST_SPELLING = 31;
+const SPELLINGS: Spelling[][] = Array.from({ length: (LONGEST_SPELLING + 1) << 5 }, () => []);
+for (const [text, { name }] of KNOWN)
+  SPELLINGS[shapeOf(text.length, text.charCodeAt(0))]!.push({ text, name });
+
+function shapeOf(length: number, first: number): number {
+  return (length << 5) | (first & 31);
+}
+
 /**
- * Lower-case form of a field name, the very same string for names that are known, so that later look-ups
- * find its hash ready; undefined when it is no token (RFC 9110, 5.6.2).
+ * Lower-case form of the field name at `from`..`to` of a head, the very same string for names that are
+ * known, so that later look-ups find its hash ready; undefined when it is no token (RFC 9110, 5.6.2).
  */
-export function internFieldName(name: string): string | undefined {
-  const known = KNOWN.get(name);
-  if (known !== undefined) return known.name;
+export function fieldNameAt(head: string, from: number, to: number): string | undefined {
+  const length = to - from;
+  if (length > 0 && length <= LONGEST_SPELLING) {
+    const candidates = SPELLINGS[shapeOf(length, head.charCodeAt(from))]!;
+    for (let i = 0; i < candidates.length; i++) {
+      const { text, name } = candidates[i]!;
+      if (head.startsWith(text, from)) return name;
+    }
+  }
+  const name = head.slice(from, to);
   return TOKEN.test(name) ? name.toLowerCase() : undefined;
 }
 

@@ -10,6 +10,8 @@ import type { WorkerColumn } from '../state/live-cells.ts';
 import type { Downstream, DownstreamListener } from './downstream.ts';
 import { fieldsForClient, trailersForClient } from './headers.ts';
 import { joinStreams } from './join-streams.ts';
+import type { LongLivedStreams } from './long-lived.ts';
+import { scrub } from './manager-hop.ts';
 import { type TimerWheel, WheelTimer } from './timer-wheel.ts';
 import type { OutgoingRequest, Upstream, UpstreamCall, UpstreamHandler } from './upstream.ts';
 
@@ -30,6 +32,8 @@ export interface AttemptInput {
   readonly timeouts: RouteTimeouts;
   readonly trailerLimit: number;
   readonly acceptsTrailers: boolean;
+  /** Lower-case names of fields that do not go to the client. */
+  readonly scrub: readonly string[] | undefined;
   /** Further fields for the client. */
   readonly replyFields: readonly string[];
 }
@@ -45,6 +49,7 @@ export interface AttemptTools {
   readonly upstream: Upstream;
   readonly wheel: TimerWheel;
   readonly column: WorkerColumn;
+  readonly longLived: LongLivedStreams;
   /** Monotonic milliseconds. */
   now(): number;
 }
@@ -73,6 +78,7 @@ export class Attempt extends WheelTimer implements UpstreamHandler, DownstreamLi
   // Who keeps a body standing still: the client (it reads or sends too slowly) or the server.
   #waitsForClient = false;
   #isJudged = false;
+  #isLongLived = false;
   #tunnel: Duplex | null = null;
   /** Monotonic milliseconds of the response head; 0 before it. */
   headAt = 0;
@@ -154,6 +160,7 @@ export class Attempt extends WheelTimer implements UpstreamHandler, DownstreamLi
       return;
     }
     this.#phase = 'relay';
+    if (head.isEventStream) this.#becomeLongLived();
     this.#waitsForClient = false;
     this.#armIdle();
     if (!isFollowed) this.#input.client.flush();
@@ -161,6 +168,7 @@ export class Attempt extends WheelTimer implements UpstreamHandler, DownstreamLi
 
   #relayHead(status: number, fields: string[], contentLength: number | undefined): void {
     const { client, replyFields } = this.#input;
+    if (this.#input.scrub !== undefined) scrub(fields, this.#input.scrub);
     for (const text of replyFields) fields.push(text);
     const isBodiless = client.head.method === 'HEAD' || status === 204 || status === 304;
     if (isBodiless) {
@@ -226,6 +234,7 @@ export class Attempt extends WheelTimer implements UpstreamHandler, DownstreamLi
     this.#judge('success');
     client.listener = null;
     this.#phase = 'tunnel';
+    this.#becomeLongLived();
     this.#armIdle();
     joinStreams(client.tunnel.open([...head.fields, ...replyFields]), stream, {
       onBytes: () => this.#armIdle(),
@@ -235,6 +244,28 @@ export class Attempt extends WheelTimer implements UpstreamHandler, DownstreamLi
       },
     });
     this.#tunnel = stream;
+  }
+
+  get serverSlot(): number {
+    return this.#input.server.slot;
+  }
+
+  #becomeLongLived(): void {
+    this.#isLongLived = true;
+    this.#tools.longLived.add(this);
+  }
+
+  /** The server is taken out of service: ends a stream in a way that makes its client connect again. */
+  release(): void {
+    if (this.#phase === 'tunnel') {
+      this.#tunnel?.destroy();
+      return;
+    }
+    if (this.#phase !== 'relay' || this.#remaining !== -1) return;
+    this.#call?.cancel();
+    this.#input.client.finish();
+    this.#settle({ kind: 'relayed', status: this.#status });
+    this.#end();
   }
 
   override onExpire(): void {
@@ -325,6 +356,7 @@ export class Attempt extends WheelTimer implements UpstreamHandler, DownstreamLi
     if (this.#phase === 'over') return;
     this.#phase = 'over';
     this.#tools.wheel.disarm(this);
+    if (this.#isLongLived) this.#tools.longLived.delete(this);
     this.#tools.column.attemptEnded(this.#input.server.slot, this.#input.server.region);
   }
 

@@ -10,9 +10,10 @@ import { parseLocation } from '../routing/policies/geographic-proximity.ts';
 import { decodePathForMatching } from '../routing/route-matcher.ts';
 import { AttemptLoop, type LoopEnd } from './attempt-loop.ts';
 import { type ContextHolder, countLocalReply, type DataPlane, type Taken } from './data-plane.ts';
-import type { Downstream, RequestBody } from './downstream.ts';
+import type { BodyFailure, Downstream, RequestBody } from './downstream.ts';
 import { fieldsForServer, hasPassed } from './headers.ts';
 import { replyLocally } from './local-reply.ts';
+import { type Arrival, arrive, bounded, scrub } from './manager-hop.ts';
 import { type Refusal, type ScreenedRequest, screenRequest } from './request-head.ts';
 import { WheelTimer } from './timer-wheel.ts';
 import { loggablePath, RequestTrace } from './trace.ts';
@@ -21,22 +22,45 @@ import type { OutgoingBody } from './upstream.ts';
 /** How a request ended without having been forwarded, or after it. */
 type End = LoopEnd | Refusal;
 
-/** Serves one request to its end. Never rejects. */
-export async function handleRequest(
-  client: Downstream,
-  plane: DataPlane,
-  contexts: ContextHolder,
-): Promise<void> {
+/** One request under way. */
+interface Walk {
+  readonly client: Downstream;
+  readonly plane: DataPlane;
+  readonly taken: Taken;
+  readonly trace: RequestTrace;
+  /** What a proxy said of the request, when this is a manager. */
+  arrival: Arrival | undefined;
+  isOver: boolean;
+}
+
+/**
+ * Serves one request to its end. Never throws. Without promises where there is no body to wait for: a chain of
+ * them costs more than the decision.
+ */
+export function handleRequest(client: Downstream, plane: DataPlane, contexts: ContextHolder): void {
   const taken = contexts.take(plane.store);
   const trace = new RequestTrace(plane.ids.next(), plane.tools.now(), client.head.method);
   plane.column.addRequests(1);
-  let end: End;
+  const walk: Walk = { client, plane, taken, trace, arrival: undefined, isOver: false };
   try {
-    end = await serve(client, plane, taken, trace);
+    const end = serve(walk);
+    if (end !== undefined) finish(walk, end);
   } catch (error) {
-    trace.detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    end = { kind: 'refuse', reason: 'internal' };
+    fail(walk, error);
   }
+}
+
+/** A fault of ours before the request's end; behind it nobody is left to tell, and the thread dies of it. */
+function fail(walk: Walk, error: unknown): void {
+  if (walk.isOver) throw error;
+  walk.trace.detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  finish(walk, { kind: 'refuse', reason: 'internal' });
+}
+
+function finish(walk: Walk, end: End): void {
+  const { client, plane, taken, trace } = walk;
+  if (walk.isOver) return;
+  walk.isOver = true;
   conclude(end, client, plane, trace);
   plane.column.addRequests(-1);
   trace.endedAt = plane.tools.now();
@@ -44,7 +68,9 @@ export async function handleRequest(
   plane.record(trace, taken.snapshot);
 }
 
-async function serve(client: Downstream, plane: DataPlane, taken: Taken, trace: RequestTrace): Promise<End> {
+/** @returns how the request ended; undefined when that is told to `finish` later. */
+function serve(walk: Walk): End | undefined {
+  const { client, plane, taken, trace } = walk;
   const request = screenRequest(client.head, taken.snapshot.settings.limits);
   if (request.kind === 'refusal') return request;
   client.frame(request);
@@ -53,25 +79,57 @@ async function serve(client: Downstream, plane: DataPlane, taken: Taken, trace: 
   if (request.target === '*') return answerForOurselves(client);
 
   const facts = factsOf(client, request, taken);
+  const { manager } = taken.snapshot.settings;
+  if (manager !== null) {
+    walk.arrival = arrive(manager, request, facts.isTrusted);
+    trace.requestId = walk.arrival.requestId ?? trace.requestId;
+    if (walk.arrival.isMisdirected) return { kind: 'refuse', reason: 'residency' };
+  }
+  const decision = decide(taken.snapshot, taken.live, facts, taken.context.deciding);
+  if (decision.kind !== 'need_body' && client.body === null) return goOn(walk, request, decision, NO_BODY);
+  serveWithBody(walk, request, facts, decision).catch((error: unknown) => fail(walk, error));
+  return undefined;
+}
+
+async function serveWithBody(
+  walk: Walk,
+  request: ScreenedRequest,
+  facts: RequestFacts,
+  first: Decision,
+): Promise<void> {
+  const { client, plane, taken, trace } = walk;
+  let decision = first;
   let body: OutgoingBody | undefined;
-  let decision = decide(taken.snapshot, taken.live, facts, taken.context.deciding);
   if (decision.kind === 'need_body') {
     const read = await readKeyFromBody(client, request, decision, plane, trace);
-    if (read.kind === 'body_failed') return read.end;
+    if (read.kind === 'body_failed') return finish(walk, read.end);
     body = read.body;
     decision = decide(taken.snapshot, taken.live, { ...facts, body: read.values }, taken.context.deciding);
   }
+  if (body === undefined && client.body !== null && decision.kind === 'forward') {
+    note(decision, request, taken, trace);
+    const read = await takeBody(
+      bounded(client.body, taken.snapshot.settings.manager),
+      decision,
+      plane,
+      trace,
+    );
+    if (read.kind === 'body_failed') return finish(walk, read.end);
+    body = read;
+  }
+  const end = goOn(walk, request, decision, body ?? NO_BODY);
+  if (end !== undefined) finish(walk, end);
+}
+
+/** From a decision on; returns as `serve` does. */
+function goOn(walk: Walk, request: ScreenedRequest, decision: Decision, body: OutgoingBody): End | undefined {
+  const { client, taken, trace } = walk;
   note(decision, request, taken, trace);
   if (decision.kind === 'refuse') return decision;
   if (decision.kind === 'need_body') throw new Error('a decision asked for the body twice');
-
-  if (body === undefined && client.body !== null) {
-    const read = await takeBody(client.body, decision, plane, trace);
-    if (read.kind === 'body_failed') return read.end;
-    body = read;
-  }
   if (client.isGone) return { kind: 'client_gone', status: undefined };
-  return await forward({ client, request, decision, body: body ?? NO_BODY, trace, taken }, plane);
+  forward({ client, request, decision, body, trace, taken, routeField: walk.arrival?.routeField }, walk);
+  return undefined;
 }
 
 /** OPTIONS *: asks about this proxy, not about any server behind it. */
@@ -99,6 +157,7 @@ function factsOf(client: Downstream, request: ScreenedRequest, taken: Taken): Re
     clientAddress: trusted.clientAddress(client.peerAddress, request.forwardedFor, request.forwarded),
     clientLocation: location === undefined ? undefined : parseLocation(location),
     isTrusted: trusted.includes(client.peerAddress),
+    contentLength: request.contentLength,
     body: client.body === null || isEncoded(request.fields) ? null : undefined,
     field,
   };
@@ -173,9 +232,10 @@ async function takeBody(
 const NO_BODY: OutgoingBody = { kind: 'none' };
 
 /** `malformed` was answered by the listener already, on the bare connection. */
-function bodyFailure(why: 'gone' | 'malformed' | 'idle'): BodyFailed {
+function bodyFailure(why: BodyFailure): BodyFailed {
+  const reason = why === 'idle' ? 'body_timeout' : why === 'too_large' ? 'body_too_large' : undefined;
   const end: LoopEnd =
-    why === 'idle' ? { kind: 'refuse', reason: 'body_timeout' } : { kind: 'client_gone', status: undefined };
+    reason === undefined ? { kind: 'client_gone', status: undefined } : { kind: 'refuse', reason };
   return { kind: 'body_failed', end };
 }
 
@@ -183,7 +243,10 @@ function note(decision: Decision, request: ScreenedRequest, taken: Taken, trace:
   trace.route = decision.route;
   trace.planGeneration = taken.snapshot.plan.generation;
   trace.path = loggablePath(request.rawPath, decision.route?.secretSegments ?? []);
-  if (decision.kind !== 'forward') return;
+  if (decision.kind !== 'forward') {
+    trace.hadKey = !(decision.kind === 'refuse' && decision.reason === 'no_shard_key');
+    return;
+  }
   trace.shard = decision.shard;
   trace.hadKey = decision.hadKey;
   trace.priority = decision.priority;
@@ -199,6 +262,8 @@ interface Ready {
   readonly body: OutgoingBody;
   readonly trace: RequestTrace;
   readonly taken: Taken;
+  /** `foreshard-route` of the proxy that sent the request; undefined in a proxy. */
+  readonly routeField: string | undefined;
 }
 
 class TotalTimer extends WheelTimer {
@@ -214,23 +279,30 @@ class TotalTimer extends WheelTimer {
   }
 }
 
-function forward(ready: Ready, plane: DataPlane): Promise<LoopEnd> {
-  const { client, request, decision, trace, taken } = ready;
+function forward(ready: Ready, walk: Walk): void {
+  const { client, request, decision, body, trace, taken } = ready;
+  const { plane } = walk;
   const { identity, trusted } = taken.context;
   const isTrusted = trusted.includes(client.peerAddress);
+  const { manager } = taken.snapshot.settings;
+  if (manager !== null) scrub(request.fields, manager.scrubRequest);
   const hop = { peerAddress: client.peerAddress, isSecure: client.isSecure, isTrusted };
   const traceparent = plane.ids.traceparent(isTrusted ? request.traceparent : '', trace.requestId);
   const serverFields = fieldsForServer(request, hop, identity, { requestId: trace.requestId, traceparent });
   const replyFields = ['via', `1.1 ${identity.pseudonym}`, 'foreshard-request-id', trace.requestId];
   if (decision.newCookie !== null) replyFields.push('set-cookie', stickyCookie(decision));
 
-  const loop = new AttemptLoop({ ...ready, serverFields, replyFields }, plane);
-  loop.start();
+  const { routeField } = ready;
+  const dispatch = { client, request, decision, body, serverFields, replyFields, trace, taken, routeField };
   const { total } = decision.route.timeouts;
-  if (total === 0) return loop.end;
+  if (total === 0) return new AttemptLoop(dispatch, plane, (end) => finish(walk, end)).start();
+  const loop = new AttemptLoop(dispatch, plane, (end) => {
+    plane.tools.wheel.disarm(timer);
+    finish(walk, end);
+  });
   const timer = new TotalTimer(loop);
   plane.tools.wheel.arm(timer, total);
-  return loop.end.finally(() => plane.tools.wheel.disarm(timer));
+  loop.start();
 }
 
 function stickyCookie({ route, newCookie }: Forward): string {
@@ -267,15 +339,21 @@ function refuseWith(reason: Reason, client: Downstream, plane: DataPlane, trace:
     detail: reason === 'internal' ? undefined : trace.detail,
     requestId: trace.requestId,
     // After a request that breaks rules nothing on its connection can be trusted.
-    keepAlive: reason !== 'bad_request' && reason !== 'header_too_large' && reason !== 'body_timeout',
+    keepAlive:
+      reason !== 'body_too_large' &&
+      reason !== 'bad_request' &&
+      reason !== 'header_too_large' &&
+      reason !== 'body_timeout',
   });
   countLocalReply(plane.metrics, reason, trace.priority);
+  if (reason === 'residency')
+    plane.metrics.counter('foreshard_residency_block_total', [plane.stage]).value += 1;
 }
 
 function measure(trace: RequestTrace, { context }: Taken): void {
   context.requests(trace).value += 1;
   context.seconds(trace).observe((trace.endedAt - trace.startedAt) / 1000);
+  if (!trace.hadKey && trace.route !== undefined) context.keyMissing(trace.route).value += 1;
   if (trace.firstAttemptAt === 0) return;
   context.overhead.observe((trace.firstAttemptAt - trace.startedAt - trace.bodyWaitMs) / 1000);
-  if (!trace.hadKey && trace.route !== undefined) context.keyMissing(trace.route).value += 1;
 }

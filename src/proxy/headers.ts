@@ -51,15 +51,18 @@ function addForwardedX(fields: string[], request: ScreenedRequest, hop: ClientHo
   const proto = hop.isTrusted ? request.forwardedProto : '';
   fields.push('x-forwarded-proto', proto === '' ? protocol : proto);
   const host = hop.isTrusted ? request.forwardedHost : '';
-  fields.push('x-forwarded-host', host === '' ? request.hostField : host);
+  // HTTP/1.0 may have named none.
+  if (host !== '' || request.hostField !== '') fields.push('x-forwarded-host', host || request.hostField);
 }
 
 /** RFC 7239: an IPv6 address or a host with a port must be quoted. */
 function forwardedElement(request: ScreenedRequest, hop: ClientHop, protocol: string): string {
   const isIpv6 = hop.peerAddress.includes(':');
   const node = hop.peerAddress === 'unix' ? 'unknown' : hop.peerAddress;
-  const host = /^[\w.-]+$/.test(request.hostField) ? request.hostField : `"${request.hostField}"`;
-  return `for=${isIpv6 ? `"[${node}]"` : node};host=${host};proto=${protocol}`;
+  const isToken = /^[\w.-]+$/.test(request.hostField);
+  const host = isToken ? `;host=${request.hostField}` : `;host="${request.hostField}"`;
+  const named = request.hostField === '' ? '' : host;
+  return `for=${isIpv6 ? `"[${node}]"` : node}${named};proto=${protocol}`;
 }
 
 /** True when a Via list names this very instance: the request has been here before. */
@@ -95,6 +98,8 @@ export interface ServerHead {
   readonly contentLength: number | undefined;
   /** ORCA report of the server, if it sent one. */
   readonly loadReport: string | undefined;
+  /** Server-sent events: it goes on until somebody ends it. */
+  readonly isEventStream: boolean;
 }
 
 /**
@@ -105,6 +110,7 @@ export function fieldsForClient(received: FieldList): ServerHead | 'malformed' {
   const fields: string[] = [];
   let contentLength: number | undefined;
   let loadReport: string | undefined;
+  let isEventStream = false;
   let connection = '';
   let via = '';
   for (let i = 0; i < received.length; i += 2) {
@@ -126,15 +132,23 @@ export function fieldsForClient(received: FieldList): ServerHead | 'malformed' {
       case FieldKind.transferEncoding:
       case FieldKind.upgrade:
       case FieldKind.te:
+      case FieldKind.ownRequestId:
+      case FieldKind.ownRoute:
         break;
       default:
+        if (name === 'content-type') isEventStream = value.startsWith('text/event-stream');
         fields.push(name, value);
     }
   }
   const nominated = connectionNominations(connection);
   if (nominated === 'forbidden') return 'malformed';
   if (via !== '') fields.push('via', via);
-  return { fields: nominated === null ? fields : without(fields, nominated), contentLength, loadReport };
+  return {
+    fields: nominated === null ? fields : without(fields, nominated),
+    contentLength,
+    loadReport,
+    isEventStream,
+  };
 }
 
 function without(fields: readonly string[], names: readonly string[]): string[] {

@@ -3,6 +3,7 @@
 // disagree on where a message ends or whom it is for. One pass over the fields; what is dropped here
 // (hop-by-hop, forwarding fields, our own names) is dropped for good, headers.ts adds ours.
 
+import { isIPv6 } from 'node:net';
 import type { Reason } from '../core/reasons.ts';
 import { hostForMatching } from '../routing/route-matcher.ts';
 import type { RequestHead } from './downstream.ts';
@@ -26,7 +27,6 @@ export interface ScreenedRequest {
   readonly contentLength: number | undefined;
   readonly isChunked: boolean;
   readonly expectsContinue: boolean;
-  readonly wantsWebSocket: boolean;
   readonly acceptsTrailers: boolean;
   /** Values of forwarding fields, for a trusted peer; empty text where there was none. */
   readonly via: string;
@@ -36,6 +36,9 @@ export interface ScreenedRequest {
   readonly forwarded: string;
   readonly traceparent: string;
   readonly tracestate: string;
+  /** `foreshard-request-id` and `foreshard-route` as received: a manager believes a trusted proxy. */
+  readonly ownRequestId: string;
+  readonly ownRoute: string;
 }
 
 export interface Refusal {
@@ -61,7 +64,6 @@ interface Summary {
   encodings: number;
   encoding: string;
   connection: string;
-  upgrade: string;
   expect: string;
   te: string;
   via: string;
@@ -71,6 +73,8 @@ interface Summary {
   forwarded: string;
   traceparent: string;
   tracestate: string;
+  ownRequestId: string;
+  ownRoute: string;
 }
 
 export function screenRequest(head: RequestHead, limits: HeadLimits): ScreenedRequest | Refusal {
@@ -102,14 +106,17 @@ export function screenRequest(head: RequestHead, limits: HeadLimits): ScreenedRe
   return {
     kind: 'request',
     method: head.method,
-    ...target.parts,
+    target: target.target,
+    rawPath: target.rawPath,
+    query: target.query,
+    hostField: summary.host,
+    host: target.host,
     httpMinor: head.httpMinor,
     fields: nominated === null ? kept : withoutFields(kept, nominated),
     contentLength: framing.contentLength,
     isChunked: framing.isChunked,
     expectsContinue: summary.expect !== '' && head.httpMinor === 1,
-    wantsWebSocket: wantsWebSocket(head, summary),
-    acceptsTrailers: /(^|,)\s*trailers\s*(,|;|$)/i.test(summary.te),
+    acceptsTrailers: summary.te !== '' && /(^|,)\s*trailers\s*(,|;|$)/i.test(summary.te),
     via: summary.via,
     forwardedFor: summary.forwardedFor,
     forwardedProto: summary.forwardedProto,
@@ -117,6 +124,8 @@ export function screenRequest(head: RequestHead, limits: HeadLimits): ScreenedRe
     forwarded: summary.forwarded,
     traceparent: summary.traceparent,
     tracestate: summary.tracestate,
+    ownRequestId: summary.ownRequestId,
+    ownRoute: summary.ownRoute,
   };
 }
 
@@ -129,7 +138,6 @@ function newSummary(): Summary {
     encodings: 0,
     encoding: '',
     connection: '',
-    upgrade: '',
     expect: '',
     te: '',
     via: '',
@@ -139,6 +147,8 @@ function newSummary(): Summary {
     forwarded: '',
     traceparent: '',
     tracestate: '',
+    ownRequestId: '',
+    ownRoute: '',
   };
 }
 
@@ -178,9 +188,6 @@ function collectFields({ fields }: RequestHead, summary: Summary): string[] {
 
 function collectRareField(kind: FieldKind, value: string, summary: Summary): void {
   switch (kind) {
-    case FieldKind.upgrade:
-      summary.upgrade = joined(summary.upgrade, value);
-      break;
     case FieldKind.expect:
       summary.expect = joined(summary.expect, value);
       break;
@@ -209,40 +216,41 @@ function collectRareField(kind: FieldKind, value: string, summary: Summary): voi
     case FieldKind.tracestate:
       summary.tracestate = joined(summary.tracestate, value);
       break;
+    case FieldKind.ownRequestId:
+      summary.ownRequestId = joined(summary.ownRequestId, value);
+      break;
+    case FieldKind.ownRoute:
+      summary.ownRoute = joined(summary.ownRoute, value);
+      break;
     default:
       // Hop-by-hop, or a name of ours: never forwarded.
       break;
   }
 }
 
-interface TargetParts {
+interface Target {
+  readonly kind: 'target';
   readonly target: string;
   readonly rawPath: string;
   readonly query: string;
-  readonly hostField: string;
   readonly host: string;
 }
 
-// uri-host [ ":" port ] (RFC 9110, 7.2): a name, an IPv4 address, or an IP literal in brackets.
-const HOST = /^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]+)(?::(\d{1,5}))?$/;
-// What may stand in a target: visible ASCII without `#`; everything else must be percent-encoded.
-const TARGET = /^[\x21\x22\x24-\x7e]+$/;
+// uri-host [ ":" port ] (RFC 9110, 7.2): a name, an IPv4 address, or an IPv6 address in brackets.
+const HOST = /^(\[([0-9a-fA-F:.]+)\]|(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9a-fA-F]{2})+)(?::(\d{1,5}))?$/;
 // A segment that is `.` or `..`, encoded or not: clients resolve these before sending, so one that
 // arrives is meant for a server that routes differently than we do.
 const DOT_SEGMENT = /\/(?:\.|%2e)(?:\.|%2e)?(?:\/|$)/i;
 
-function screenTarget(
-  head: RequestHead,
-  summary: Summary,
-): { readonly kind: 'target'; readonly parts: TargetParts } | Refusal {
+function screenTarget(head: RequestHead, summary: Summary): Target | Refusal {
   if (summary.hosts > 1) return refuse('bad_request', 'more than one Host');
   if (summary.hosts === 0 && head.httpMinor === 1) return refuse('bad_request', 'no Host');
-  const host = summary.hosts === 1 ? HOST.exec(summary.host) : null;
-  if (summary.hosts === 1 && (host === null || Number(host[2] ?? 0) > 65_535)) {
+  const host = summary.hosts === 1 ? nameOfHost(summary.host) : '';
+  if (host === undefined) {
     return refuse('bad_request', 'Host is not a name or address with an optional port');
   }
-  if (!TARGET.test(head.target)) return refuse('bad_request', 'target has a character that must be encoded');
   let origin = head.target;
+  if (!isTargetText(origin)) return refuse('bad_request', 'target has a character that must be encoded');
   if (!origin.startsWith('/')) {
     const absolute = splitAbsolute(origin, head.method, summary.host);
     if (typeof absolute !== 'string') return absolute;
@@ -250,10 +258,60 @@ function screenTarget(
   }
   const mark = origin.indexOf('?');
   const rawPath = mark === -1 ? origin : origin.slice(0, mark);
-  if (DOT_SEGMENT.test(rawPath)) return refuse('bad_request', 'path has a dot segment');
+  const mayHaveDots = rawPath.includes('/.') || rawPath.includes('/%');
+  if (mayHaveDots && DOT_SEGMENT.test(rawPath)) return refuse('bad_request', 'path has a dot segment');
   const query = mark === -1 ? '' : origin.slice(mark + 1);
-  const name = host === null ? '' : hostForMatching(host[1]!);
-  return { kind: 'target', parts: { target: origin, rawPath, query, hostField: summary.host, host: name } };
+  return { kind: 'target', target: origin, rawPath, query, host };
+}
+
+/** Visible ASCII without `#`, and some of it; everything else must be percent-encoded. */
+function isTargetText(target: string): boolean {
+  for (let i = 0; i < target.length; i++) {
+    const code = target.charCodeAt(i);
+    if (code <= 0x20 || code >= 0x7f || code === 0x23) return false;
+  }
+  return target.length > 0;
+}
+
+/**
+ * Name in a Host field as routes see it; undefined when the field is no uri-host with an optional port.
+ * A name in lower case with or without a port, which is nearly every one, is told by its characters alone;
+ * the grammar is for the rest.
+ */
+function nameOfHost(field: string): string | undefined {
+  let end = 0;
+  while (end < field.length && isPlainInHost(field.charCodeAt(end))) end += 1;
+  if (end > 0 && field.charCodeAt(end - 1) !== DOT) {
+    if (end === field.length) return field;
+    if (field.charCodeAt(end) === COLON && isPort(field, end + 1)) return field.slice(0, end);
+  }
+  const match = HOST.exec(field);
+  if (match === null || !isAuthority(match[2], match[3])) return undefined;
+  return hostForMatching(match[1]!);
+}
+
+function isPort(field: string, from: number): boolean {
+  const digits = field.length - from;
+  if (digits < 1 || digits > 5) return false;
+  let port = 0;
+  for (let i = from; i < field.length; i++) {
+    const digit = field.charCodeAt(i) - 0x30;
+    if (digit < 0 || digit > 9) return false;
+    port = port * 10 + digit;
+  }
+  return port <= 65_535;
+}
+
+const DOT = 0x2e;
+const COLON = 0x3a;
+
+/** Lower-case letter, digit, dot or hyphen. */
+function isPlainInHost(code: number): boolean {
+  return (code >= 0x61 && code <= 0x7a) || (code >= 0x30 && code <= 0x39) || code === DOT || code === 0x2d;
+}
+
+function isAuthority(ipv6: string | undefined, port: string | undefined): boolean {
+  return (ipv6 === undefined || isIPv6(ipv6)) && (port === undefined || Number(port) <= 65_535);
 }
 
 /** Origin form of an absolute-form target whose authority must be the Host's. */
@@ -294,19 +352,6 @@ function screenFraming(head: RequestHead, summary: Summary): Framing | Refusal {
     return refuse('bad_request', 'Content-Length is not a length');
   }
   return { kind: 'framing', contentLength: Number(summary.length), isChunked: false };
-}
-
-/** Upgrade is honoured for one protocol, on HTTP/1.1, without a body; else the request stays plain. */
-function wantsWebSocket(head: RequestHead, summary: Summary): boolean {
-  if (summary.upgrade === '') return false;
-  return (
-    summary.upgrade.toLowerCase() === 'websocket' &&
-    head.method === 'GET' &&
-    head.httpMinor === 1 &&
-    summary.encodings === 0 &&
-    (summary.lengths === 0 || summary.length === '0') &&
-    /(^|,)\s*upgrade\s*(,|$)/i.test(summary.connection)
-  );
 }
 
 function withoutFields(fields: readonly string[], names: readonly string[]): string[] {

@@ -3,11 +3,13 @@
 // not at one instant as Envoy's budget is: a server that dies fails all it has under way in one moment, and
 // of a few requests in flight a fifth is none. Counted per worker; the floor is divided among workers.
 
-import type { RegionIndex } from '../core/ids.ts';
+import { type RegionIndex, regionIndex } from '../core/ids.ts';
 import type { RouteRetry } from '../routing/snapshot.ts';
 
 // Longer, and a storm of failures could spend at once what a long calm has saved up.
 const WINDOW_MS = 1000;
+// Ten thousand routes times fifty regions would be more series than anybody can store.
+const MAX_REPORTED = 1000;
 
 /** Counts of this window and the one before, by cell. */
 class Windowed {
@@ -46,6 +48,7 @@ export class RetryBudget {
   readonly #active: Int32Array;
   readonly #begun: Windowed;
   readonly #retried: Windowed;
+  readonly #used = new Set<number>();
   /** Monotonic milliseconds. */
   #windowStart = Number.NEGATIVE_INFINITY;
 
@@ -65,6 +68,7 @@ export class RetryBudget {
     const cell = this.#cell(route, region);
     this.#active[cell]! += 1;
     this.#begun.add(cell);
+    if (this.#used.size < MAX_REPORTED) this.#used.add(cell);
   }
 
   ended(route: number, region: RegionIndex): void {
@@ -73,6 +77,13 @@ export class RetryBudget {
 
   /** Takes one retry towards `region`; false when the budget is spent. */
   take(route: number, region: RegionIndex, retry: RouteRetry, now: number): boolean {
+    if (this.remaining(route, region, retry, now) < 1) return false;
+    this.#retried.add(this.#cell(route, region));
+    return true;
+  }
+
+  /** Retries that could be taken now. */
+  remaining(route: number, region: RegionIndex, retry: RouteRetry, now: number): number {
     this.#turn(now);
     const cell = this.#cell(route, region);
     const elapsed = (now - this.#windowStart) / WINDOW_MS;
@@ -80,9 +91,15 @@ export class RetryBudget {
     const requests = Math.max(this.#active[cell]!, this.#begun.sum(cell, elapsed));
     const floor = Math.ceil(retry.minBudget / this.#workers);
     const allowed = Math.max(floor, Math.floor(requests * retry.budget));
-    if (this.#retried.sum(cell, elapsed) + 1 > allowed) return false;
-    this.#retried.add(cell);
-    return true;
+    return Math.max(0, allowed - this.#retried.sum(cell, elapsed));
+  }
+
+  /** Routes and regions that attempts were made for; the first thousand pairs. */
+  *used(): Generator<{ readonly route: number; readonly region: RegionIndex }> {
+    for (const cell of this.#used) {
+      const route = Math.floor(cell / this.#regionCount);
+      yield { route, region: regionIndex(cell % this.#regionCount) };
+    }
   }
 
   /** A new configuration must not refuse the retries that the traffic so far allows. */

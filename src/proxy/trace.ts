@@ -21,7 +21,8 @@ export interface AttemptRecord {
 }
 
 export class RequestTrace {
-  readonly requestId: string;
+  /** Ours, or the one that a proxy has given (manager-hop.ts). */
+  requestId: string;
   /** Monotonic milliseconds. */
   readonly startedAt: number;
   readonly method: string;

@@ -10,6 +10,7 @@ import type { Socket } from 'node:net';
 import { type Duplex, duplexPair } from 'node:stream';
 import { createProxyServer } from 'http-proxy-3';
 import type { AttemptFailure } from '../core/reasons.ts';
+import { answerFraming } from './http1/server-message.ts';
 import type { OutgoingRequest, Upstream, UpstreamCall, UpstreamHandler } from './upstream.ts';
 import { failureOf } from './upstream-errors.ts';
 
@@ -141,6 +142,13 @@ class UpgradeCall implements UpstreamCall {
       answer.resume();
       return;
     }
+    const status = answer.statusCode ?? 0;
+    const fields = lowerNames(answer.rawHeaders);
+    const fault = answerFault(status, fields);
+    if (fault !== undefined) {
+      this.#fail(malformed('upstream_malformed', fault));
+      return;
+    }
     this.#answer = answer;
     const handler = this.#handler;
     answer.on('data', (chunk: Buffer) => {
@@ -153,7 +161,7 @@ class UpgradeCall implements UpstreamCall {
       this.#destroy();
     });
     answer.on('error', (error) => this.#fail(failureOf(error, true, true)));
-    handler.onHead(answer.statusCode ?? 502, lowerNames(answer.rawHeaders), false);
+    handler.onHead(status, fields, false);
   }
 
   #fail(failure: AttemptFailure): void {
@@ -174,6 +182,13 @@ function malformed(reason: AttemptFailure['reason'], cause: string): AttemptFail
   return { kind: 'failed', reason, sent: 'maybe', blamesServer: true, cause };
 }
 
+/** What node:http lets pass and an intermediary must not: a 101 that is no upgrade, unclear framing. */
+function answerFault(status: number, fields: readonly string[]): string | undefined {
+  if (status < 200) return `${status} without an upgrade`;
+  const framing = answerFraming(fields, status, 'GET', 0);
+  return typeof framing === 'string' ? framing : undefined;
+}
+
 /** RFC 6455, 4.1: what makes a 101 the answer to this very request. */
 function upgradeFault(answer: IncomingMessage, request: OutgoingRequest): string | undefined {
   const { headers } = answer;
@@ -182,7 +197,7 @@ function upgradeFault(answer: IncomingMessage, request: OutgoingRequest): string
   if (!/(^|,)\s*upgrade\s*(,|$)/i.test(headers.connection ?? '')) return 'Connection does not name Upgrade';
   if (headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined)
     return '101 with a body';
-  const key = request.fields[request.fields.indexOf('sec-websocket-key') + 1] ?? '';
+  const key = request.fields.find((_, i, all) => i % 2 === 1 && all[i - 1] === 'sec-websocket-key') ?? '';
   if (headers['sec-websocket-accept'] !== acceptFor(key)) return 'Sec-WebSocket-Accept does not fit the key';
   return undefined;
 }

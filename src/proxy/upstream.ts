@@ -24,6 +24,8 @@ export interface OutgoingRequest {
   readonly host: string;
   /** End-to-end fields and ours, names lower-case; no Host, no framing, no hop-by-hop field. */
   readonly fields: string[];
+  /** The client takes trailers: the server may send some. */
+  readonly acceptsTrailers: boolean;
   readonly body: OutgoingBody;
 }
 

@@ -26,14 +26,17 @@ export class LoadMeter {
     this.#cells = cells;
   }
 
-  /** Takes over a new set of regions; those that stay keep their rate, or a reload would make them look idle. */
+  /**
+   * Takes over a new set of regions; those that stay keep their rate. A region that looked idle after each
+   * reload would get more than it can take.
+   */
   watch(regions: readonly MeteredRegion[], now: number): void {
-    this.tick(now);
-    const rates = new Map(this.#regions.map(({ id }, i) => [id, this.#rates[i]!]));
+    const before = new Map(this.#regions.map((region, i) => [region.id, this.#rates[i]!]));
     this.#regions = regions;
     this.#attempts = regions.map((region) => this.#count(region));
-    this.#rates = regions.map(({ id }) => rates.get(id) ?? 0);
+    this.#rates = regions.map(({ id }) => before.get(id) ?? 0);
     this.#measuredAt = now;
+    this.#publish();
   }
 
   /** One measurement; @param now monotonic milliseconds. */
@@ -48,11 +51,13 @@ export class LoadMeter {
       const rate = (Math.max(0, attempts - this.#attempts[i]!) * 1000) / elapsed;
       this.#attempts[i] = attempts;
       this.#rates[i]! += gain * (rate - this.#rates[i]!);
-      const { capacity } = region;
-      this.#cells.setUtilisation(
-        region.index,
-        capacity === undefined ? Number.NaN : this.#rates[i]! / capacity,
-      );
+    });
+    this.#publish();
+  }
+
+  #publish(): void {
+    this.#regions.forEach(({ index, capacity }, i) => {
+      this.#cells.setUtilisation(index, capacity === undefined ? Number.NaN : this.#rates[i]! / capacity);
     });
   }
 

@@ -2,7 +2,8 @@
 // becomes free is given out again only after all others, so that late reports of a gone server find it
 // empty, and with a new incarnation.
 
-import { type LiveCells, MAX_SERVERS } from '../state/live-cells.ts';
+import { MAX_SERVERS } from '../core/model.ts';
+import type { LiveCells } from '../state/live-cells.ts';
 
 export interface RegisteredServer {
   readonly id: string;

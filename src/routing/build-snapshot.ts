@@ -7,10 +7,19 @@ import type { KeySource, RouteConfig } from '../config/schema-route.ts';
 import { type RegionIndex, regionId, regionIndex, routeId, serverId, serverSlot } from '../core/ids.ts';
 import { countHoldings, type Movement } from './ownership.ts';
 import { distanceOrder } from './policies/geographic-proximity.ts';
+import { type PolicyDocument, RegionalPolicies } from './regional-policy.ts';
 import type { PreferenceOrders } from './ring.ts';
 import { RouteMatcher } from './route-matcher.ts';
 import type { KeyPlan, KeySourcePlan } from './shard-key.ts';
-import type { DataPlaneSettings, EligibleSet, Region, Route, RouteRetry, Snapshot } from './snapshot.ts';
+import type {
+  DataPlaneSettings,
+  EligibleSet,
+  ManagerHop,
+  Region,
+  Route,
+  RouteRetry,
+  Snapshot,
+} from './snapshot.ts';
 
 export interface SlotAssignment {
   readonly slot: number;
@@ -33,6 +42,10 @@ export interface SnapshotInput {
   };
   /** One per distinct eligible set, by `regionSetKey`. */
   readonly tables: Readonly<Record<string, SetTable>>;
+  /** Set in a manager's own data path: the region it looks after. */
+  readonly managerOf?: string | undefined;
+  /** What managers have published, by region; regions without are left out. */
+  readonly policies: Readonly<Record<string, PolicyDocument>>;
   /** By server id. */
   readonly slots: Readonly<Record<string, SlotAssignment>>;
 }
@@ -56,9 +69,13 @@ export function criticalKey(setKey: string): string {
   return setKey + CRITICAL_MARK;
 }
 
-/** Eligible regions of a route: its own list, or all. */
+/**
+ * Eligible regions of a route: its own list or all, within its residency lock. The lock is part of the set, so
+ * that nothing that happens inside a set (retry, fallback, panic) can leave it.
+ */
 export function eligibleRegions(config: Config, route: RouteConfig): readonly string[] {
-  return route.regions ?? config.regions.map((region) => region.id);
+  const listed = route.regions ?? config.regions.map((region) => region.id);
+  return route.residency.length === 0 ? listed : listed.filter((id) => route.residency.includes(id));
 }
 
 // Routes compiled before the generator yields: some 5 us each.
@@ -91,7 +108,7 @@ export function* buildSnapshot(input: SnapshotInput): Generator<void, Snapshot> 
     matcher.add(route.match);
     if (routes.length % ROUTES_PER_SLICE === 0) yield;
   }
-  const settings = buildSettings(config);
+  const settings = buildSettings(config, managerHop(input));
   const failoverOrder = Uint16Array.from(plan.failoverOrder, (id) => indexById.get(id)!);
   return {
     configGeneration: input.configGeneration,
@@ -103,8 +120,19 @@ export function* buildSnapshot(input: SnapshotInput): Generator<void, Snapshot> 
     routes,
     matcher,
     sets: [...sets.values()],
+    policies: buildPolicies(input, regions),
     settings,
   };
+}
+
+/** No policies at all cost a request nothing. */
+function buildPolicies({ policies }: SnapshotInput, regions: readonly Region[]): RegionalPolicies | null {
+  const documents = regions.map((region) => policies[region.id] ?? null);
+  if (documents.every((document) => document === null)) return null;
+  return new RegionalPolicies(
+    documents,
+    regions.map((region) => region.id),
+  );
 }
 
 function buildRegions(input: SnapshotInput): Region[] {
@@ -224,7 +252,18 @@ function buildRetry(retry: RouteConfig['retry']): RouteRetry {
   };
 }
 
-function buildSettings(config: Config): DataPlaneSettings {
+function managerHop({ managerOf, policies }: SnapshotInput): ManagerHop | null {
+  if (managerOf === undefined) return null;
+  const policy = policies[managerOf];
+  return {
+    region: managerOf,
+    scrubRequest: (policy?.removeHeaders.request ?? []).map((name) => name.toLowerCase()),
+    scrubResponse: (policy?.removeHeaders.response ?? []).map((name) => name.toLowerCase()),
+    maxBody: policy?.maxBody ?? 0,
+  };
+}
+
+function buildSettings(config: Config, manager: ManagerHop | null): DataPlaneSettings {
   return {
     limits: config.limits,
     panicThreshold: config.health.panicThreshold,
@@ -237,5 +276,7 @@ function buildSettings(config: Config): DataPlaneSettings {
     accessLog: config.log.access,
     traceSample: config.trace.sample,
     trustedProxies: config.trustedProxies,
+    zone: config.zone,
+    manager,
   };
 }

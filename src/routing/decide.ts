@@ -17,8 +17,8 @@ import { leastLoaded } from './policies/least-loaded.ts';
 import type { Cursors, PickInput, Policy, RegionLoads } from './policies/policy.ts';
 import { roundRobin } from './policies/round-robin.ts';
 import { weightedRandom } from './policies/weighted-random.ts';
-import type { MatchInput } from './route-matcher.ts';
-import { type ClaimReader, cookieValue, type KeyFacts, type KeyPlan, readKey } from './shard-key.ts';
+import type { PolicyFacts, PolicyRefusal, TokenVerifier } from './regional-policy.ts';
+import { type ClaimReader, cookieValue, type KeyPlan, readKey } from './shard-key.ts';
 import type { EligibleSet, Route, Snapshot } from './snapshot.ts';
 
 const POLICIES: Readonly<Record<PolicyKind, Policy>> = {
@@ -29,7 +29,7 @@ const POLICIES: Readonly<Record<PolicyKind, Policy>> = {
   geographic_proximity: geographicProximity,
 };
 
-export interface RequestFacts extends MatchInput, KeyFacts {
+export interface RequestFacts extends PolicyFacts {
   readonly clientLocation: Location | undefined;
   /** The peer is one of `trustedProxies`: a priority that it names is believed. */
   readonly isTrusted: boolean;
@@ -44,6 +44,7 @@ export interface DecideContext {
   readonly cursors: Cursors;
   readonly key: KeyBytes;
   readonly claims: ClaimReader;
+  readonly verify: TokenVerifier;
 }
 
 export type Choice =
@@ -85,7 +86,7 @@ export type Decision =
   | { readonly kind: 'refuse'; readonly reason: 'no_route'; readonly route: undefined }
   | {
       readonly kind: 'refuse';
-      readonly reason: 'no_shard_key' | 'no_eligible_region';
+      readonly reason: 'no_shard_key' | 'no_eligible_region' | PolicyRefusal;
       readonly route: Route;
     };
 
@@ -113,29 +114,33 @@ export function decide(
     if (route.onMissing === 'cookie') newCookie = stickyCookie(route, facts, context);
     isKeyed = route.onMissing !== 'random';
   }
-  const placed = place(snapshot, live, { route, facts, isKeyed }, context);
-  if (placed === undefined) return { kind: 'refuse', reason: 'no_eligible_region', route };
-  return { ...placed, hadKey: found === 'found', newCookie };
+  const request: Placement = { route, facts, isKeyed, hadKey: found === 'found', newCookie };
+  const placed = place(snapshot, live, request, context);
+  return typeof placed === 'string' ? { kind: 'refuse', reason: placed, route } : placed;
 }
 
 interface Placement {
   readonly route: Route;
   readonly facts: RequestFacts;
   readonly isKeyed: boolean;
+  readonly hadKey: boolean;
+  readonly newCookie: string | null;
 }
 
-/** Second half of a decision: from the key to a region. undefined when no region may take the request. */
+/** Second half of a decision: from the key to a region, or why no region may take the request. */
 function place(
   snapshot: Snapshot,
   live: LiveView,
-  { route, facts, isKeyed }: Placement,
+  { route, facts, isKeyed, hadKey, newCookie }: Placement,
   context: DecideContext,
-): Omit<Forward, 'hadKey' | 'newCookie'> | undefined {
+): Forward | PolicyRefusal | 'no_eligible_region' {
   const hash = hashOf(isKeyed, context);
   const priority = priorityOf(route, facts);
   // Critical requests stay in stable regions: their table leaves out what is at risk.
   const set = priority === 'critical' ? route.criticalSet : route.set;
-  const view = viewOfSet(snapshot, set, live);
+  const whole = viewOfSet(snapshot, set, live);
+  const view = snapshot.policies?.restrict(set, whole, facts, context.verify) ?? whole;
+  if (typeof view === 'string') return view;
   const now = context.now();
   const input: PickInput = {
     snapshot,
@@ -163,7 +168,7 @@ function place(
     if (region === NO_REGION && choice === 'failover') {
       // Nobody has room: a full region rather than none.
       region = nextRegion(snapshot, from, []);
-      if (region === NO_REGION) return undefined;
+      if (region === NO_REGION) return 'no_eligible_region';
     }
     if (region === NO_REGION) {
       // A full or half-healthy pick rather than a full stranger.
@@ -173,7 +178,14 @@ function place(
   }
   return {
     kind: 'forward',
-    ...from,
+    route,
+    set,
+    view,
+    shard,
+    isKeyed,
+    clientLocation,
+    hadKey,
+    newCookie,
     isMoving: isMoving(set, shard),
     priority,
     picked,
@@ -326,7 +338,7 @@ export function fallbacksOf(snapshot: Snapshot, decision: Forward): RegionIndex[
 }
 
 /** A context for tools that decide one request at a time and have no traffic: loads are zero. */
-export function idleContext(random: Random, claims: ClaimReader): DecideContext {
+export function idleContext(random: Random, claims: ClaimReader, verify: TokenVerifier): DecideContext {
   return {
     random,
     now: () => 0,
@@ -334,5 +346,6 @@ export function idleContext(random: Random, claims: ClaimReader): DecideContext 
     cursors: new Map(),
     key: new KeyBytes(),
     claims,
+    verify,
   };
 }

@@ -14,6 +14,8 @@ export interface LiveView {
   readonly healthy: Uint16Array;
   /** By region index: those servers. */
   readonly servers: readonly (readonly Server[])[];
+  /** By region index: those in our own zone, while enough of them are healthy; null without a zone. */
+  readonly nearby: readonly (readonly Server[])[] | null;
   /** By region index: servers that nobody has taken out on purpose, whatever checks say of them. */
   readonly present: readonly (readonly Server[])[];
   /** Since when the plan has been stale, monotonic milliseconds; Infinity while it is fresh. */
@@ -22,7 +24,7 @@ export interface LiveView {
   readonly setViews: (SetView | undefined)[];
 }
 
-export type RemovalReason = 'weight_zero' | 'no_server' | 'unhealthy';
+export type RemovalReason = 'weight_zero' | 'no_server' | 'unhealthy' | 'policy';
 
 export interface Removal {
   readonly region: RegionIndex;
@@ -45,6 +47,8 @@ export interface SetView {
    * all that are present: the few that look healthy would otherwise get what all of them had, and fall.
    */
   readonly servers: readonly (readonly Server[])[];
+  /** By region index: whom to ask first, where that is not all of them. */
+  readonly nearby: readonly (readonly Server[])[] | null;
   readonly removed: readonly Removal[];
   /** Too few servers are healthy for health to be a guide: it is ignored. */
   readonly panic: boolean;
@@ -100,7 +104,15 @@ function buildView(snapshot: Snapshot, set: EligibleSet, live: LiveView): SetVie
     usable.push(region);
   }
   const servers = panic ? live.present : live.servers;
-  return { keeps, usable: Uint16Array.from(usable), standsIn, servers, removed, panic };
+  return {
+    keeps,
+    usable: Uint16Array.from(usable),
+    standsIn,
+    servers,
+    nearby: panic ? null : live.nearby,
+    removed,
+    panic,
+  };
 }
 
 function filterRegion(

@@ -143,6 +143,7 @@ function factsOf(request: ExplainRequest): RequestFacts {
     clientAddress: request.clientAddress,
     clientLocation: undefined,
     isTrusted: false,
+    contentLength: request.body === undefined ? undefined : Buffer.byteLength(request.body),
     body: request.body === undefined || encoding !== 'identity' ? null : undefined,
     field,
   };

@@ -43,6 +43,14 @@ export class KeyBytes {
     return xxh64(this.#bytes, this.#length, seed, out);
   }
 
+  /** Whether the first part begins with `prefix`; false when there is no part. */
+  firstPartStartsWith(prefix: Uint8Array): boolean {
+    if (this.#parts === 0) return false;
+    const bytes = this.#bytes;
+    const length = bytes[0]! * 0x1000000 + bytes[1]! * 0x10000 + bytes[2]! * 0x100 + bytes[3]!;
+    return length >= prefix.length && prefix.every((byte, i) => bytes[4 + i] === byte);
+  }
+
   /** A copy of the canonical bytes, for tests and for shifts that hash a key a second time later. */
   copy(): Uint8Array {
     return this.#bytes.slice(0, this.#length);

@@ -41,13 +41,14 @@ interface Bucket {
 }
 
 const newBucket = (): Bucket => ({ bySegment: new Map(), anySegment: [] });
-const NONE: readonly number[] = [];
 
 export class RouteMatcher {
   readonly #routes: Compiled[] = [];
   readonly #byHost = new Map<string, Bucket>();
   readonly #anyHost = newBucket();
   #hasSuffixHosts = false;
+  // Whether any route begins with a fixed segment: only then is the request's worth cutting out.
+  #hasSegments = false;
 
   /** Adds a route behind those already there. Not to be called once requests use the matcher. */
   add(pattern: RoutePattern): void {
@@ -56,13 +57,16 @@ export class RouteMatcher {
     const bucket = pattern.host === '*' ? this.#anyHost : this.#bucketOf(pattern.host);
     const first = pattern.path.split('/')[1] ?? '';
     if (first === '*' || first === '**') bucket.anySegment.push(index);
-    else listOf(bucket.bySegment, decodeForMatching(first)).push(index);
+    else {
+      this.#hasSegments = true;
+      listOf(bucket.bySegment, decodeForMatching(first)).push(index);
+    }
   }
 
   /** Index of the first route that takes the request, or -1. */
   match(input: MatchInput): number {
-    const segment = firstSegment(input.path);
-    const exact = this.#byHost.get(input.host);
+    const segment = this.#hasSegments ? firstSegment(input.path) : '';
+    const exact = this.#byHost.size === 0 ? undefined : this.#byHost.get(input.host);
     const suffixes = this.#hasSuffixHosts ? this.#suffixBuckets(input.host) : undefined;
     let best = this.#firstIn(this.#anyHost, segment, input, this.#routes.length);
     if (exact !== undefined) best = this.#firstIn(exact, segment, input, best);
@@ -72,7 +76,8 @@ export class RouteMatcher {
 
   /** Lowest matching index of a bucket that is below `limit`, else `limit`. */
   #firstIn(bucket: Bucket, segment: string, input: MatchInput, limit: number): number {
-    const found = this.#firstOf(bucket.bySegment.get(segment) ?? NONE, input, limit);
+    const own = bucket.bySegment.size === 0 ? undefined : bucket.bySegment.get(segment);
+    const found = own === undefined ? limit : this.#firstOf(own, input, limit);
     return this.#firstOf(bucket.anySegment, input, found);
   }
 

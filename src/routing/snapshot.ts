@@ -4,6 +4,7 @@
 import type { RegionId, RegionIndex, RouteId, ServerId, ServerSlot } from '../core/ids.ts';
 import type { Location, PolicyKind, Priority } from '../core/model.ts';
 import type { Holdings, Movement } from './ownership.ts';
+import type { RegionalPolicies } from './regional-policy.ts';
 import type { PreferenceOrders } from './ring.ts';
 import type { RouteMatcher } from './route-matcher.ts';
 import type { KeyPlan } from './shard-key.ts';
@@ -27,6 +28,8 @@ export interface Snapshot {
   readonly routes: readonly Route[];
   readonly matcher: RouteMatcher;
   readonly sets: readonly EligibleSet[];
+  /** null while no region publishes a policy. */
+  readonly policies: RegionalPolicies | null;
   readonly settings: DataPlaneSettings;
 }
 
@@ -122,6 +125,16 @@ export interface RouteRetry {
   readonly maxBody: number;
 }
 
+/** What a manager's data path needs to know of itself. */
+export interface ManagerHop {
+  readonly region: string;
+  /** Lower-case names of fields that do not go to servers, and that do not go to clients. */
+  readonly scrubRequest: readonly string[];
+  readonly scrubResponse: readonly string[];
+  /** Bytes of a request body; 0 = no limit. */
+  readonly maxBody: number;
+}
+
 /** Settings that are not about one route. Sizes in bytes, times in milliseconds. */
 export interface DataPlaneSettings {
   readonly limits: {
@@ -146,4 +159,8 @@ export interface DataPlaneSettings {
   readonly accessLog: 'off' | 'sampled' | 'all';
   readonly traceSample: number;
   readonly trustedProxies: readonly string[];
+  /** Zone whose servers are preferred; empty = none. */
+  readonly zone: string;
+  /** null in a proxy. */
+  readonly manager: ManagerHop | null;
 }

@@ -3,10 +3,8 @@
 // one writer and needs no lock, and a limit that is stated per process is checked against all columns.
 // Where a slot is reused its incarnation grows, so that a late writer cannot blame the new server.
 
-import { HEALTH_STATES, type Health } from '../core/model.ts';
+import { HEALTH_STATES, type Health, MAX_SERVERS } from '../core/model.ts';
 
-/** Most servers of all regions together that one process can look after. */
-export const MAX_SERVERS = 4096;
 export const MAX_REGIONS = 512;
 
 // Fields of a server in a worker's column. Sixteen 32-bit cells are one cache line: two servers never
@@ -36,6 +34,11 @@ const REQUESTS_IN_FLIGHT = 1;
 
 const VERSION = 0;
 
+// Fields of a region that a manager reports on; the main thread writes them. 0 registered = no report.
+const REPORT_STRIDE = 2;
+const REPORTED_REGISTERED = 0;
+const REPORTED_HEALTHY = 1;
+
 /** Counters of one server, as one worker or all of them together have seen them. */
 export interface ServerCounts {
   inFlight: number;
@@ -47,6 +50,12 @@ export interface ServerCounts {
   /** Failures in a row up to now. */
   run5xx: number;
   runConnect: number;
+}
+
+/** Servers of a region by its manager's word. */
+export interface ReportedCounts {
+  readonly registered: number;
+  readonly healthy: number;
 }
 
 export type Outcome = 'success' | 'error5xx' | 'connect_failure' | 'other_failure';
@@ -62,13 +71,14 @@ export class LiveCells {
   readonly #servers: Int32Array;
   readonly #workers: Int32Array;
   readonly #regions: Int32Array;
+  readonly #reports: Int32Array;
   readonly #utilisation: Float64Array;
   readonly #staleSince: Float64Array;
 
   /** @param buffer of another thread's cells with the same number of workers; else new ones are made. */
   constructor(workers: number, buffer?: SharedArrayBuffer) {
     const lengths = [16, MAX_SERVERS * MAIN_STRIDE, workers * MAX_SERVERS * SERVER_STRIDE];
-    lengths.push(workers * WORKER_STRIDE, workers * MAX_REGIONS);
+    lengths.push(workers * WORKER_STRIDE, workers * MAX_REGIONS, MAX_REGIONS * REPORT_STRIDE);
     const ints = lengths.reduce((sum, length) => sum + length, 0);
     this.buffer = buffer ?? new SharedArrayBuffer(ints * 4 + MAX_REGIONS * 8 + 8);
     this.workers = workers;
@@ -78,13 +88,9 @@ export class LiveCells {
       at += length * 4;
       return view;
     };
-    [this.#global, this.#main, this.#servers, this.#workers, this.#regions] = lengths.map(take) as [
-      Int32Array,
-      Int32Array,
-      Int32Array,
-      Int32Array,
-      Int32Array,
-    ];
+    [this.#global, this.#main, this.#servers, this.#workers, this.#regions, this.#reports] = lengths.map(
+      take,
+    ) as [Int32Array, Int32Array, Int32Array, Int32Array, Int32Array, Int32Array];
     this.#utilisation = new Float64Array(this.buffer, at, MAX_REGIONS);
     this.#staleSince = new Float64Array(this.buffer, at + MAX_REGIONS * 8, 1);
     if (buffer === undefined) {
@@ -136,6 +142,15 @@ export class LiveCells {
     this.#utilisation[region] = utilisation;
   }
 
+  /**
+   * What a region's manager says of its servers; undefined while it says nothing. To be followed by `publish`.
+   */
+  setReported(region: number, counts: ReportedCounts | undefined): void {
+    const at = region * REPORT_STRIDE;
+    this.#reports[at + REPORTED_HEALTHY] = counts?.healthy ?? 0;
+    this.#reports[at + REPORTED_REGISTERED] = counts?.registered ?? 0;
+  }
+
   /** @param since when the plan went stale, monotonic milliseconds; Infinity while it is fresh. */
   setStaleSince(since: number): void {
     this.#staleSince[0] = since;
@@ -173,6 +188,13 @@ export class LiveCells {
 
   utilisation(region: number): number {
     return this.#utilisation[region]!;
+  }
+
+  /** What the region's manager says of its servers; undefined while it says nothing, or has none. */
+  reported(region: number): ReportedCounts | undefined {
+    const at = region * REPORT_STRIDE;
+    const registered = this.#reports[at + REPORTED_REGISTERED]!;
+    return registered === 0 ? undefined : { registered, healthy: this.#reports[at + REPORTED_HEALTHY]! };
   }
 
   serverInFlight(slot: number): number {

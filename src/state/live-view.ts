@@ -1,21 +1,43 @@
 // Health cells -> the view that deciding reads: counts and usable servers per region. Made anew only when
 // the main thread has published a change; between changes every request shares one.
 
-import type { LiveView } from '../routing/eligibility.ts';
+import { healthFactor, type LiveView } from '../routing/eligibility.ts';
 import type { Region, Server, Snapshot } from '../routing/snapshot.ts';
 import type { LiveCells } from './live-cells.ts';
 
 export function buildLiveView(snapshot: Snapshot, cells: LiveCells, version: number): LiveView {
   const usable = snapshot.regions.map((region) => serversThat(isUsable, region, cells));
+  const { zone } = snapshot.settings;
   return {
     version,
-    registered: Uint16Array.from(snapshot.regions, (region) => region.servers.length),
-    healthy: Uint16Array.from(usable, (servers) => servers.length),
+    registered: Uint16Array.from(
+      snapshot.regions,
+      (region) => cells.reported(region.index)?.registered ?? region.servers.length,
+    ),
+    healthy: Uint16Array.from(snapshot.regions, (region, i) => healthyOf(region, usable[i]!.length, cells)),
     servers: usable,
+    nearby: zone === '' ? null : snapshot.regions.map((region, i) => nearbyServers(region, usable[i]!, zone)),
     present: snapshot.regions.map((region) => serversThat(isPresent, region, cells)),
     staleSince: cells.staleSince,
     setViews: [],
   };
+}
+
+/** Servers of the zone, while they can carry what is the zone's (as a region keeps its own share). */
+function nearbyServers(region: Region, usable: readonly Server[], zone: string): readonly Server[] {
+  const near = usable.filter((server) => server.zone === zone);
+  const registered = region.servers.filter((server) => server.zone === zone).length;
+  return healthFactor(near.length, registered) < 1 ? usable : near;
+}
+
+/**
+ * A region with a manager has one server for us, the manager's data path. Its report says how many stand behind
+ * it; what we see ourselves through the data path has the last word in both directions: no way through is no
+ * server, and a way through is one at least.
+ */
+function healthyOf(region: Region, usable: number, cells: LiveCells): number {
+  const reported = cells.reported(region.index);
+  return reported === undefined || usable === 0 ? usable : Math.max(1, reported.healthy);
 }
 
 type ServerTest = (server: Server, cells: LiveCells) => boolean;

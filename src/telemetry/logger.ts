@@ -18,16 +18,26 @@ export interface Logger {
   warn(fields: object, message: string): void;
   error(fields: object, message: string): void;
   setLevel(level: LoggerOptions['level']): void;
-  /** Writes out what is buffered; for the end of the process. */
-  flush(): void;
+  /**
+   * Writes out what is buffered; for the end of a thread. Resolves at the latest after a second: whoever reads
+   * the lines may be gone or stand still, and that must not keep the proxy from ending.
+   */
+  flush(): Promise<void>;
 }
 
 // Lines are written when so many bytes have gathered, or after a second.
 const BUFFER_BYTES = 8192;
 const FLUSH_MS = 1000;
+// Lines that a reader has not taken wait in memory up to this, some 10,000 of them; then they are dropped.
+const MAX_WAITING_BYTES = 4 * 1024 * 1024;
 
 export function createLogger(options: LoggerOptions): Logger {
-  const sink = destination({ dest: options.fd ?? 1, sync: false, minLength: BUFFER_BYTES });
+  const sink = destination({
+    dest: options.fd ?? 1,
+    sync: false,
+    minLength: BUFFER_BYTES,
+    maxLength: MAX_WAITING_BYTES,
+  });
   // A closed pipe or a full disk must not end the proxy; what cannot be written is lost.
   sink.on('error', () => {});
   const log: PinoLogger = pino(
@@ -49,12 +59,14 @@ export function createLogger(options: LoggerOptions): Logger {
     setLevel: (level) => {
       log.level = level;
     },
-    flush: () => {
-      try {
-        sink.flushSync();
-      } catch {
-        // Nothing was opened yet, or the reader is gone: there is nobody left to tell.
-      }
-    },
+    // Not flushSync: with a closed pipe it tries again for ever.
+    flush: () =>
+      new Promise((resolve) => {
+        const timer = setTimeout(resolve, FLUSH_MS);
+        sink.flush(() => {
+          clearTimeout(timer);
+          resolve();
+        });
+      }),
   };
 }

@@ -56,6 +56,11 @@ export const METRICS = {
     labels: ['route', 'region'],
     help: 'Retries not made because the budget was spent.',
   },
+  foreshard_retry_budget_remaining: {
+    kind: 'gauge',
+    labels: ['route', 'region', 'thread'],
+    help: 'Retries that a worker could still make now, where it has sent anything.',
+  },
   foreshard_shed_total: {
     kind: 'counter',
     labels: ['priority', 'reason'],
@@ -74,7 +79,11 @@ export const METRICS = {
   },
   foreshard_plan_generation: { kind: 'gauge', labels: [], help: 'Generation of the plan in force.' },
   foreshard_plan_age_seconds: { kind: 'gauge', labels: [], help: 'Since the plan in force was evaluated.' },
-  foreshard_plan_rejected_total: { kind: 'counter', labels: ['reason'], help: 'Plans that were refused.' },
+  foreshard_plan_rejected_total: {
+    kind: 'counter',
+    labels: ['reason'],
+    help: 'Plans that were refused: on_disk = the kept one was no valid plan.',
+  },
   foreshard_config_generation: { kind: 'gauge', labels: [], help: 'Configurations applied by this process.' },
   foreshard_config_rejected_total: { kind: 'counter', labels: [], help: 'Configurations refused at reload.' },
   foreshard_shard_moves_total: {
@@ -96,6 +105,26 @@ export const METRICS = {
     kind: 'counter',
     labels: ['region', 'reason'],
     help: 'Servers ejected as outliers.',
+  },
+  foreshard_lease_expired_total: {
+    kind: 'counter',
+    labels: ['region'],
+    help: 'Leases of registered servers that ended without a renewal.',
+  },
+  foreshard_registrations_refused_total: {
+    kind: 'counter',
+    labels: ['region', 'reason'],
+    help: 'Registrations and renewals that a manager refused.',
+  },
+  foreshard_rem_poll_failures_total: {
+    kind: 'counter',
+    labels: ['region'],
+    help: "Polls of a manager's report that failed.",
+  },
+  foreshard_residency_block_total: {
+    kind: 'counter',
+    labels: ['stage'],
+    help: 'Requests that no region may serve by residency: in the proxy, or again in the manager (rem).',
   },
   foreshard_connections: { kind: 'gauge', labels: [], help: 'Open client connections.' },
   foreshard_requests_in_flight: { kind: 'gauge', labels: [], help: 'Requests under way.' },

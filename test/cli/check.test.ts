@@ -83,7 +83,11 @@ t.test('wrong use is told from a wrong file', async (t) => {
     err: /^foreshard check: Unknown option '--nope'/,
   });
   t.match(await call(runSchema, ['x']), { code: 2, out: '', err: /^foreshard schema: .*\n\nUsage:/ });
-  t.match(await call(runCheck, ['--help']), { code: 0, out: /^Usage: foreshard check \[FILE\]/, err: '' });
+  t.match(await call(runCheck, ['--help']), {
+    code: 0,
+    out: /^Usage: foreshard check \[--rem\] \[FILE\]/,
+    err: '',
+  });
   t.match(await call(runSchema, ['-h']), { code: 0, out: /--markdown/, err: '' });
 });
 

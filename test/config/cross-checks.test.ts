@@ -131,6 +131,25 @@ t.test('names stand once and exist', async (t) => {
   t.match(disagreements({ routes: [{ id: 'r', match: { path: '/a' } }, { id: 'r' }] }), [/^routes\[1\]\.id/]);
 });
 
+t.test('what a process has no room for is said before it starts', async (t) => {
+  const regionOf = (i: number, servers = 1): Parts => ({
+    id: `r${i}`,
+    servers: Array.from({ length: servers }, (_, j) => `http://h${i}-${j}:1`),
+  });
+  const regions = Array.from({ length: 33 }, (_, i) => regionOf(i));
+  const route = (i: number): Parts => ({ id: `t${i}`, match: { path: `/${i}` }, regions: [`r${i}`] });
+  const routes = Array.from({ length: 33 }, (_, i) => route(i));
+  t.strictSame(disagreements({ regions, routes: routes.slice(1) }), []);
+  t.strictSame(disagreements({ regions, routes }), [
+    'routes[32].regions: must be one of at most 32 different sets in all routes, given 33',
+  ]);
+  const many = [1000, 1000, 1000, 1000, 96].map((count, i) => regionOf(i, count));
+  t.strictSame(disagreements({ regions: many }), []);
+  t.strictSame(disagreements({ regions: [...many, regionOf(9), regionOf(10)] }), [
+    'regions[5].servers: must be at most 4096 in all regions, given 4098',
+  ]);
+});
+
 t.test('a region has servers or a manager, not both', async (t) => {
   const region = (parts: Parts) => disagreements({ regions: [{ id: 'a', ...parts }] });
   t.strictSame(region({}), ['regions[0]: must have exactly one of servers, rem; given none']);

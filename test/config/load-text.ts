@@ -1,5 +1,6 @@
 // Loads configuration text as a test writes it.
 
+import { PROXY_DOCUMENT } from '../../src/config/document.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { formatProblem } from '../../src/config/problem.ts';
 import type { Config } from '../../src/config/schema.ts';
@@ -15,13 +16,13 @@ export type Variables = Readonly<Record<string, string>>;
 
 /** Problems of a text, one line each, as `foreshard check` prints them for a file named `f`. */
 export function problemsOf(text: string | Uint8Array, env: Variables = {}): string[] {
-  const loaded = loadConfig({ path: 'f', text, env });
+  const loaded = loadConfig({ path: 'f', text, env }, PROXY_DOCUMENT);
   return (loaded.ok ? loaded.warnings : loaded.problems).map(formatProblem);
 }
 
 /** The configuration of a text that must be good. */
 export function configOf(text: string, env: Variables = {}): Config {
-  const loaded = loadConfig({ path: 'f', text, env });
+  const loaded = loadConfig({ path: 'f', text, env }, PROXY_DOCUMENT);
   if (!loaded.ok) throw new Error(loaded.problems.map(formatProblem).join('\n'));
   return loaded.config;
 }

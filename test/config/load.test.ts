@@ -1,4 +1,5 @@
 import t from 'tap';
+import { PROXY_DOCUMENT } from '../../src/config/document.ts';
 import { loadConfig, MAX_FILE_BYTES } from '../../src/config/load.ts';
 import { NOT_YET } from '../../src/config/not-yet.ts';
 import { LEAST, problemsOf, variable } from './load-text.ts';
@@ -150,7 +151,7 @@ t.test('what follows from a mistake is not reported as another one', async (t) =
 
 t.test('variables are replaced in values, and can bring no structure', async (t) => {
   const load = (text: string, env: Record<string, string>) => {
-    const loaded = loadConfig({ path: 'f', text: `${LEAST}${text}`, env });
+    const loaded = loadConfig({ path: 'f', text: `${LEAST}${text}`, env }, PROXY_DOCUMENT);
     if (!loaded.ok) throw new Error(loaded.problems[0]!.message);
     return loaded.config;
   };
@@ -279,7 +280,9 @@ t.test('what is no configuration file at all is refused in one sentence', async 
 });
 
 t.test('a good file has a digest of its content, and a place for later problems', async (t) => {
-  const [a, b] = [LEAST, `${LEAST}\n`].map((text) => loadConfig({ path: 'f', text, env: {} }));
+  const [a, b] = [LEAST, `${LEAST}\n`].map((text) =>
+    loadConfig({ path: 'f', text, env: {} }, PROXY_DOCUMENT),
+  );
   if (!a!.ok || !b!.ok) throw new Error('both are good');
   t.not(a!.digest, b!.digest);
   t.match(a!.digest, /^[0-9a-f]{64}$/);

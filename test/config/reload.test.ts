@@ -12,6 +12,7 @@ import { dirname, join } from 'node:path';
 import t, { type Test } from 'tap';
 import { loadConfigFile } from '../../src/config/config-file.ts';
 import { describeChange } from '../../src/config/describe-change.ts';
+import { type ParsedConfig, PROXY_DOCUMENT } from '../../src/config/document.ts';
 import { formatProblem } from '../../src/config/problem.ts';
 import { type ConfigNews, ConfigWatcher, type Schedule } from '../../src/config/reload.ts';
 import { configOf, LEAST } from './load-text.ts';
@@ -23,7 +24,7 @@ const PATIENCE_MS = 10_000;
 
 const POLL_MS = 3000;
 
-type Call = { readonly news: ConfigNews } | { readonly problems: readonly string[] };
+type Call = { readonly news: ConfigNews<ParsedConfig> } | { readonly problems: readonly string[] };
 
 /** What a watcher has called, in order; `next` waits for the first call that was not taken yet. */
 class Calls {
@@ -76,10 +77,11 @@ interface Setup {
 }
 
 async function watching(t: Test, path: string, { schedule = withoutPolls, events = true }: Setup = {}) {
-  const inForce = await loadConfigFile({ path, env: {} });
+  const inForce = await loadConfigFile({ path, env: {} }, PROXY_DOCUMENT);
   if (!inForce.ok) throw new Error(inForce.problems.map(formatProblem).join('\n'));
   const calls = new Calls();
   const watcher = new ConfigWatcher({
+    document: PROXY_DOCUMENT,
     path,
     name: 'f',
     env: {},
@@ -220,12 +222,13 @@ t.test('a poll of an unchanged file reads nothing and says nothing', async (t) =
 t.test('many events are one look, and a busy directory does not put it off for ever', async (t) => {
   const path = fileWith(t, withGrace(1));
   const { schedule, pass, due } = handDriven();
-  const loaded = await loadConfigFile({ path, env: {} });
+  const loaded = await loadConfigFile({ path, env: {} }, PROXY_DOCUMENT);
   if (!loaded.ok) throw new Error('good');
   const calls = new Calls();
   let onEvent = (): void => undefined;
   let cancelled = 0;
   const watcher = new ConfigWatcher({
+    document: PROXY_DOCUMENT,
     path,
     env: {},
     inForce: loaded,
@@ -274,16 +277,26 @@ t.test('reloads that overlap are one, and a closed watcher calls nothing', async
 t.test('a change is named by its top-level keys', async (t) => {
   const before = configOf(LEAST);
   const after = configOf(`${LEAST}health: { path: /up }\nlog: { level: info }\nroutes: [ { id: a } ]\n`);
-  t.strictSame(describeChange(before, after), { changed: ['health', 'routes'], needsRestart: [] });
-  t.strictSame(describeChange(before, before), { changed: [], needsRestart: [] });
+  t.strictSame(describeChange<ParsedConfig>(before, after, PROXY_DOCUMENT.fixed), {
+    changed: ['health', 'routes'],
+    needsRestart: [],
+  });
+  t.strictSame(describeChange<ParsedConfig>(before, before, PROXY_DOCUMENT.fixed), {
+    changed: [],
+    needsRestart: [],
+  });
   const moved = configOf(
     `${LEAST.replace(':8080', ':8081')}control: { address: "127.0.0.1:1" }\nstate: { path: else }\n`,
   );
-  t.match(describeChange(before, moved).needsRestart, [
+  t.match(describeChange<ParsedConfig>(before, moved, PROXY_DOCUMENT.fixed).needsRestart, [
     { path: ['listen'], sentence: /in force 127\.0\.0\.1:8080, given 127\.0\.0\.1:8081$/ },
     { path: ['control', 'address'] },
     { path: ['state', 'path'], sentence: /in force data, given else$/ },
   ]);
   const secret = configOf(`${LEAST}control: { token: a-token-of-sixteen }\n`);
-  t.strictSame(describeChange(before, secret).needsRestart, [], 'a token may change');
+  t.strictSame(
+    describeChange<ParsedConfig>(before, secret, PROXY_DOCUMENT.fixed).needsRestart,
+    [],
+    'a token may change',
+  );
 });

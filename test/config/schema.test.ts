@@ -1,4 +1,5 @@
 import t from 'tap';
+import { PROXY_DOCUMENT } from '../../src/config/document.ts';
 import { editorSchema, type SchemaNode } from '../../src/config/json-schema.ts';
 import { NOT_YET } from '../../src/config/not-yet.ts';
 import { isLoopback, splitAddress } from '../../src/config/quantities.ts';
@@ -192,7 +193,7 @@ function* keyNodes(node: SchemaNode, place: string): Generator<[string, SchemaNo
   for (const branch of node.anyOf ?? []) yield* keyNodes(branch, place);
 }
 
-const editorKeys = new Map(keyNodes(editorSchema() as SchemaNode, ''));
+const editorKeys = new Map(keyNodes(editorSchema(PROXY_DOCUMENT) as SchemaNode, ''));
 
 t.test('the JSON Schema says what a key means, and shows defaults as they are written', async (t) => {
   for (const [key, node] of editorKeys) t.ok(node.description, `${key} has a meaning`);
@@ -201,11 +202,11 @@ t.test('the JSON Schema says what a key means, and shows defaults as they are wr
   t.equal(editorKeys.get('routes[].retry.budget')!.default, '20%');
   t.equal(editorKeys.get('log')!.default, undefined, 'no {} to complete');
   t.notMatch(
-    JSON.stringify(editorSchema()),
+    JSON.stringify(editorSchema(PROXY_DOCUMENT)),
     /"(allowed|example|written|shorthand|bounds|secret)":/,
     'no word that JSON Schema does not know',
   );
-  t.strictSame((editorSchema() as SchemaNode).required, ['listen', 'regions']);
+  t.strictSame((editorSchema(PROXY_DOCUMENT) as SchemaNode).required, ['listen', 'regions']);
 });
 
 t.test('patterns of the JSON Schema take the defaults and refuse what check refuses', async (t) => {
@@ -246,7 +247,7 @@ t.test(
 );
 
 t.test('the reference has a line for every key', async (t) => {
-  const table = referenceTable();
+  const table = referenceTable(PROXY_DOCUMENT);
   for (const [key, node] of editorKeys) {
     if (node.properties === undefined && node.items?.properties === undefined && node.anyOf === undefined)
       t.match(table, `| \`${key}\` |`);

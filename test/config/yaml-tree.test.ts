@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import t from 'tap';
+import { PROXY_DOCUMENT } from '../../src/config/document.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { nearestTo, plainOf, readYamlTree } from '../../src/config/yaml-tree.ts';
 import { LEAST, problemsOf, variable } from './load-text.ts';
@@ -163,7 +164,7 @@ const piece = fc.constantFrom(
 
 function holds(text: string): void {
   const lines = text.split('\n');
-  const loaded = loadConfig({ path: 'f', text, env: { A: '7' } });
+  const loaded = loadConfig({ path: 'f', text, env: { A: '7' } }, PROXY_DOCUMENT);
   const problems = loaded.ok ? loaded.warnings : loaded.problems;
   if (!loaded.ok && problems.every(({ severity }) => severity === 'warning'))
     throw new Error('refused without an error');
@@ -222,7 +223,7 @@ t.test('no small change to a good file throws, and every problem stands inside i
 t.test('no bytes throw', async () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 300 }), (bytes) => {
-      loadConfig({ path: 'f', text: bytes, env: {} });
+      loadConfig({ path: 'f', text: bytes, env: {} }, PROXY_DOCUMENT);
     }),
     { numRuns: 300 },
   );

@@ -12,6 +12,7 @@ import { buildSnapshotAtOnce } from '../../src/routing/build-snapshot.ts';
 import type { DecideContext, RequestFacts } from '../../src/routing/decide.ts';
 import type { LiveView } from '../../src/routing/eligibility.ts';
 import { KeyBytes } from '../../src/routing/key-bytes.ts';
+import type { PolicyDocument, TokenVerifier } from '../../src/routing/regional-policy.ts';
 import { decodePathForMatching } from '../../src/routing/route-matcher.ts';
 import { type ClaimReader, readUnverifiedClaim } from '../../src/routing/shard-key.ts';
 import type { Region, Route, Snapshot } from '../../src/routing/snapshot.ts';
@@ -39,6 +40,8 @@ export interface WorldOptions {
   readonly shards?: number;
   /** Weights of the plan where they are not the base weights. */
   readonly weights?: Readonly<Record<string, number>>;
+  /** What managers have published, by region. */
+  readonly policies?: Readonly<Record<string, PolicyDocument>>;
 }
 
 export class World {
@@ -47,7 +50,7 @@ export class World {
   readonly snapshot: Snapshot;
   readonly cells = new LiveCells(1);
 
-  constructor({ regions, routes = [{}], parts = {}, shards = 64, weights }: WorldOptions) {
+  constructor({ regions, routes = [{}], parts = {}, shards = 64, weights, policies = {} }: WorldOptions) {
     this.config = configSchema.parse({
       listen: [{ address: '127.0.0.1:0' }],
       sharding: { shards, policy: 'weighted_random' },
@@ -65,7 +68,12 @@ export class World {
     const slots = Object.fromEntries(urls.map((url, slot) => [url, { slot, incarnation: 1 }]));
     for (const slot of urls.keys()) this.cells.resetSlot(slot);
     this.snapshot = buildSnapshotAtOnce(
-      snapshotInput(this.config, this.plan, tables, { configGeneration: 1, slots, toMonotonic: (ms) => ms }),
+      snapshotInput(this.config, this.plan, tables, {
+        configGeneration: 1,
+        slots,
+        policies,
+        toMonotonic: (ms) => ms,
+      }),
     );
   }
 
@@ -137,6 +145,7 @@ export interface RequestParts {
   readonly clientLocation?: RequestFacts['clientLocation'];
   readonly body?: RequestFacts['body'];
   readonly isTrusted?: boolean;
+  readonly contentLength?: number;
 }
 
 export function factsOf(request: RequestParts = {}): RequestFacts {
@@ -152,6 +161,7 @@ export function factsOf(request: RequestParts = {}): RequestFacts {
     clientAddress: request.clientAddress ?? '192.0.2.1',
     clientLocation: request.clientLocation,
     isTrusted: request.isTrusted ?? false,
+    contentLength: request.contentLength,
     body: request.body,
     field: (name) => {
       const at = fields.findIndex((text, i) => i % 2 === 0 && text === name);
@@ -167,6 +177,7 @@ export interface ContextParts {
   readonly inFlight?: (region: number) => number;
   readonly utilisation?: (region: number) => number;
   readonly claims?: ClaimReader;
+  readonly verify?: TokenVerifier;
 }
 
 export function contextOf(parts: ContextParts = {}): DecideContext {
@@ -180,5 +191,6 @@ export function contextOf(parts: ContextParts = {}): DecideContext {
     cursors: new Map(),
     key: new KeyBytes(),
     claims: parts.claims ?? readUnverifiedClaim,
+    verify: parts.verify ?? (() => null),
   };
 }

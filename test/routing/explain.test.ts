@@ -6,7 +6,7 @@ import { readUnverifiedClaim } from '../../src/routing/shard-key.ts';
 import { contextOf, factsOf, type RequestParts, World, type WorldOptions } from '../rig/world.ts';
 
 function explained(world: World, request: Partial<ExplainRequest>): Explanation {
-  const context = idleContext(seededRandom(1), readUnverifiedClaim);
+  const context = idleContext(seededRandom(1), readUnverifiedClaim, () => null);
   const whole = { method: 'GET', url: '/', headers: [], clientAddress: '127.0.0.1', ...request };
   return explain(world.snapshot, world.live(), whole, context);
 }

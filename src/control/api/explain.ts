@@ -22,8 +22,7 @@ export function explainRoutes(app: FastifyInstance, source: ControlSource): void
     const parsed = explainBody.safeParse(request.body);
     if (!parsed.success) {
       const issue = parsed.error.issues[0]!;
-      sendProblem(reply, 400, `${issue.path.join('.') || 'body'}: ${issue.message}`);
-      return reply;
+      return sendProblem(reply, 400, `${issue.path.join('.') || 'body'}: ${issue.message}`);
     }
     return source.explain(parsed.data);
   });

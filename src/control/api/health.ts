@@ -3,14 +3,12 @@
 
 import type { FastifyInstance } from 'fastify';
 import { sendProblem } from '../problem.ts';
-import type { ControlSource } from '../source.ts';
+import type { ProcessSource } from '../source.ts';
 
-export function healthRoutes(app: FastifyInstance, source: ControlSource): void {
+export function healthRoutes(app: FastifyInstance, source: ProcessSource): void {
   app.get('/healthz', async () => ({ status: 'ok' }));
   app.get('/readyz', async (_request, reply) => {
     const why = source.notReady();
-    if (why === undefined) return { status: 'ready' };
-    sendProblem(reply, 503, why);
-    return reply;
+    return why === undefined ? { status: 'ready' } : sendProblem(reply, 503, why);
   });
 }

@@ -2,9 +2,9 @@
 // as fresh as it can be.
 
 import type { FastifyInstance } from 'fastify';
-import type { ControlSource } from '../source.ts';
+import type { ProcessSource } from '../source.ts';
 
-export function metricsRoutes(app: FastifyInstance, source: ControlSource): void {
+export function metricsRoutes(app: FastifyInstance, source: ProcessSource): void {
   app.get('/metrics', async (_request, reply) => {
     await source.refreshMetrics();
     reply.type(source.metrics.contentType);

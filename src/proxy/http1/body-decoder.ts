@@ -74,9 +74,18 @@ export interface ChunkLimits {
 // All extensions of a message together: they mean nothing to us, and a stream of one-byte chunks with long
 // ones would be work without content.
 const MAX_EXTENSION_BYTES = 16_384;
-// A size line without extension: sixteen hexadecimal digits are more than any length we count.
+// A size line without extension: fourteen hexadecimal digits are more than any length we count.
 const MAX_SIZE_DIGITS = 14;
 const MAX_TRAILER_BYTES = 16_384;
+
+// *( BWS ";" BWS name [ BWS "=" BWS ( token / quoted-string ) ] ) behind its first semicolon (RFC 9112, 7.1.1).
+// They are dropped, yet one that others could read as the end of the line must not pass for understood.
+const EXTENSIONS = (() => {
+  const token = "[!#$%&'*+.^_`|~0-9A-Za-z-]+";
+  const quoted = '"(?:[\\t \\x21\\x23-\\x5b\\x5d-\\x7e\\x80-\\xff]|\\\\[\\t \\x21-\\x7e\\x80-\\xff])*"';
+  const extension = `[\\t ]*${token}(?:[\\t ]*=[\\t ]*(?:${token}|${quoted}))?`;
+  return new RegExp(`^${extension}(?:[\\t ]*;${extension})*$`);
+})();
 
 type ChunkState = 'size' | 'extension' | 'size_lf' | 'data' | 'data_cr' | 'data_lf' | 'trailer' | 'done';
 
@@ -90,6 +99,7 @@ export class ChunkedDecoder implements BodyDecoder {
   #size = 0;
   #digits = 0;
   #extensionBytes = 0;
+  #extensionText = '';
   #trailerText = '';
   trailers: readonly string[] = NO_FIELDS;
 
@@ -133,8 +143,13 @@ export class ChunkedDecoder implements BodyDecoder {
       case 'extension':
         this.#extensionBytes += 1;
         if (this.#extensionBytes > MAX_EXTENSION_BYTES) return 'chunk extensions are too long';
-        if (byte === CR) this.#state = 'size_lf';
-        else if (byte < 0x20 && byte !== 0x09) return 'a control character in a chunk extension';
+        if (byte !== CR) {
+          this.#extensionText += String.fromCharCode(byte);
+          return undefined;
+        }
+        if (!EXTENSIONS.test(this.#extensionText)) return 'a chunk extension is malformed';
+        this.#extensionText = '';
+        this.#state = 'size_lf';
         return undefined;
       case 'size_lf':
         if (byte !== LF) return 'a chunk size line does not end with CRLF';

@@ -10,7 +10,14 @@ import { UpgradeDownstream } from '../upgrade-downstream.ts';
 import { adoptSocket, type Reader } from './adopt-socket.ts';
 import { ChunkedDecoder, LengthDecoder } from './body-decoder.ts';
 import { Exchange } from './exchange.ts';
-import { type ParsedHead, parseHead, parseRequestLine, type RequestLine } from './head.ts';
+import {
+  hasBareLineFeed,
+  keepsConnection,
+  type ParsedHead,
+  parseHead,
+  parseRequestLine,
+  wantsWebSocket,
+} from './head.ts';
 import { type BodySource, Http1RequestBody } from './request-body.ts';
 import { SocketStream } from './socket-stream.ts';
 
@@ -55,7 +62,8 @@ export class ClientConnection extends WheelTimer implements BodySource, Reader {
   #waitsForDrain = false;
   // The time of the head under way has begun; bytes that trickle in do not prolong it.
   #isHeadTimed = true;
-  #phase: 'head' | 'exchange' | 'closing' | 'given_away' = 'head';
+  // `discard`: the answer is complete, the rest of a short request body is on its way.
+  #phase: 'head' | 'exchange' | 'discard' | 'closing' | 'given_away' = 'head';
   /** Called once, when the connection is gone, whoever has it. */
   onClosed: (() => void) | null = null;
 
@@ -90,6 +98,12 @@ export class ClientConnection extends WheelTimer implements BodySource, Reader {
     this.#socket.destroy();
   }
 
+  /** Ends the connection in a way that nobody takes for the end of an answer. */
+  reset(): void {
+    if (this.peerAddress === 'unix') this.#socket.destroy();
+    else this.#socket.resetAndDestroy();
+  }
+
   // ---- bytes in ----
 
   /**
@@ -108,18 +122,23 @@ export class ClientConnection extends WheelTimer implements BodySource, Reader {
       case 'head':
         if (this.#input === null) return this.#readHead(buffer, size);
         return this.#readHeld(buffer.subarray(0, size));
-      case 'exchange': {
-        const body = this.#exchange?.body ?? null;
-        const bytes = buffer.subarray(0, size);
-        if (body !== null && !body.isConsumed) body.feed(bytes);
-        else this.takeBack(bytes);
-        return;
-      }
+      case 'exchange':
+      case 'discard':
+        return this.#readBody(buffer, size);
       case 'given_away':
         return this.#stream?.receive(buffer.subarray(0, size));
       case 'closing':
         return; // Dropped.
     }
+  }
+
+  #readBody(buffer: Buffer, size: number): void {
+    const body = this.#exchange?.body ?? null;
+    const bytes = buffer.subarray(0, size);
+    if (body === null || body.isConsumed) this.takeBack(bytes);
+    // The read behind a pipelined head was prepared before anyone knew that a body comes. A reader may keep
+    // what it gets, and shared memory is nobody's to keep.
+    else body.feed(buffer === this.#host.sharedBuffer ? Buffer.from(bytes) : bytes);
   }
 
   #readHeld(more: Buffer): void {
@@ -130,8 +149,9 @@ export class ClientConnection extends WheelTimer implements BodySource, Reader {
 
   #readHead(input: Buffer, to: number): void {
     const { headerBytes, headerTimeout } = this.#host.options();
-    // A client may send an empty line before a request (RFC 9112, 2.2).
-    const from = to >= 2 && input[0] === CR && input[1] === LF ? 2 : 0;
+    // A client may send empty lines before a request (RFC 9112, 2.2).
+    let from = 0;
+    while (from + 2 <= to && input[from] === CR && input[from + 1] === LF) from += 2;
     const end = input.indexOf(HEAD_END, from);
     if (end !== -1 && end + 4 <= to) {
       if (end - from > headerBytes) return this.#refuse('header_too_large', `over ${headerBytes} bytes`);
@@ -142,7 +162,9 @@ export class ClientConnection extends WheelTimer implements BodySource, Reader {
     }
     const partial = Buffer.from(input.subarray(from, to));
     if (hasBareLineFeed(partial)) return this.#refuse('bad_request', 'a line does not end with CRLF');
-    if (partial.length > headerBytes) return this.#refuse('header_too_large', `over ${headerBytes} bytes`);
+    // All but the last byte of the empty line that ends a block of the greatest size.
+    if (partial.length > headerBytes + 3)
+      return this.#refuse('header_too_large', `over ${headerBytes} bytes`);
     if (partial.length > 0) this.#input = partial;
     if (this.#isHeadTimed) return;
     this.#isHeadTimed = true;
@@ -155,8 +177,8 @@ export class ClientConnection extends WheelTimer implements BodySource, Reader {
     // The timer stays in the wheel: if it fires during the exchange it finds nothing to do.
     this.#isHeadTimed = false;
     const head = { method: line.method, target: line.target, httpMinor: line.httpMinor, fields };
-    if (isWebSocketUpgrade(line, fields)) return this.#giveAway(head);
-    const exchange = new Exchange(head, this, wantsKeepAlive(line, fields));
+    if (wantsWebSocket(line, fields)) return this.#giveAway(head);
+    const exchange = new Exchange(head, this, keepsConnection(fields, line.httpMinor));
     this.#exchange = exchange;
     this.#phase = 'exchange';
     this.#host.onRequest(exchange);
@@ -262,7 +284,9 @@ export class ClientConnection extends WheelTimer implements BodySource, Reader {
     } else if (body === null || body.isConsumed) {
       this.#nextRequest();
     } else {
-      // The rest of a short body is still on its way; the next head is behind it.
+      // The rest of a short body is still on its way; the next head is behind it. It has a head's time.
+      this.#phase = 'discard';
+      this.#host.wheel.arm(this, this.#host.options().headerTimeout);
       body.stream({ data: () => true, end: () => this.#nextRequest(), failed: () => this.#close() });
     }
   }
@@ -271,7 +295,11 @@ export class ClientConnection extends WheelTimer implements BodySource, Reader {
     this.#exchange = null;
     this.#bodyBuffer = null;
     this.#phase = 'head';
-    if (this.#waitsForDrain) return; // A client that does not read its answers gets no further ones.
+    if (this.#waitsForDrain) {
+      // A client that does not read its answers gets no further ones, and does not stay for ever.
+      this.#host.wheel.arm(this, this.#host.options().keepAlive);
+      return;
+    }
     this.resumeReading();
     if (this.#input === null) {
       this.#host.wheel.arm(this, this.#host.options().keepAlive);
@@ -286,10 +314,14 @@ export class ClientConnection extends WheelTimer implements BodySource, Reader {
   // ---- ends ----
 
   override onExpire(): void {
-    if (this.#phase === 'closing') this.#socket.destroy();
-    else if (this.#phase !== 'head') return;
-    else if (this.#input === null) this.#socket.destroy();
+    if (this.#phase === 'exchange' || this.#phase === 'given_away') return;
+    if (this.#phase !== 'head' || this.#input === null || this.#waitsForDrain) this.#cut();
     else this.#refuse('header_timeout', 'the header block did not end in time');
+  }
+
+  #cut(): void {
+    if (this.#socket.writableLength > 0) this.reset();
+    else this.#socket.destroy();
   }
 
   readonly #onDrain = (): void => {
@@ -329,9 +361,10 @@ export class ClientConnection extends WheelTimer implements BodySource, Reader {
   #close(): void {
     this.#phase = 'closing';
     this.#input = null;
-    this.#socket.end();
+    // First the client takes what was said, at its own pace; only then does the lingering begin.
+    this.#host.wheel.arm(this, this.#host.options().keepAlive);
+    this.#socket.end(() => this.#host.wheel.arm(this, LINGER_MS));
     this.#socket.resume();
-    this.#host.wheel.arm(this, LINGER_MS);
   }
 
   #removeListeners(): void {
@@ -344,37 +377,3 @@ export class ClientConnection extends WheelTimer implements BodySource, Reader {
 
 const CR = 0x0d;
 const LF = 0x0a;
-
-/** An LF without CR before it, in what has come of a head. */
-function hasBareLineFeed(bytes: Buffer): boolean {
-  for (let at = bytes.indexOf(LF); at !== -1; at = bytes.indexOf(LF, at + 1)) {
-    if (at === 0 || bytes[at - 1] !== CR) return true;
-  }
-  return false;
-}
-
-function fieldValue(fields: readonly string[], name: string): string | undefined {
-  for (let i = 0; i < fields.length; i += 2) if (fields[i] === name) return fields[i + 1];
-  return undefined;
-}
-
-function wantsKeepAlive(line: RequestLine, fields: readonly string[]): boolean {
-  const connection = fieldValue(fields, 'connection');
-  if (connection === undefined) return line.httpMinor === 1;
-  if (/(^|,)\s*close\s*(,|$)/i.test(connection)) return false;
-  return line.httpMinor === 1 || /(^|,)\s*keep-alive\s*(,|$)/i.test(connection);
-}
-
-/** Exactly what request-head.ts calls a wish for a websocket: the connection is given away for it. */
-function isWebSocketUpgrade(line: RequestLine, fields: readonly string[]): boolean {
-  const upgrade = fieldValue(fields, 'upgrade');
-  if (upgrade === undefined) return false;
-  return (
-    upgrade.toLowerCase() === 'websocket' &&
-    line.method === 'GET' &&
-    line.httpMinor === 1 &&
-    fieldValue(fields, 'transfer-encoding') === undefined &&
-    (fieldValue(fields, 'content-length') ?? '0') === '0' &&
-    /(^|,)\s*upgrade\s*(,|$)/i.test(fieldValue(fields, 'connection') ?? '')
-  );
-}

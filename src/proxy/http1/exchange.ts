@@ -28,6 +28,8 @@ export class Exchange implements Downstream {
   #headText: string | null = null;
   #isHeadSent = false;
   #isChunked = false;
+  // The end of the connection is the end of the answer.
+  #endsByClose = false;
   #isFinished = false;
   #isGone = false;
 
@@ -69,8 +71,14 @@ export class Exchange implements Downstream {
     this.#isChunked = framing === 'chunked' && !isOld;
     // An answer without length to HTTP/1.0 ends with its connection; so does one to a request whose own end
     // was never found.
-    const endsByClose = framing === 'chunked' && isOld;
-    if (!keepAlive || endsByClose || !this.#isFramed || this.#connection.isDraining || !this.#canSkipBody()) {
+    this.#endsByClose = framing === 'chunked' && isOld;
+    if (
+      !keepAlive ||
+      this.#endsByClose ||
+      !this.#isFramed ||
+      this.#connection.isDraining ||
+      !this.#canSkipBody()
+    ) {
       this.#keepAlive = false;
     }
     let text = `HTTP/1.1 ${status} ${phrase(status)}\r\n${fieldText(fields)}`;
@@ -127,7 +135,8 @@ export class Exchange implements Downstream {
 
   destroy(): void {
     this.#isFinished = true;
-    this.#connection.destroy();
+    if (this.#endsByClose) this.#connection.reset();
+    else this.#connection.destroy();
   }
 
   /** The connection is gone. */

@@ -2,7 +2,7 @@
 // the rule that was broken. Nothing is repaired. Used for requests and, as servers are no more trusted than
 // clients, for responses and trailers too. Pure.
 
-import { internFieldName } from '../field-kinds.ts';
+import { fieldNameAt } from '../field-kinds.ts';
 
 export interface RequestLine {
   readonly method: string;
@@ -27,6 +27,7 @@ const LF = 0x0a;
 const CR = 0x0d;
 const SPACE = 0x20;
 const DELETE = 0x7f;
+const ZERO = 0x30;
 
 // Most lines of a head that are looked at; no limit on fields is set higher.
 const MAX_LINES = 2100;
@@ -88,7 +89,7 @@ function takeFields(text: string, firstLine: number, lines: number): string[] | 
     const colon = text.indexOf(':', at);
     if (colon === -1 || colon >= end) return fault('a field line has no colon');
     // A leading space (a folded line), an empty name, a space before the colon: none is a token.
-    const name = internFieldName(text.slice(at, colon));
+    const name = fieldNameAt(text, at, colon);
     if (name === undefined) return fault('a field name is no token');
     fields.push(name, valueBetween(text, colon + 1, end));
     at = end + 2;
@@ -121,9 +122,14 @@ export function parseStatusLine(line: string): StatusLine | Fault {
   if (httpMinor === undefined || line.charCodeAt(8) !== SPACE || !isComplete) {
     return fault('the status line is not HTTP/1.x STATUS');
   }
-  const text = line.slice(9, 12);
-  if (!/^[1-9]\d\d$/.test(text)) return fault('the status is not three digits');
-  return { status: Number(text), httpMinor };
+  const hundreds = line.charCodeAt(9) - ZERO;
+  const tens = line.charCodeAt(10) - ZERO;
+  const ones = line.charCodeAt(11) - ZERO;
+  // Written so that NaN, of a line that ends early, is refused as well.
+  if (!(hundreds >= 1 && hundreds <= 9 && tens >= 0 && tens <= 9 && ones >= 0 && ones <= 9)) {
+    return fault('the status is not three digits');
+  }
+  return { status: hundreds * 100 + tens * 10 + ones, httpMinor };
 }
 
 function minorOf(line: string, from: number, to: number): 0 | 1 | undefined {
@@ -143,4 +149,42 @@ function valueBetween(block: string, from: number, to: number): string {
 
 function isBlank(code: number): boolean {
   return code === SPACE || code === TAB;
+}
+
+/** An LF without CR before it, in what has come of a head: its end would never be found. */
+export function hasBareLineFeed(bytes: Buffer): boolean {
+  for (let at = bytes.indexOf(LF); at !== -1; at = bytes.indexOf(LF, at + 1)) {
+    if (at === 0 || bytes[at - 1] !== CR) return true;
+  }
+  return false;
+}
+
+/** All lines of a field as one list (RFC 9110, 5.3); undefined when there is none. */
+function joinedValue(fields: readonly string[], name: string): string | undefined {
+  let joined: string | undefined;
+  for (let i = 0; i < fields.length; i += 2) {
+    if (fields[i] !== name) continue;
+    joined = joined === undefined ? fields[i + 1]! : `${joined}, ${fields[i + 1]}`;
+  }
+  return joined;
+}
+
+/** Whether the sender leaves the connection open behind this message (RFC 9112, 9.3). */
+export function keepsConnection(fields: readonly string[], httpMinor: 0 | 1): boolean {
+  const connection = joinedValue(fields, 'connection');
+  if (connection === undefined) return httpMinor === 1;
+  if (/(^|,)\s*close\s*(,|$)/i.test(connection)) return false;
+  return httpMinor === 1 || /(^|,)\s*keep-alive\s*(,|$)/i.test(connection);
+}
+
+/** Upgrade is honoured for one protocol, on HTTP/1.1, without a body; else the request stays plain. */
+export function wantsWebSocket(line: RequestLine, fields: readonly string[]): boolean {
+  return (
+    joinedValue(fields, 'upgrade')?.toLowerCase() === 'websocket' &&
+    line.method === 'GET' &&
+    line.httpMinor === 1 &&
+    joinedValue(fields, 'transfer-encoding') === undefined &&
+    (joinedValue(fields, 'content-length') ?? '0') === '0' &&
+    /(^|,)\s*upgrade\s*(,|$)/i.test(joinedValue(fields, 'connection') ?? '')
+  );
 }

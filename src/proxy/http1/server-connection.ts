@@ -8,8 +8,8 @@ import { type TimerWheel, WheelTimer } from '../timer-wheel.ts';
 import type { OutgoingRequest, Resender, UpstreamHandler } from '../upstream.ts';
 import { failureOf } from '../upstream-errors.ts';
 import type { BodyDecoder } from './body-decoder.ts';
-import { type ParsedHead, parseHead, parseStatusLine } from './head.ts';
-import { answerFraming, bodyFailure, cutShort, keepsAlive, requestText } from './server-message.ts';
+import { hasBareLineFeed, keepsConnection, type ParsedHead, parseHead, parseStatusLine } from './head.ts';
+import { answerFraming, bodyFailure, cutShort, framingOfNothing, requestText } from './server-message.ts';
 
 export interface ServerConnectionOptions {
   readonly host: string;
@@ -104,7 +104,7 @@ export class ServerConnection extends WheelTimer {
     const { body } = request;
     switch (body.kind) {
       case 'none':
-        this.#socket.write(requestText(request, ''), 'latin1');
+        this.#socket.write(requestText(request, framingOfNothing(request.method)), 'latin1');
         return this.#sent();
       case 'buffered':
         this.#writeBuffered(request, body.bytes);
@@ -261,10 +261,7 @@ export class ServerConnection extends WheelTimer {
     while (this.#phase === 'head') {
       const end = bytes.indexOf(HEAD_END, from);
       if (end === -1 || end + 4 > to) {
-        if (to - from > this.#options.responseHeaderBytes)
-          return this.#failWith('upstream_too_large', 'header block');
-        this.#partial = Buffer.from(bytes.subarray(from, to));
-        return;
+        return this.#keepPartial(Buffer.from(bytes.subarray(from, to)));
       }
       if (end - from > this.#options.responseHeaderBytes)
         return this.#failWith('upstream_too_large', 'header block');
@@ -276,6 +273,14 @@ export class ServerConnection extends WheelTimer {
     if (this.#phase === 'body') this.#readBody(bytes, from, to);
   }
 
+  #keepPartial(partial: Buffer): void {
+    // All but the last byte of the empty line that ends a block of the greatest size.
+    if (partial.length > this.#options.responseHeaderBytes + 3)
+      this.#failWith('upstream_too_large', 'header block');
+    else if (hasBareLineFeed(partial)) this.#failWith('upstream_malformed', 'a line does not end with CRLF');
+    else this.#partial = partial;
+  }
+
   #takeHead({ first, fields }: ParsedHead, isFollowed: boolean): void {
     const start = parseStatusLine(first);
     if ('fault' in start) return this.#failWith('upstream_malformed', start.fault);
@@ -284,7 +289,7 @@ export class ServerConnection extends WheelTimer {
     const framing = answerFraming(fields, start.status, this.#method, this.#options.trailerFields);
     if (typeof framing === 'string') return this.#failWith('upstream_malformed', framing);
     this.#decoder = framing;
-    this.#mayBeReused = keepsAlive(fields, start.httpMinor) && !framing.endsWithConnection();
+    this.#mayBeReused = keepsConnection(fields, start.httpMinor) && !framing.endsWithConnection();
     this.#phase = 'body';
     this.#handler?.onHead(start.status, fields, isFollowed || framing.isDone);
   }

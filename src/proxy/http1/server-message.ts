@@ -2,6 +2,7 @@
 // checked (http-rules 3, 6). Pure.
 
 import type { AttemptFailure, Reason } from '../../core/reasons.ts';
+import type { BodyFailure } from '../downstream.ts';
 import type { OutgoingRequest } from '../upstream.ts';
 import { type BodyDecoder, ChunkedDecoder, LengthDecoder, UntilCloseDecoder } from './body-decoder.ts';
 
@@ -10,7 +11,13 @@ export function requestText(request: OutgoingRequest, framing: string): string {
   let text = `${request.method} ${request.target} HTTP/1.1\r\nhost: ${request.host}\r\n`;
   const { fields } = request;
   for (let i = 0; i < fields.length; i += 2) text += `${fields[i]}: ${fields[i + 1]}\r\n`;
+  if (request.acceptsTrailers) text += 'te: trailers\r\nconnection: te\r\n';
   return `${text}${framing}\r\n`;
+}
+
+/** Framing of a request without a body: said where the method is about one (RFC 9110, 8.6). */
+export function framingOfNothing(method: string): string {
+  return method === 'POST' || method === 'PUT' || method === 'PATCH' ? 'content-length: 0\r\n' : '';
 }
 
 /** How an answer's body ends (RFC 9112, 6.3), or the rule that its framing breaks. */
@@ -26,7 +33,7 @@ export function answerFraming(
     if (fields[i] === 'content-length') {
       if (length !== undefined) return 'more than one Content-Length';
       length = fields[i + 1]!;
-      if (!/^\d{1,15}$/.test(length)) return 'Content-Length is not a length';
+      if (!isLength(length)) return 'Content-Length is not a length';
     } else if (fields[i] === 'transfer-encoding') {
       if (encoding !== undefined) return 'more than one Transfer-Encoding';
       encoding = fields[i + 1]!.toLowerCase();
@@ -39,14 +46,14 @@ export function answerFraming(
   return length === undefined ? new UntilCloseDecoder() : new LengthDecoder(Number(length));
 }
 
-/** Whether the server leaves the connection open behind this answer. */
-export function keepsAlive(fields: readonly string[], httpMinor: 0 | 1): boolean {
-  for (let i = 0; i < fields.length; i += 2) {
-    if (fields[i] !== 'connection') continue;
-    if (/(^|,)\s*close\s*(,|$)/i.test(fields[i + 1]!)) return false;
-    if (/(^|,)\s*keep-alive\s*(,|$)/i.test(fields[i + 1]!)) return true;
+/** One to fifteen digits: more is beyond any length that a number holds exactly. */
+function isLength(text: string): boolean {
+  if (text.length < 1 || text.length > 15) return false;
+  for (let i = 0; i < text.length; i++) {
+    const digit = text.charCodeAt(i) - 0x30;
+    if (digit < 0 || digit > 9) return false;
   }
-  return httpMinor === 1;
+  return true;
 }
 
 /** The server ended the connection before its answer was complete. */
@@ -54,8 +61,15 @@ export function cutShort(cause: string): AttemptFailure {
   return { kind: 'failed', reason: 'upstream_reset', sent: 'maybe', blamesServer: true, cause };
 }
 
+const BODY_REASONS: Readonly<Record<BodyFailure, Reason>> = {
+  idle: 'body_timeout',
+  gone: 'client_closed',
+  malformed: 'client_closed',
+  too_large: 'body_too_large',
+};
+
 /** The client did not deliver what it announced; says nothing about the server. */
-export function bodyFailure(why: string): AttemptFailure {
-  const reason: Reason = why === 'idle' ? 'body_timeout' : 'client_closed';
+export function bodyFailure(why: BodyFailure): AttemptFailure {
+  const reason = BODY_REASONS[why];
   return { kind: 'failed', reason, sent: 'maybe', blamesServer: false, cause: `request body ${why}` };
 }

@@ -1,0 +1,108 @@
+// `foreshard rem`: loads the configuration, runs a Regional Endpoint Manager, and turns signals and changes of
+// the file into reload, drain and stop.
+
+import { resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { RemProcess } from '../compose/rem.ts';
+import { loadConfigFile } from '../config/config-file.ts';
+import { type ParsedRem, REM_DOCUMENT } from '../config/document.ts';
+import type { LoadedConfig } from '../config/load.ts';
+import { formatProblem } from '../config/problem.ts';
+import { ConfigWatcher } from '../config/reload.ts';
+import { type CommandIo, EXIT_FAILED, EXIT_FINE, EXIT_WRONG_USE, explainWrongUse } from './command-io.ts';
+
+const HELP = `Usage: foreshard rem --config rem.yaml
+
+Runs a Regional Endpoint Manager until SIGTERM or SIGINT, which announce the end to the proxies and drain it
+(shutdown.grace); a second one stops it at once. SIGHUP or a change of the file reloads the configuration.
+
+  --config FILE  the configuration (rem.yaml)
+  -h, --help     this text
+
+Exit code: 0 ended after draining, 1 could not start or was stopped at once, 2 wrong use.
+`;
+
+/** Runs the command with the arguments behind its name; resolves to the exit code. */
+export async function run(args: readonly string[], io: CommandIo): Promise<number> {
+  const name = parseUse(args, io);
+  if (typeof name === 'number') return name;
+  const path = resolve(io.cwd, name);
+  const loaded = await loadConfigFile({ path, name, env: io.env }, REM_DOCUMENT);
+  if (!loaded.ok) {
+    for (const problem of loaded.problems) io.err(`${formatProblem(problem)}\n`);
+    return EXIT_FAILED;
+  }
+  let rem: RemProcess;
+  try {
+    rem = await RemProcess.start(loaded.config);
+  } catch (error) {
+    io.err(`foreshard rem: ${error instanceof Error ? error.message : String(error)}\n`);
+    return EXIT_FAILED;
+  }
+  const watcher = watchConfig({ path, name }, loaded, rem, io);
+  return untilStopped(rem, watcher);
+}
+
+function parseUse(args: readonly string[], io: CommandIo): string | number {
+  try {
+    const { values } = parseArgs({
+      args: [...args],
+      options: {
+        config: { type: 'string', default: REM_DOCUMENT.name },
+        help: { type: 'boolean', short: 'h', default: false },
+      },
+    });
+    if (!values.help) return values.config;
+    io.out(HELP);
+    return EXIT_FINE;
+  } catch (error) {
+    io.err(`foreshard rem: ${explainWrongUse(error)}\n\n${HELP}`);
+    return EXIT_WRONG_USE;
+  }
+}
+
+function watchConfig(
+  file: { readonly path: string; readonly name: string },
+  inForce: LoadedConfig<ParsedRem>,
+  rem: RemProcess,
+  io: CommandIo,
+): ConfigWatcher<ParsedRem> {
+  const refuse = (problem: string): void => {
+    rem.configRejected();
+    rem.log.error({ problem }, 'configuration refused, the one in force stays');
+  };
+  const watcher = new ConfigWatcher({
+    ...file,
+    document: REM_DOCUMENT,
+    env: io.env,
+    inForce,
+    onConfig: ({ config, warnings }) => {
+      for (const problem of warnings)
+        rem.log.warn({ problem: formatProblem(problem) }, 'configuration warning');
+      void rem.reload(config).then((problem) => {
+        if (problem !== undefined) refuse(problem);
+      });
+    },
+    onProblems: (problems) => {
+      for (const problem of problems) refuse(formatProblem(problem));
+    },
+  });
+  void watcher.start();
+  process.on('SIGHUP', () => void watcher.reload());
+  return watcher;
+}
+
+/** Resolves with the exit code when the manager has ended. */
+function untilStopped(rem: RemProcess, watcher: ConfigWatcher<ParsedRem>): Promise<number> {
+  return new Promise((done) => {
+    let signals = 0;
+    const onSignal = (): void => {
+      signals += 1;
+      watcher.close();
+      if (signals === 1) void rem.drain().then(() => done(EXIT_FINE));
+      else void rem.stop().then(() => done(EXIT_FAILED));
+    };
+    process.on('SIGTERM', onSignal);
+    process.on('SIGINT', onSignal);
+  });
+}

@@ -1,0 +1,15 @@
+// Listen addresses between configuration, workers and people.
+
+import { splitAddress } from '../config/quantities.ts';
+import type { ListenPlan } from './messages.ts';
+
+/** @param address valid, as the configuration has checked. */
+export function listenPlan(address: string): ListenPlan {
+  return address.startsWith('unix:') ? { path: address.slice('unix:'.length) } : splitAddress(address)!;
+}
+
+/** `http://host:port` or `unix:/path`. */
+export function listenUrl(plan: ListenPlan): string {
+  if ('path' in plan) return `unix:${plan.path}`;
+  return `http://${plan.host.includes(':') ? `[${plan.host}]` : plan.host}:${plan.port}`;
+}

@@ -1,0 +1,150 @@
+// Regions that a manager looks after, as a proxy sees them: polls every manager, and makes of their reports
+// what the rest works with: one server (the manager's data path), a capacity, counts of the servers behind,
+// and the policy. A policy is kept when its manager falls silent: a lock must not open because somebody died.
+
+import type { Config } from '../config/schema.ts';
+import type { Clock } from '../core/clock.ts';
+import type { Standing } from '../health/monitor.ts';
+import { RemClient } from '../region/rem-client.ts';
+import { healthyServers, type RegionReport } from '../region/report.ts';
+import { type PolicyDocument, policyDocument } from '../routing/regional-policy.ts';
+import type { ReportedCounts } from '../state/live-cells.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import type { MetricsRegistry } from '../telemetry/registry.ts';
+
+export interface ReportedRegionsTools {
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly metrics: MetricsRegistry;
+  /** Name of this proxy in acknowledgements. */
+  readonly proxy: string;
+  readonly addresses: () => readonly string[];
+  /** Something that routing depends on has changed. */
+  onChange(): void;
+  /** A manager has fallen silent: look at its data path now. */
+  onSuspect(dataUrl: string): void;
+}
+
+interface Watched {
+  readonly key: string;
+  readonly client: RemClient;
+  /** Last report that was taken; kept when the manager falls silent. */
+  report: RegionReport | undefined;
+  policy: PolicyDocument | undefined;
+  isSilent: boolean;
+}
+
+// For the answer to a poll, beyond its wait: a manager on another continent answers in a fraction of it.
+const ANSWER_MS = 1000;
+
+export class ReportedRegions {
+  readonly #tools: ReportedRegionsTools;
+  readonly #watched = new Map<string, Watched>();
+
+  constructor(tools: ReportedRegionsTools) {
+    this.#tools = tools;
+  }
+
+  /** Polls the managers that `config` names, and no others. */
+  watch(config: Config): void {
+    const wanted = new Map(
+      config.regions.flatMap((region) => (region.rem === undefined ? [] : [[region.id, region]])),
+    );
+    for (const [id, watched] of this.#watched) {
+      const region = wanted.get(id);
+      if (region !== undefined && watched.key === keyOf(config, region)) continue;
+      watched.client.close();
+      this.#watched.delete(id);
+    }
+    for (const [id, region] of wanted) {
+      if (this.#watched.has(id)) continue;
+      const client = new RemClient({
+        ...this.#tools,
+        region: id,
+        url: region.rem!,
+        token: region.remToken,
+        interval: config.healthCheckInterval,
+        timeout: ANSWER_MS,
+        fetch,
+        onReport: (report) => this.#take(id, report),
+      });
+      const key = keyOf(config, region);
+      this.#watched.set(id, { key, client, report: undefined, policy: undefined, isSilent: false });
+      void client.run();
+    }
+  }
+
+  /** `config` with what the reports say put in: a region with a manager gets its data path for a server. */
+  complete(config: Config): Config {
+    const taken = new Set(config.regions.flatMap((region) => (region.servers ?? []).map(({ url }) => url)));
+    return {
+      ...config,
+      regions: config.regions.map((region) => {
+        const report = this.#watched.get(region.id)?.report;
+        if (region.rem === undefined) return region;
+        // Two managers with one data path would be one server in two regions.
+        if (report === undefined || taken.has(report.dataUrl)) return { ...region, servers: [] };
+        taken.add(report.dataUrl);
+        const server = { url: report.dataUrl, weight: 1, zone: '' };
+        return { ...region, servers: [server], capacity: region.capacity ?? (report.capacity || undefined) };
+      }),
+    };
+  }
+
+  policies(): Record<string, PolicyDocument> {
+    return Object.fromEntries(
+      [...this.#watched].flatMap(([id, { policy }]) => (policy === undefined ? [] : [[id, policy] as const])),
+    );
+  }
+
+  /** Servers behind a region's manager; undefined where there is none, or it has lost its word. */
+  counts(region: string): ReportedCounts | undefined {
+    const watched = this.#watched.get(region);
+    if (watched?.report === undefined || watched.isSilent) return undefined;
+    return { registered: watched.report.servers.length, healthy: healthyServers(watched.report) };
+  }
+
+  /** What a manager has announced of its region as a whole. */
+  standing(region: string): Standing | undefined {
+    return this.#watched.get(region)?.report?.draining === true ? 'draining' : undefined;
+  }
+
+  report(region: string): RegionReport | undefined {
+    return this.#watched.get(region)?.report;
+  }
+
+  close(): void {
+    for (const { client } of this.#watched.values()) client.close();
+    this.#watched.clear();
+  }
+
+  #take(id: string, report: RegionReport | undefined): void {
+    const watched = this.#watched.get(id);
+    if (watched === undefined) return;
+    watched.isSilent = report === undefined;
+    if (report === undefined) {
+      if (watched.report !== undefined) this.#tools.onSuspect(watched.report.dataUrl);
+    } else {
+      const policy = this.#policyOf(id, report);
+      if (policy === 'refused') return;
+      watched.report = report;
+      watched.policy = policy;
+    }
+    this.#tools.onChange();
+  }
+
+  /** A report whose policy cannot be understood is not taken: half a lock is none. */
+  #policyOf(id: string, report: RegionReport): PolicyDocument | undefined | 'refused' {
+    if (report.policies === undefined) return undefined;
+    const parsed = policyDocument.safeParse(report.policies);
+    if (parsed.success) return parsed.data;
+    const issue = parsed.error.issues[0]!;
+    const problem = `policies.${issue.path.join('.')}: ${issue.message}`;
+    this.#tools.log.error({ region: id, problem }, 'report refused, the one before stays');
+    return 'refused';
+  }
+}
+
+function keyOf({ healthCheckInterval }: Config, region: Config['regions'][number]): string {
+  return JSON.stringify([region.rem, region.remToken ?? '', healthCheckInterval]);
+}

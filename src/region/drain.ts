@@ -1,0 +1,80 @@
+// Planned removal of a server or of a whole region: announced, acknowledged, empty or out of time. Planned
+// events are a thousand times as frequent as failures, so this is the main case. Pure: state and time in,
+// state out; the manager carries out what it says.
+
+export interface DrainState {
+  /** Monotonic milliseconds. */
+  readonly since: number;
+  /** When what still runs is given up on. */
+  readonly deadline: number;
+  /** Epoch of the report that announces it. */
+  readonly epoch: number;
+  readonly isDone: boolean;
+}
+
+export function beginDrain(now: number, deadlineMs: number, epoch: number): DrainState {
+  return { since: now, deadline: now + deadlineMs, epoch, isDone: false };
+}
+
+/** Done when nothing runs any more, or the time is up. */
+export function settleDrain(drain: DrainState, inFlight: number, now: number): DrainState {
+  if (drain.isDone) return drain;
+  return inFlight === 0 || now >= drain.deadline ? { ...drain, isDone: true } : drain;
+}
+
+/** What a veto looks at. */
+export interface Drainable {
+  readonly id: string;
+  readonly weight: number;
+  readonly canServe: boolean;
+  readonly isDraining: boolean;
+}
+
+/**
+ * Why a server may not drain now, if it may not: too much of the region would be gone at once, or all of it.
+ * @param maxDraining share of the region's weight, 0..1; one server may drain always, but never the last.
+ */
+export function drainVeto(
+  servers: readonly Drainable[],
+  id: string,
+  maxDraining: number,
+): string | undefined {
+  const wanted = servers.find((server) => server.id === id);
+  if (wanted === undefined || wanted.isDraining) return undefined;
+  const others = servers.filter((server) => server.id !== id && server.canServe && !server.isDraining);
+  if (others.length === 0) return 'it is the last server that can serve';
+  const draining = servers.filter((server) => server.isDraining);
+  if (draining.length === 0) return undefined;
+  const total = servers.reduce((sum, server) => sum + server.weight, 0);
+  const gone = draining.reduce((sum, server) => sum + server.weight, wanted.weight);
+  if (gone <= total * maxDraining) return undefined;
+  const share = Math.round((gone / total) * 100);
+  return `${share} % of the region would drain at once, at most ${Math.round(maxDraining * 100)} % may (${draining.map((server) => server.id).join(', ')})`;
+}
+
+/** Proxies that have to hear of a drain before requests are refused. */
+export class Acknowledgements {
+  readonly #proxies = new Map<string, { epoch: number; at: number }>();
+
+  /** A proxy has applied the report of `epoch`. */
+  acknowledge(proxy: string, epoch: number, now: number): void {
+    this.#proxies.delete(proxy);
+    this.#proxies.set(proxy, { epoch, at: now });
+    if (this.#proxies.size <= MAX_PROXIES) return;
+    const [oldest] = this.#proxies.keys();
+    this.#proxies.delete(oldest!);
+  }
+
+  /** Proxies that were heard of since `since` and have not applied `epoch` yet. */
+  waitingFor(epoch: number, since: number): string[] {
+    return [...this.#proxies].flatMap(([id, seen]) => (seen.at >= since && seen.epoch < epoch ? [id] : []));
+  }
+
+  /** Proxies that were heard of since `since`. */
+  count(since: number): number {
+    return [...this.#proxies.values()].filter((seen) => seen.at >= since).length;
+  }
+}
+
+// More than poll any one region.
+const MAX_PROXIES = 1000;

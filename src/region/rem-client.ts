@@ -1,0 +1,168 @@
+// The proxy's ear at one manager: polls its report, long, so that a change is heard at once, and says what is
+// to be believed. A manager that is silent loses its word: then its servers count by what the proxy sees
+// itself through the data path. One per region with a manager, on the main thread.
+
+import type { Clock } from '../core/clock.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import type { MetricsRegistry } from '../telemetry/registry.ts';
+import { isNewer, MAX_REPORT_BYTES, type RegionReport, readReport } from './report.ts';
+
+export interface RemClientOptions {
+  readonly region: string;
+  /** `http://host:port` of the manager's API. */
+  readonly url: string;
+  readonly token: string | undefined;
+  /** Milliseconds: how long a poll waits for a change, and how soon a failed one is repeated. */
+  readonly interval: number;
+  /** Milliseconds for the answer, beyond the wait. */
+  readonly timeout: number;
+  /** Name of this proxy in acknowledgements. */
+  readonly proxy: string;
+  /** Addresses that clients of this proxy use: a server that registers one of them would be a loop. */
+  readonly addresses: () => readonly string[];
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly metrics: MetricsRegistry;
+  readonly fetch: typeof fetch;
+  /** A report to act upon, or undefined: the manager has lost its word. */
+  onReport(report: RegionReport | undefined): void;
+}
+
+// One lost poll is noise; a second one in a row is silence.
+const FAILURES_TO_SILENCE = 2;
+const LEAST_PAUSE_MS = 50;
+
+export class RemClient {
+  readonly #options: RemClientOptions;
+  readonly #stop = new AbortController();
+  #report: RegionReport | undefined;
+  #failures = 0;
+  #isSilent = false;
+  #heardAt: number;
+
+  constructor(options: RemClientOptions) {
+    this.#options = options;
+    this.#heardAt = options.clock.monotonicMs();
+  }
+
+  /** Last report; undefined before the first. */
+  get report(): RegionReport | undefined {
+    return this.#report;
+  }
+
+  /** Milliseconds since the manager was last heard of. */
+  get silenceMs(): number {
+    return this.#options.clock.monotonicMs() - this.#heardAt;
+  }
+
+  /** Polls until `close`. Never rejects. */
+  async run(): Promise<void> {
+    while (!this.#stop.signal.aborted) {
+      const problem = await this.#poll();
+      if (this.#stop.signal.aborted) return;
+      if (problem === undefined) this.#heard();
+      else {
+        this.#failed(problem);
+        await this.#pause(Math.max(LEAST_PAUSE_MS, this.#options.interval / 4));
+      }
+    }
+  }
+
+  close(): void {
+    this.#stop.abort();
+  }
+
+  /** @returns why nothing was heard, undefined when something was. */
+  async #poll(): Promise<string | undefined> {
+    const { interval, timeout, url, token, region } = this.#options;
+    // The first poll asks for what there is; later ones wait for what comes.
+    const wait = this.#report === undefined || this.#isSilent ? 0 : interval;
+    try {
+      const answer = await this.#options.fetch(this.#address(url, wait), {
+        headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
+        redirect: 'error',
+        signal: AbortSignal.any([this.#stop.signal, AbortSignal.timeout(wait + timeout)]),
+      });
+      if (answer.status === 304) {
+        await answer.body?.cancel();
+        return undefined;
+      }
+      const text = await readBounded(answer);
+      if (answer.status !== 200) return `status ${answer.status}`;
+      const reading = readReport(text, region);
+      if (!reading.ok) return reading.problem;
+      this.#take(reading.report);
+      return undefined;
+    } catch (error) {
+      const { cause } = error as { cause?: { code?: string } };
+      return cause?.code ?? (error as Error).message;
+    }
+  }
+
+  #address(url: string, wait: number): URL {
+    const address = new URL('/report', url);
+    const { proxy, addresses } = this.#options;
+    address.searchParams.set('proxy', proxy);
+    if (this.#report !== undefined) {
+      address.searchParams.set('ack', String(this.#report.epoch));
+      if (wait > 0) {
+        address.searchParams.set('after', String(this.#report.epoch));
+        address.searchParams.set('wait', `${wait}ms`);
+      }
+    }
+    address.searchParams.set('addresses', addresses().join(','));
+    return address;
+  }
+
+  #take(report: RegionReport): void {
+    const isBack = this.#isSilent;
+    if (!isNewer(report, this.#report)) {
+      // An older one is a replay or a second manager that thinks it is the first: what is known stays.
+      if (isBack && report.epoch === this.#report?.epoch) this.#options.onReport(this.#report);
+      return;
+    }
+    this.#report = report;
+    this.#options.onReport(report);
+  }
+
+  #heard(): void {
+    this.#heardAt = this.#options.clock.monotonicMs();
+    this.#failures = 0;
+    if (!this.#isSilent) return;
+    this.#isSilent = false;
+    this.#options.log.info({ region: this.#options.region }, 'manager heard of again');
+  }
+
+  #failed(problem: string): void {
+    this.#failures += 1;
+    this.#options.metrics.add('foreshard_rem_poll_failures_total', [this.#options.region], 1);
+    if (this.#isSilent || this.#failures < FAILURES_TO_SILENCE) return;
+    this.#isSilent = true;
+    this.#options.log.warn({ region: this.#options.region, problem }, 'manager is silent');
+    this.#options.onReport(undefined);
+  }
+
+  #pause(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const done = (): void => {
+        clearTimeout(timer);
+        this.#stop.signal.removeEventListener('abort', done);
+        resolve();
+      };
+      const timer = setTimeout(done, ms);
+      this.#stop.signal.addEventListener('abort', done, { once: true });
+    });
+  }
+}
+
+async function readBounded(answer: Response): Promise<string> {
+  if (answer.body === null) return '';
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of answer.body) {
+    size += chunk.length;
+    if (size > MAX_REPORT_BYTES) throw new Error(`the report is over ${MAX_REPORT_BYTES} bytes`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
