@@ -7,17 +7,14 @@ import type { AttemptFailure, Reason } from '../../core/reasons.ts';
 import { type TimerWheel, WheelTimer } from '../timer-wheel.ts';
 import type { OutgoingRequest, Resender, UpstreamHandler } from '../upstream.ts';
 import { failureOf } from '../upstream-errors.ts';
+import type { PoolOptions } from '../upstream-pools.ts';
 import type { BodyDecoder } from './body-decoder.ts';
 import { hasBareLineFeed, keepsConnection, type ParsedHead, parseHead, parseStatusLine } from './head.ts';
 import { answerFraming, bodyFailure, cutShort, framingOfNothing, requestText } from './server-message.ts';
 
-export interface ServerConnectionOptions {
+export interface ServerConnectionOptions extends Omit<PoolOptions, 'connections'> {
   readonly host: string;
   readonly port: number;
-  /** Milliseconds. */
-  readonly connectTimeout: number;
-  readonly responseHeaderBytes: number;
-  readonly trailerFields: number;
   readonly wheel: TimerWheel;
 }
 
@@ -136,7 +133,6 @@ export class ServerConnection extends WheelTimer {
     this.#socket.destroy();
   }
 
-  /** Milliseconds until it is closed if nobody uses it. */
   expireIn(ms: number): void {
     this.#options.wheel.arm(this, ms);
   }
@@ -393,7 +389,6 @@ export class ServerConnection extends WheelTimer {
 
   #fail(failure: AttemptFailure): void {
     const handler = this.#handler;
-    // Closed under a request that had to take an idle connection: the server may never have seen it.
     const wasStale = this.uses > 1 && this.#phase === 'head' && failure.reason === 'upstream_reset';
     this.#handler = null;
     this.#request = null;
