@@ -32,6 +32,9 @@ export async function run(args: readonly string[], io: CommandIo): Promise<numbe
     for (const problem of loaded.problems) io.err(`${formatProblem(problem)}\n`);
     return 1;
   }
+  let watcher: ConfigWatcher<ParsedConfig> | undefined;
+  // Before the start, or an early SIGHUP would end the process; the watcher looks at the file once by itself.
+  process.on('SIGHUP', () => void watcher?.reload());
   let samples: SampleServers | undefined;
   let proxy: ProxyProcess;
   try {
@@ -43,7 +46,7 @@ export async function run(args: readonly string[], io: CommandIo): Promise<numbe
     return 1;
   }
   if (options.samples) io.err(welcome(proxy, samples?.started ?? [], loaded.config));
-  const watcher = watchConfig({ path, name: options.config }, loaded, proxy, io);
+  watcher = watchConfig({ path, name: options.config }, loaded, proxy, io);
   const code = await untilStopped(proxy, watcher);
   watcher.close();
   await samples?.close();
@@ -98,7 +101,6 @@ function watchConfig(
     },
   });
   void watcher.start();
-  process.on('SIGHUP', () => void watcher.reload());
   return watcher;
 }
 

@@ -34,6 +34,8 @@ import { WorkerPool } from './worker-pool.ts';
 const FOLD_MS = 50;
 // How often a following process tries to take over.
 const LOCK_RETRY_MS = 250;
+// How often a process without state looks whether its folder can be used.
+const STATE_RETRY_MS = 5000;
 
 export class ProxyProcess {
   readonly log: Logger;
@@ -47,8 +49,8 @@ export class ProxyProcess {
   readonly #publisher: RoutingPublisher;
   readonly #workers: WorkerPool;
   readonly #planFile: PlanFile;
-  readonly #timers: NodeJS.Timeout[] = [];
-  #lock: LockResult & { kind: 'held' | 'busy' };
+  readonly #timers = new Set<NodeJS.Timeout>();
+  #lock: LockResult;
   #control: ControlServer | undefined;
   #listening: readonly ListenPlan[] = [];
   #controlAddress: string | undefined;
@@ -61,7 +63,6 @@ export class ProxyProcess {
   static async start(config: Config): Promise<ProxyProcess> {
     const folder = resolve(config.state.path);
     const lock = tryLockState(folder);
-    if (lock.kind === 'unusable') throw new Error(lock.why);
     const planFile = new PlanFile(folder);
     const process = new ProxyProcess(config, lock, planFile, await planFile.read());
     try {
@@ -75,7 +76,7 @@ export class ProxyProcess {
 
   private constructor(
     config: Config,
-    lock: LockResult & { kind: 'held' | 'busy' },
+    lock: LockResult,
     planFile: PlanFile,
     kept: Awaited<ReturnType<PlanFile['read']>>,
   ) {
@@ -153,12 +154,13 @@ export class ProxyProcess {
   }
 
   async #begin(): Promise<void> {
-    this.#timers.push(setInterval(() => this.#fold(), FOLD_MS));
+    this.#timers.add(setInterval(() => this.#fold(), FOLD_MS));
     this.#listening = await this.#workers.start(
       this.#config.listen.map(({ address }) => listenPlan(address)),
     );
-    if (this.#lock.kind === 'held') await this.#lead();
-    else this.#follow();
+    if (this.#lock.kind === 'busy') this.#follow();
+    else await this.#lead();
+    if (this.#lock.kind === 'unusable') this.#serveWithoutState(this.#lock.why);
     this.log.info(
       {
         addresses: this.listening,
@@ -187,32 +189,64 @@ export class ProxyProcess {
       loopDelay: new LoopDelay('main'),
       isDraining: () => this.#isDraining,
     });
-    this.#control = new ControlServer(proxyRoutes(source), {
+    const server = new ControlServer(proxyRoutes(source), {
       token: () => this.#config.control.token,
       log: this.log,
     });
     try {
-      this.#controlAddress = `http://${await this.#control.listen(address)}`;
+      this.#controlAddress = `http://${await server.listen(address)}`;
     } catch (error) {
       throw new Error(`cannot open the control port ${control.address}: ${(error as Error).message}`);
     }
+    this.#control = server;
     this.#keepPlan();
   }
 
   /** Another process has the state folder: serve beside it, and take over when it lets go. */
   #follow(): void {
     this.log.info({ state: this.#config.state.path }, 'following: another process has the lock');
-    const timer = setInterval(() => {
+    this.#every(LOCK_RETRY_MS, async () => {
+      if (this.#lock.kind !== 'held') this.#lock = tryLockState(resolve(this.#config.state.path));
+      if (this.#lock.kind === 'busy') return false;
+      await this.#lead();
+      this.log.info({ control: this.#controlAddress }, 'leading: the other process let go');
+      return true;
+    });
+  }
+
+  /** A full or read-only disk costs what is kept over a restart, not the traffic. */
+  #serveWithoutState(why: string): void {
+    this.log.error({ problem: why }, 'nothing can be kept on disk, serving without');
+    this.#every(STATE_RETRY_MS, async () => {
       const lock = tryLockState(resolve(this.#config.state.path));
-      if (lock.kind !== 'held') return;
-      clearInterval(timer);
+      if (lock.kind !== 'held') return false;
       this.#lock = lock;
-      this.log.info({}, 'leading: the other process let go');
-      this.#lead().catch((error: Error) => {
-        this.log.error({ error: error.message }, 'the control port could not be taken over');
-      });
-    }, LOCK_RETRY_MS);
-    this.#timers.push(timer);
+      this.log.info({ state: this.#config.state.path }, 'state can be kept on disk again');
+      this.#keepPlan();
+      return true;
+    });
+  }
+
+  /** Tries until it has succeeded once; the same failure is told once. */
+  #every(ms: number, attempt: () => Promise<boolean>): void {
+    let told = '';
+    const next = (): void => {
+      const timer = setTimeout(() => {
+        this.#timers.delete(timer);
+        if (this.#isDraining) return;
+        attempt()
+          .catch((error: Error) => {
+            if (error.message !== told) this.log.error({ error: error.message }, 'taking over failed');
+            told = error.message;
+            return false;
+          })
+          .then((isDone) => {
+            if (!isDone) next();
+          });
+      }, ms);
+      this.#timers.add(timer);
+    };
+    next();
   }
 
   /** Applies a configuration. @returns a sentence when it was refused; then nothing has changed. */
@@ -258,9 +292,10 @@ export class ProxyProcess {
   async drain(): Promise<void> {
     if (this.#isDraining) return;
     this.#isDraining = true;
-    this.log.info({ graceMs: this.#config.shutdown.grace }, 'draining');
+    const { grace } = this.#publisher.current.config.shutdown;
+    this.log.info({ graceMs: grace }, 'draining');
     await this.#letGo();
-    await this.#workers.drain(this.#config.shutdown.grace);
+    await this.#workers.drain(grace);
     await this.stop();
   }
 
@@ -276,9 +311,11 @@ export class ProxyProcess {
   }
 
   async #letGo(): Promise<void> {
+    const control = this.#control;
     this.#polls.close();
-    await this.#control?.close();
     this.#control = undefined;
+    await control?.close();
+    await this.#planFile.settled();
     if (this.#lock.kind === 'held') this.#lock.release();
     this.#lock = { kind: 'busy' };
   }

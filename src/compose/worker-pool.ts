@@ -155,6 +155,8 @@ export class WorkerPool {
       });
       worker.on('exit', (code) => {
         running.isReady = false;
+        // Nobody may wait for its end again.
+        if (this.#running.get(id) === running) this.#running.delete(id);
         cells.clearWorker(id);
         if (this.#isStopping || running.isStopping) return;
         const deaths = this.#options.clock.monotonicMs() - startedAt > STABLE_MS ? 0 : earlierDeaths + 1;

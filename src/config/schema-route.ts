@@ -132,7 +132,11 @@ const retry = z.strictObject({
   budget: share(0, 1)
     .prefault('20%')
     .describe('Retries of a second as a share of the requests in it, or in flight where that is more.'),
-  minBudget: whole(0, 1000).prefault(3).describe('Retries a second that are always allowed.'),
+  minBudget: whole(0, 1000)
+    .prefault(3)
+    .describe(
+      'Retries a second that are always allowed; those of requests that reached no server always are.',
+    ),
   maxBody: size('0B', '16MiB').prefault('64KiB').describe('Largest request body kept for a second try.'),
 });
 

@@ -31,6 +31,16 @@ export function afterProbe(state: ProbeState, passed: boolean, thresholds: Healt
   }
 }
 
+/**
+ * Traffic accuses a server that may not be ejected, because it is the last one of its region: the next failed
+ * probe decides (HAProxy's `on-error sudden-death`). A region whose servers all hang would otherwise get its
+ * share for the whole of the thresholds.
+ */
+export function suspect(state: ProbeState, { unhealthyThreshold }: HealthThresholds): ProbeState {
+  if (state.health === 'unhealthy' || state.against >= unhealthyThreshold - 1) return state;
+  return { ...state, against: unhealthyThreshold - 1 };
+}
+
 function count(state: ProbeState, to: 'healthy' | 'unhealthy', threshold: number): ProbeState {
   const against = state.against + 1;
   return against >= threshold ? { health: to, against: 0 } : { ...state, against };

@@ -9,7 +9,13 @@ import type { LiveCells, ServerCounts } from '../state/live-cells.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { MetricsRegistry } from '../telemetry/registry.ts';
 import type { Prober } from './active-probe.ts';
-import { afterProbe, type HealthThresholds, INITIAL_STATE, type ProbeState } from './health-state.ts';
+import {
+  afterProbe,
+  type HealthThresholds,
+  INITIAL_STATE,
+  type ProbeState,
+  suspect,
+} from './health-state.ts';
 import {
   accusation,
   type EjectionReason,
@@ -212,7 +218,11 @@ export class HealthMonitor {
       return true;
     }
     const reason = accusation(server.outlier, runs, this.#settings.outlier);
-    if (reason === undefined || !this.#mayEject(server)) return false;
+    if (reason === undefined) return false;
+    if (!this.#mayEject(server)) {
+      server.probe = suspect(server.probe, this.#settings);
+      return false;
+    }
     server.outlier = eject(server.outlier, runs, now, this.#settings.outlier);
     this.#eject(server, reason, now);
     return true;

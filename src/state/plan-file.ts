@@ -38,6 +38,11 @@ export class PlanFile {
     return done;
   }
 
+  /** Resolves when nothing is being written any more. */
+  settled(): Promise<void> {
+    return this.#writing;
+  }
+
   async #replace(plan: Plan): Promise<string | undefined> {
     const temporary = `${this.#path}.${process.pid}.tmp`;
     try {

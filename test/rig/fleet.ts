@@ -7,14 +7,13 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Test } from 'tap';
-import type { Behaviour, StoryServerStart } from './story-server.ts';
+import { type Behaviour, ORDINARY, type StoryServerStart } from './story-server.ts';
 
 export interface FleetOptions {
   /** Region ids; three unless given. */
   readonly regions?: readonly string[];
   /** Servers in each; two unless given. */
   readonly servers?: number;
-  readonly behaviour?: Partial<Behaviour>;
 }
 
 /** A request that a server has read. */
@@ -30,14 +29,13 @@ export class FleetServer {
   readonly name: string;
   readonly region: string;
   readonly #logPath: string;
-  #behaviour: Partial<Behaviour>;
+  #behaviour: Behaviour = ORDINARY;
   #child: ChildProcess | undefined;
   #port = 0;
 
-  constructor(name: string, region: string, folder: string, behaviour: Partial<Behaviour>) {
+  constructor(name: string, region: string, folder: string) {
     this.name = name;
     this.region = region;
-    this.#behaviour = behaviour;
     this.#logPath = join(folder, `${name}.log`);
   }
 
@@ -70,10 +68,15 @@ export class FleetServer {
     this.#port = port;
   }
 
+  get isRunning(): boolean {
+    const child = this.#child;
+    return child !== undefined && child.exitCode === null && child.signalCode === null;
+  }
+
   /** Sends the signal and resolves when the process has ended. */
   async end(signal: NodeJS.Signals): Promise<void> {
-    const child = this.#child;
-    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    if (!this.isRunning) return;
+    const child = this.#child!;
     const ended = once(child, 'exit');
     child.kill(signal);
     await ended;
@@ -85,6 +88,13 @@ export class FleetServer {
     const changed = once(this.#child!, 'message');
     this.#child!.send(change);
     await changed;
+  }
+
+  /** Runs, as it was made. */
+  async reset(): Promise<void> {
+    this.#behaviour = ORDINARY;
+    if (this.isRunning) await this.behave(ORDINARY);
+    else await this.start();
   }
 
   /** All it has read so far, killed or not. */
@@ -105,15 +115,17 @@ export interface Fleet {
   /** As `regions:` of a configuration. */
   readonly regions: readonly { readonly id: string; readonly servers: readonly string[] }[];
   of(region: string): readonly FleetServer[];
+  /** All servers run and behave again; to be called at the beginning of a story. */
+  reset(): Promise<void>;
   /** How often each id has been read by any server. */
   timesSeen(): Map<string, number>;
 }
 
 export async function startFleet(t: Test, options: FleetOptions = {}): Promise<Fleet> {
-  const { regions = ['ap', 'eu', 'us'], servers: count = 2, behaviour = {} } = options;
+  const { regions = ['ap', 'eu', 'us'], servers: count = 2 } = options;
   const folder = mkdtempSync(join(tmpdir(), 'foreshard-fleet-'));
   const servers = regions.flatMap((region) =>
-    Array.from({ length: count }, (_, i) => new FleetServer(`${region}-${i + 1}`, region, folder, behaviour)),
+    Array.from({ length: count }, (_, i) => new FleetServer(`${region}-${i + 1}`, region, folder)),
   );
   t.teardown(async () => {
     await Promise.all(servers.map((server) => server.end('SIGKILL')));
@@ -125,6 +137,9 @@ export async function startFleet(t: Test, options: FleetOptions = {}): Promise<F
     servers,
     regions: regions.map((id) => ({ id, servers: of(id).map(({ url }) => url) })),
     of,
+    reset: async () => {
+      await Promise.all(servers.map((server) => server.reset()));
+    },
     timesSeen: () => {
       const times = new Map<string, number>();
       for (const { id } of servers.flatMap((server) => server.arrivals()))

@@ -2,7 +2,7 @@
 // file in a folder of its own, ports are chosen by the system, and everything is ended with the test.
 
 import { type ChildProcess, spawn } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Test } from 'tap';
 import { stringify } from 'yaml';
@@ -33,13 +33,18 @@ export interface RunningProxy {
 }
 
 export interface StartOptions {
-  /** Folder of an earlier proxy: same configuration file and state. */
+  /** Folder of an earlier proxy, for the same state; with a configuration of `{}` its file stays as it is. */
   readonly folder?: string;
   readonly args?: readonly string[];
+  /** Further environment variables. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** A command that runs the proxy, as `prlimit --nofile=100`. */
+  readonly under?: readonly string[];
 }
 
-// Far more than a start takes; a machine with many at work is slow.
-const START_MS = 45_000;
+// A start takes a second; on a machine that runs everything else at the same time it may take many.
+const START_MS = 60_000;
+const END_WITH_PARENT = `--import=${join(import.meta.dirname, 'end-with-parent.ts')}`;
 const ROOT = join(import.meta.dirname, '..', '..');
 
 /** A minimal configuration around `parts`: free ports, one worker, quiet. */
@@ -57,23 +62,25 @@ export function proxyConfig(parts: Record<string, unknown>): Record<string, unkn
 export async function startProxy(t: Test, config: object, options: StartOptions = {}): Promise<RunningProxy> {
   const folder = options.folder ?? t.testdir({ data: {} });
   const configPath = join(folder, 'proxy.yaml');
-  const writeConfig = (next: object): void =>
-    writeFileSync(configPath, stringify({ state: { path: join(folder, 'data') }, ...next }));
-  writeConfig(config);
-  const child = spawn(
+  const writeConfig = (next: object): void => {
+    // Renamed into place, so that nobody reads half of it.
+    writeFileSync(`${configPath}.new`, stringify({ state: { path: join(folder, 'data') }, ...next }));
+    renameSync(`${configPath}.new`, configPath);
+  };
+  if (options.folder === undefined || Object.keys(config).length > 0) writeConfig(config);
+  const main = [
     process.execPath,
-    [
-      `--import=${join(import.meta.dirname, 'end-with-parent.ts')}`,
-      join(ROOT, 'src/main.js'),
-      'proxy',
-      '--config',
-      configPath,
-      ...(options.args ?? []),
-    ],
-    {
-      stdio: ['ignore', 'pipe', 'pipe'],
-    },
-  );
+    END_WITH_PARENT,
+    join(ROOT, 'src/main.js'),
+    'proxy',
+    '--config',
+    configPath,
+  ];
+  const [command, ...args] = [...(options.under ?? []), ...main, ...(options.args ?? [])];
+  const child = spawn(command!, args, {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...options.env },
+  });
   const log: LogLine[] = [];
   const waiting = new Set<(line: LogLine) => void>();
   readLines(child.stdout!, (text) => {
@@ -136,6 +143,24 @@ export async function startProxy(t: Test, config: object, options: StartOptions 
       return exited;
     },
   };
+}
+
+/** Runs `foreshard` with these arguments until it ends by itself. */
+export function runToEnd(args: readonly string[]): Promise<{ code: number | null; errors: string }> {
+  const child = spawn(process.execPath, [join(ROOT, 'src/main.js'), ...args], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  let errors = '';
+  child.stderr.on('data', (chunk: Buffer) => {
+    errors += chunk;
+  });
+  const timer = setTimeout(() => child.kill('SIGKILL'), START_MS);
+  return new Promise((resolve) => {
+    child.once('close', (code) => {
+      clearTimeout(timer);
+      resolve({ code, errors });
+    });
+  });
 }
 
 function readLines(stream: NodeJS.ReadableStream, onLine: (line: string) => void): void {

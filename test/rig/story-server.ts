@@ -2,6 +2,7 @@
 // it was sent, writes every id into a file as it arrives and again when it is answered, and misbehaves when
 // told. Written synchronously: what a killed process had read is then on disk.
 
+import { createHash } from 'node:crypto';
 import { openSync, writeSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
@@ -65,11 +66,21 @@ function serve(start: StoryServerStart): void {
       setTimeout(answer, behaviour.answerMs, id, response);
     });
   });
+  server.on('upgrade', (request, socket) => {
+    socket.on('error', () => {});
+    const key = `${request.headers['sec-websocket-key']}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`;
+    const accept = createHash('sha1').update(key).digest('base64');
+    socket.write(
+      'HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n' +
+        `sec-websocket-accept: ${accept}\r\n\r\n`,
+    );
+    // What comes is sent back, frames or not.
+    socket.pipe(socket);
+  });
   server.keepAliveTimeout = 60_000;
-  server.on('connection', (socket: Socket) => idle.free(socket));
   process.on('message', (change: Partial<Behaviour>) => {
     behaviour = { ...behaviour, ...change };
-    process.send?.({ changed: true });
+    tell({ changed: true });
   });
   process.on('disconnect', () => process.exit(0));
   process.on('SIGTERM', () => {
@@ -77,8 +88,13 @@ function serve(start: StoryServerStart): void {
     setTimeout(() => endWhenQuiet(server), behaviour.lingerMs);
   });
   server.listen(start.port, '127.0.0.1', () => {
-    process.send?.({ port: (server.address() as { port: number }).port });
+    tell({ port: (server.address() as { port: number }).port });
   });
+}
+
+/** A parent that was ended in the meantime is no error. */
+function tell(message: object): void {
+  process.send?.(message, undefined, {}, () => {});
 }
 
 /** The id is the last segment of the path; of a POST it is the body, which must say the same. */
@@ -101,19 +117,23 @@ function endWhenQuiet(server: Server): void {
 class IdleCloser {
   readonly #longestMs: () => number;
   readonly #timers = new WeakMap<Socket, NodeJS.Timeout>();
+  /** Requests under way: the next one may come before the end of the last is told. */
+  readonly #busy = new WeakMap<Socket, number>();
 
   constructor(longestMs: () => number) {
     this.#longestMs = longestMs;
   }
 
   busy(socket: Socket): void {
+    this.#busy.set(socket, (this.#busy.get(socket) ?? 0) + 1);
     clearTimeout(this.#timers.get(socket));
   }
 
   free(socket: Socket): void {
+    const left = (this.#busy.get(socket) ?? 1) - 1;
+    this.#busy.set(socket, left);
     const longest = this.#longestMs();
-    if (longest === 0) return;
-    clearTimeout(this.#timers.get(socket));
+    if (left > 0 || longest === 0) return;
     const timer = setTimeout(() => socket.end(), Math.random() * longest);
     this.#timers.set(socket, timer);
   }

@@ -6,7 +6,7 @@ import type { Fleet } from './fleet.ts';
 
 export interface TrafficOptions {
   readonly port: number;
-  /** Connections, each with one request under way at most. 32 unless given (the rig of the table has 64). */
+  /** Connections, each with one request under way at most. 24 unless given (the rig of the table has 64). */
   readonly clients?: number;
   /** Pause of a client between an answer and its next request, milliseconds. */
   readonly pauseMs?: number;
@@ -101,7 +101,7 @@ export class Traffic {
 
   constructor(options: TrafficOptions) {
     this.#options = options;
-    this.#clients = Array.from({ length: options.clients ?? 32 }, () => this.#client());
+    this.#clients = Array.from({ length: options.clients ?? 24 }, () => this.#client());
   }
 
   /** Ends after the requests under way, or after `requests`. */
@@ -118,15 +118,14 @@ export class Traffic {
   }
 
   async #client(): Promise<void> {
-    const { requests = Number.POSITIVE_INFINITY, pauseMs = 10, closes = false } = this.#options;
+    const { requests = Number.POSITIVE_INFINITY, posts = 0.5, pauseMs = 30, closes = false } = this.#options;
     const agent = new Agent({ keepAlive: !closes, maxSockets: 1 });
     // Not all at once: clients of the world are not in step.
     await pause(Math.random() * pauseMs);
     while (!this.#isStopping && this.#sent < requests) {
       this.#sent += 1;
       const id = `${this.#run}-${process.pid}-${this.#sent}`;
-      const method =
-        (this.#sent * (this.#options.posts ?? 0.5)) % 1 < (this.#options.posts ?? 0.5) ? 'POST' : 'GET';
+      const method = (this.#sent * posts) % 1 < posts ? 'POST' : 'GET';
       this.ledger.entries.push(await this.#ask(agent, method, id));
       await pause(pauseMs * (0.5 + Math.random()));
     }
