@@ -19,6 +19,7 @@ const OTHER_FAILURES = 5;
 const RUN_5XX = 6;
 const RUN_CONNECT = 7;
 const LATENCY_US = 8;
+const ATTEMPTS_BEFORE = 9;
 
 // Fields of a server that the main thread writes.
 const MAIN_STRIDE = 4;
@@ -62,6 +63,8 @@ export type Outcome = 'success' | 'error5xx' | 'connect_failure' | 'other_failur
 
 /** Share of a new sample in the moving average of latency: about the last ten answers count. */
 const LATENCY_GAIN = 0.2;
+/** Per second without a request: a server that was 400 times slower than others is tried again after nine. */
+const LATENCY_FADE = 0.5;
 
 export class LiveCells {
   readonly buffer: SharedArrayBuffer;
@@ -333,6 +336,21 @@ export class WorkerColumn {
   /** Moving average of the time to a response head, microseconds; 0 before the first answer. */
   latencyUs(slot: number): number {
     return this.#servers[slot * SERVER_STRIDE + LATENCY_US]!;
+  }
+
+  /**
+   * To be called once a second: what is known of the slowness of servers that were not asked since the last call
+   * ages. Otherwise one that was slow once would never be asked again, however fast it has become.
+   */
+  fadeLatencies(): void {
+    const cells = this.#servers;
+    for (let at = 0; at < cells.length; at += SERVER_STRIDE) {
+      const attempts = cells[at + ATTEMPTS]!;
+      const isAsked = cells[at + IN_FLIGHT] !== 0 || attempts !== cells[at + ATTEMPTS_BEFORE]!;
+      cells[at + ATTEMPTS_BEFORE] = attempts;
+      // Rounded up: 0 would mean that there is no sample.
+      if (!isAsked) cells[at + LATENCY_US] = Math.ceil(cells[at + LATENCY_US]! * LATENCY_FADE);
+    }
   }
 
   /** Failures in a row of any kind, as this worker has seen them. */

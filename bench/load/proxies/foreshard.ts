@@ -101,6 +101,12 @@ export function foreshardConfig(
   };
 }
 
+/** Everything on, and further top-level keys for a scenario that needs them. */
+export function foreshardWith(features: readonly Feature[], keys: Fragment): ProxyDefinition {
+  const always = { id: 'always', title: '', on: keys, off: {} };
+  return foreshard('foreshard', [...features, always], new Set());
+}
+
 /** One definition: everything on, but for the features of `off`. */
 export function foreshard(
   id: string,
