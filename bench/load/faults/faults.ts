@@ -136,7 +136,7 @@ function sectionOf({ scenario, result }: Outcome): PageSection & { readonly tabl
   const right = (title: string) => ({ title, align: 'right' }) as const;
   const table: Table = {
     title: `${scenario.id}: ${scenario.title}`,
-    columns: [left('figure'), right('measured'), right('bound'), left('')],
+    columns: figures.length === 0 ? [] : [left('figure'), right('measured'), right('bound'), left('')],
     rows: figures.map(({ name, measured, bound, holds: isHeld }) => [
       name,
       measured,
