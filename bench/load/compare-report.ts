@@ -15,6 +15,7 @@ import type { CompareOptions } from './compare-options.ts';
 import type { Case, Measurement, Section } from './compare-plan.ts';
 import { type FeaturePair, featureCosts, featureSection } from './feature-cost.ts';
 import { HEADLINE } from './proxies/catalogue.ts';
+import { targetTable } from './targets.ts';
 
 /** Something that was asked for and not measured. */
 export interface Absence {
@@ -110,7 +111,9 @@ export function compareSections(result: CompareResult): PageSection[] {
     section.cases.map((one) => caseSection(result, section, one)).filter((part) => part !== null),
   );
   const [first] = sections;
+  const targets = targetTable(result.measurements, sections);
   return [
+    ...(targets === null ? [] : [{ table: targets }]),
     ...(first === undefined || first.cases.length < 2 ? [] : [{ table: overview(result, first) }]),
     ...parts,
     ...(result.pairs.length === 0 ? [] : [featureSection(result.pairs, features, featureCase.title)]),

@@ -30,8 +30,10 @@ export { COMPARE_HELP } from './compare-options.ts';
 const BENCH = 'load-compare';
 /** The sharded job hashes over three; the plain one takes the first. */
 const ORIGIN_PORTS = 3;
-/** Before each measurement: fills connection pools, lets the compiler of Node and the caches settle. */
+/** Before each measurement: fills connection pools, lets the caches settle. */
 const WARM_UP_SECONDS = 1;
+/** Before the first of a process: Node and its compiler need some ten thousand requests. */
+const FIRST_WARM_UP_SECONDS = 3;
 
 interface Rig {
   readonly options: CompareOptions;
@@ -114,7 +116,9 @@ async function runAll(rig: Rig): Promise<Pick<CompareResult, 'measurements' | 'p
   const { sections, rounds, seconds, features } = rig.options;
   const runs = planRuns(sections, rounds);
   const totalSeconds =
-    estimateSeconds(runs, seconds, WARM_UP_SECONDS) + estimateFeatureSeconds(features.length, rounds);
+    estimateSeconds(runs, seconds, WARM_UP_SECONDS) +
+    runs.length * (FIRST_WARM_UP_SECONDS - WARM_UP_SECONDS) +
+    estimateFeatureSeconds(features.length, rounds);
   rig.show(`${runs.length} runs with ${rig.generator.title}, about ${(totalSeconds / 60).toFixed(1)} min`);
   const measurements: Measurement[] = [];
   for (const [i, run] of runs.entries()) {
@@ -172,13 +176,14 @@ async function runOne(rig: Rig, run: PlannedRun, label: string): Promise<Measure
   if (proxy === null) return [];
   const measurements: Measurement[] = [];
   try {
-    for (const one of run.section.cases) {
+    for (const [i, one] of run.section.cases.entries()) {
       rig.show(`${label}, ${one.title}`);
       const target = { url: proxy.url, process: proxy.process, case: one, cores: availableParallelism() };
       const { connections, seconds } = rig.options;
       const shared = { ...target, connections, generator: rig.generator, clock: rig.clock };
       const wrong = await checkAnswer(proxy.url, one);
-      const warm = wrong === null ? await measure({ ...shared, seconds: WARM_UP_SECONDS }) : null;
+      const warmUpSeconds = i === 0 ? FIRST_WARM_UP_SECONDS : WARM_UP_SECONDS;
+      const warm = wrong === null ? await measure({ ...shared, seconds: warmUpSeconds }) : null;
       const outcome = warm?.kind === 'done' ? await measure({ ...shared, seconds }) : warm;
       if (outcome?.kind === 'done') {
         const where = { section: run.section.id, round: run.round, subject: run.subject.id, case: one.id };

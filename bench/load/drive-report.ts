@@ -47,6 +47,7 @@ export function driveData(options: DriveOptions, measure: DriveMeasure): Record<
     counts: result.counts,
     latencyMicros: latencySummary(result.latency),
     serviceMicros: latencySummary(result.service),
+    ...(result.refusal.count === 0 ? {} : { refusalMicros: latencySummary(result.refusal) }),
     ...(options.plan.rate === null ? {} : { senderLagMicros: latencySummary(result.lag) }),
     ...(usage === null
       ? {}
@@ -56,6 +57,7 @@ export function driveData(options: DriveOptions, measure: DriveMeasure): Record<
       atMs: Math.round(interval.atMs),
       answered: interval.answered,
       failed: interval.failed,
+      refused: interval.refused,
       latencyMicros: latencySummary(interval.latency),
     })),
   };
@@ -123,6 +125,7 @@ function latencyTable(plan: SenderPlan, result: SenderResult): Table {
     formatMicros(histogram.count === 0 ? Number.NaN : histogram.max),
   ];
   const open = plan.rate !== null;
+  const refusals = result.refusal.count === 0 ? [] : [row('of 503s, from sending', result.refusal)];
   return {
     title: 'Latency',
     columns: [
@@ -134,9 +137,10 @@ function latencyTable(plan: SenderPlan, result: SenderResult): Table {
       ? [
           row('from due time', result.latency),
           row('from sending', result.service),
+          ...refusals,
           row("sender's own lag", result.lag),
         ]
-      : [row('from sending', result.latency)],
+      : [row('from sending', result.latency), ...refusals],
     notes: open
       ? ['From due time: what a user waits. The lag is the part of it that this sender caused itself.']
       : [

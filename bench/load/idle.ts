@@ -1,7 +1,6 @@
 // `idle`: what an idle keep-alive connection costs a proxy in memory, and whether thousands of them slow
 // down those that work.
 
-import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import type { Clock } from '../../src/core/clock.ts';
 import { formatOrigin } from '../report/machine.ts';
@@ -12,7 +11,7 @@ import { endChildrenOnSignals } from './child-process.ts';
 import { integerOption, WrongUse } from './command-line.ts';
 import { IdleConnections } from './idle-connections.ts';
 import { loopbackPlan, loopbackTarget } from './loopback-plan.ts';
-import { chooseProxies, demandProc, settledRss, withEachProxy } from './memory-options.ts';
+import { chooseProxies, demandDescriptors, demandProc, settledRss, withEachProxy } from './memory-options.ts';
 import { HEADLINE, PROXY_IDS } from './proxies/catalogue.ts';
 import { KEY_HEADER, MAX_CONNECTIONS } from './proxies/definition.ts';
 import { makeRunFolder, type RunningProxy, startOrigin } from './rig.ts';
@@ -37,8 +36,6 @@ const WARM_UP_MS = 2000;
 const WORKING_MS = 3000;
 const WORKING_RATE = 500;
 const WORKING_CONNECTIONS = 16;
-/** Descriptors for everything but the idle connections: pools, pipes, files. */
-const SPARE_DESCRIPTORS = 600;
 
 interface IdleFigures {
   readonly proxy: string;
@@ -75,7 +72,7 @@ export async function idle(args: readonly string[], clock: Clock): Promise<numbe
   const wanted = values.connections ?? (values.quick ? '2000' : '10000');
   const count = integerOption('connections', wanted, 100, MAX_CONNECTIONS - 1000);
   const maxBytes = integerOption('max-bytes', values['max-bytes'], 1, 1e9);
-  checkDescriptors(count);
+  demandDescriptors(count);
   const proxies = await chooseProxies(values.only);
   const progress = openProgress();
   const folder = makeRunFolder();
@@ -96,22 +93,6 @@ export async function idle(args: readonly string[], clock: Clock): Promise<numbe
   report({ figures, absences, count, maxBytes }, values, head);
   const own = figures.find((figure) => figure.proxy === HEADLINE);
   return figures.length === 0 || (own !== undefined && own.bytesPerConnection > maxBytes) ? 1 : 0;
-}
-
-/** Proxy and bench each need a descriptor per connection; without this check half of them would fail. */
-function checkDescriptors(count: number): void {
-  let text = '';
-  try {
-    text = readFileSync('/proc/self/limits', 'utf8');
-  } catch {
-    return;
-  }
-  const limit = Number(/^Max open files\s+(\d+)/m.exec(text)?.[1] ?? Number.NaN);
-  if (count + SPARE_DESCRIPTORS > limit) {
-    throw new WrongUse(
-      `--connections ${count} needs ${count + SPARE_DESCRIPTORS} file descriptors, the limit here is ${limit} (ulimit -n)`,
-    );
-  }
 }
 
 interface MeasureOptions {

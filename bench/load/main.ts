@@ -8,9 +8,11 @@ const HELP = `npm run bench:load -- [COMMAND] [options]      (--help after a com
 
   compare    (default) CPU per request, throughput, latency and memory of nginx, HAProxy, Caddy,
              http-proxy-3 and Foreshard, side by side on this machine; --quick takes one minute
-  drive      load on any URL: closed loop, or a constant rate free of coordinated omission
+  drive      load on any URL: closed loop, or a constant rate free of coordinated omission;
+             what \`--url\` without a command means
   idle       memory of an idle keep-alive connection
   transfer   memory while a large body passes to or from a slow peer
+  faults     slow clients, slow servers, a silent region, overload: figures beside their bounds
 `;
 
 type Command = (args: readonly string[]) => Promise<number>;
@@ -36,6 +38,10 @@ async function chooseCommand(name: string): Promise<{ run: Command; help: string
       const { transfer, TRANSFER_HELP } = await import('./transfer.ts');
       return { run: (args) => transfer(args, systemClock), help: TRANSFER_HELP };
     }
+    case 'faults': {
+      const { faults, FAULTS_HELP } = await import('./faults/faults.ts');
+      return { run: (args) => faults(args, systemClock), help: FAULTS_HELP };
+    }
     default:
       return null;
   }
@@ -48,9 +54,11 @@ async function main(argv: readonly string[]): Promise<number> {
     return 0;
   }
   const named = first !== '' && !first.startsWith('-');
-  const command = await chooseCommand(named ? first : 'compare');
+  // Whoever names a URL wants load on it.
+  const unnamed = argv.some((arg) => arg === '--url' || arg.startsWith('--url=')) ? 'drive' : 'compare';
+  const command = await chooseCommand(named ? first : unnamed);
   if (command === null)
-    throw new WrongUse(`the command must be compare, drive, idle or transfer, not "${first}"`);
+    throw new WrongUse(`the command must be compare, drive, idle, transfer or faults, not "${first}"`);
   const args = named ? argv.slice(1) : argv;
   if (args.includes('--help') || args.includes('-h')) {
     process.stdout.write(command.help);

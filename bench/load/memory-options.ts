@@ -1,6 +1,7 @@
 // What `idle` and `transfer` have in common on the command line and in their course: a list of proxies,
 // each started alone, each measured once or more.
 
+import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock } from '../../src/core/clock.ts';
 import { median } from '../report/table.ts';
@@ -75,4 +76,24 @@ export async function settledRss(process: RunningProcess): Promise<number> {
 export function demandProc(process: RunningProcess): void {
   if (process.usage() === null)
     throw new WrongUse('memory is read from /proc, which this system does not have');
+}
+
+/** Descriptors for everything but the connections held: pools, pipes, files. */
+const SPARE_DESCRIPTORS = 600;
+
+/** Proxy and bench each need a descriptor per connection; without this check half of them would fail. */
+export function demandDescriptors(connections: number): void {
+  let text = '';
+  try {
+    text = readFileSync('/proc/self/limits', 'utf8');
+  } catch {
+    return;
+  }
+  const limit = Number(/^Max open files\s+(\d+)/m.exec(text)?.[1] ?? Number.NaN);
+  const needed = connections + SPARE_DESCRIPTORS;
+  if (needed > limit) {
+    throw new WrongUse(
+      `${connections} connections need ${needed} file descriptors, the limit here is ${limit} (ulimit -n)`,
+    );
+  }
 }

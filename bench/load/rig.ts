@@ -11,8 +11,8 @@ import { freePorts } from './free-port.ts';
 import type { Job, ProxyDefinition, ProxyLaunch } from './proxies/definition.ts';
 import { nginxOriginLaunch, nginxPresence } from './proxies/nginx.ts';
 
-/** A proxy that is not ready by then will not be: Caddy and Node need well under one second. */
-const READY_LIMIT_MS = 15_000;
+/** A proxy that is not ready by then will not be: Caddy and Node need under one second of a free core. */
+const READY_LIMIT_MS = 60_000;
 const READY_POLL_MS = 25;
 /** Another process may take a free port before the proxy binds it. */
 const START_ATTEMPTS = 2;

@@ -34,7 +34,7 @@ export interface TransferFigures {
 
 const SAMPLE_EVERY_MS = 50;
 /** Over what the slow side needs: a proxy that stalls must not hold up the bench for ever. */
-const SLACK_FACTOR = 3;
+const SLACK_FACTOR = 8;
 const SLACK_MS = 20_000;
 
 /** Gives a sentence when a body was cut or changed on the way. */

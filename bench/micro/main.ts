@@ -1,9 +1,10 @@
-// npm run bench:micro: what the single steps cost, in nanoseconds of one thread, beside the bound that the
-// project has set for them. Each figure is the median of rounds, after the code has been compiled; a figure
+// npm run bench:micro: what the single steps cost, in CPU time of one thread, beside the bound that the project
+// has set for them. Each figure is the median of rounds, after the code has been compiled; a figure
 // over its bound makes the command fail.
 
 import { parseArgs } from 'node:util';
 import { systemClock } from '../../src/core/clock.ts';
+import { integerOption, WrongUse } from '../load/command-line.ts';
 import { describeCommit, describeMachine, formatOrigin } from '../report/machine.ts';
 import { openProgress } from '../report/progress.ts';
 import { RESULTS_FOLDER, resultHead, writeResult } from '../report/result-file.ts';
@@ -13,7 +14,8 @@ import { type Measured, measure } from './measure.ts';
 
 const HELP = `npm run bench:micro -- [options]
 
-Costs of single steps of a decision and of publishing a plan, in microseconds, medians of rounds.
+Costs of single steps of a decision and of publishing a plan, in CPU microseconds, medians of rounds.
+Exit code 1 when one is over its bound.
 
   --only TEXT   cases whose name contains TEXT
   --rounds 9    rounds a case
@@ -22,29 +24,41 @@ Costs of single steps of a decision and of publishing a plan, in microseconds, m
   --json        the result as JSON on stdout instead of the table
 `;
 
+const OPTIONS = {
+  only: { type: 'string', default: '' },
+  rounds: { type: 'string', default: '9' },
+  quick: { type: 'boolean', default: false },
+  out: { type: 'string', default: RESULTS_FOLDER },
+  json: { type: 'boolean', default: false },
+  help: { type: 'boolean', short: 'h', default: false },
+} as const;
+
+function readOptions() {
+  try {
+    return parseArgs({ options: OPTIONS }).values;
+  } catch (error) {
+    throw new WrongUse((error as Error).message);
+  }
+}
+
 async function main(): Promise<number> {
-  const { values } = parseArgs({
-    options: {
-      only: { type: 'string', default: '' },
-      rounds: { type: 'string', default: '9' },
-      quick: { type: 'boolean', default: false },
-      out: { type: 'string', default: RESULTS_FOLDER },
-      json: { type: 'boolean', default: false },
-      help: { type: 'boolean', short: 'h', default: false },
-    },
-  });
+  const values = readOptions();
   if (values.help) {
     process.stdout.write(HELP);
     return 0;
   }
+  const rounds = values.quick ? 3 : integerOption('rounds', values.rounds, 1, 1000);
+  const wanted = cases.filter((one) => one.name.includes(values.only));
+  if (wanted.length === 0) {
+    const names = cases.map((one) => one.name).join('; ');
+    throw new WrongUse(`--only must be part of a case's name, not "${values.only}": ${names}`);
+  }
   const head = resultHead('micro', process.argv.slice(2), systemClock);
-  const rounds = values.quick ? 3 : Number(values.rounds);
   const progress = openProgress();
   const results: Measured[] = [];
-  for (const make of cases) {
-    if (!make.name.includes(values.only)) continue;
+  for (const make of wanted) {
     progress.show(make.name);
-    results.push(measure(make.name, make.bound, make.prepare(), rounds, systemClock));
+    results.push(measure(make.name, make.bound, make.prepare(), rounds));
   }
   progress.clear();
   const table = tableOf(results);
@@ -65,7 +79,7 @@ async function main(): Promise<number> {
 
 function tableOf(results: readonly Measured[]): Table {
   return {
-    title: 'Costs of single steps, microseconds',
+    title: 'Costs of single steps, CPU microseconds',
     columns: [
       { title: 'step', align: 'left' },
       { title: 'median', align: 'right' },
@@ -92,4 +106,10 @@ function micros(value: number): string {
   return value >= 1000 ? Math.round(value).toLocaleString('en') : value.toFixed(value < 10 ? 2 : 1);
 }
 
-process.exit(await main());
+try {
+  process.exitCode = await main();
+} catch (error) {
+  if (!(error instanceof WrongUse)) throw error;
+  process.stderr.write(`${error.message}\n`);
+  process.exitCode = 2;
+}

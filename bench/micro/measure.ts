@@ -1,7 +1,7 @@
-// Times one step: enough repetitions a round that the clock's own cost vanishes, rounds enough that a
-// neighbour's burst of work does not decide the figure.
+// Costs of one step in CPU time of this thread: time in which the machine runs something else is not in it.
+// Enough repetitions a round that reading the time costs nothing, rounds enough that a neighbour who empties
+// the caches for a while does not decide the figure.
 
-import type { Clock } from '../../src/core/clock.ts';
 import { median } from '../report/table.ts';
 
 export interface Measured {
@@ -18,29 +18,31 @@ export interface Measured {
 /** What is measured; the result is kept so that the compiler cannot drop the work. */
 export type Step = () => unknown;
 
+/** CPU milliseconds. */
 const ROUND_MS = 60;
-const WARM_UP_MS = 300;
+const WARM_UP_MS = 400;
+/** Calls between two readings of the time, which cost a microsecond each. */
+const BATCH = 4;
 
-export function measure(
-  name: string,
-  bound: number | undefined,
-  step: Step,
-  rounds: number,
-  clock: Clock,
-): Measured {
+function threadCpuMs(): number {
+  const { user, system } = process.threadCpuUsage();
+  return (user + system) / 1000;
+}
+
+export function measure(name: string, bound: number | undefined, step: Step, rounds: number): Measured {
   let kept: unknown;
-  const began = clock.monotonicMs();
+  const began = threadCpuMs();
   let calls = 0;
-  while (clock.monotonicMs() - began < WARM_UP_MS) {
-    kept = step();
-    calls += 1;
+  while (threadCpuMs() - began < WARM_UP_MS) {
+    for (let i = 0; i < BATCH; i++) kept = step();
+    calls += BATCH;
   }
   const perRound = Math.max(1, Math.round((calls * ROUND_MS) / WARM_UP_MS));
   const costs: number[] = [];
   for (let round = 0; round < rounds; round++) {
-    const from = clock.monotonicMs();
+    const from = threadCpuMs();
     for (let i = 0; i < perRound; i++) kept = step();
-    costs.push(((clock.monotonicMs() - from) * 1000) / perRound);
+    costs.push(((threadCpuMs() - from) * 1000) / perRound);
   }
   if (kept === began) throw new Error('never true; keeps the result alive');
   const middle = median(costs);

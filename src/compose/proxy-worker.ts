@@ -11,7 +11,7 @@ import { handleRequest } from '../proxy/handle-request.ts';
 import { Listener } from '../proxy/listener.ts';
 import { LongLivedStreams } from '../proxy/long-lived.ts';
 import { RequestIds } from '../proxy/request-ids.ts';
-import { TimerWheel } from '../proxy/timer-wheel.ts';
+import { intervalTicker, TimerWheel } from '../proxy/timer-wheel.ts';
 import { tokenVerifier } from '../proxy/token-verifier.ts';
 import { UpgradeUpstream } from '../proxy/upgrade.ts';
 import { type PoolOptions, UpstreamPools } from '../proxy/upstream-pools.ts';
@@ -40,6 +40,7 @@ class DataPlaneWorker {
   readonly #contexts: ContextHolder;
   readonly #loopDelay: LoopDelay;
   readonly #longLived = new LongLivedStreams(systemRandom());
+  readonly #stopFading: () => void;
   #listeners: Listener[] = [];
 
   constructor(start: WorkerStart, port: MessagePort) {
@@ -54,6 +55,7 @@ class DataPlaneWorker {
     this.#upstream = new UpstreamPools(this.#wheel, systemClock, INITIAL_POOL_OPTIONS);
     this.#plane = this.#buildPlane(cells);
     this.#contexts = new ContextHolder(this.#plane);
+    this.#stopFading = intervalTicker.every(1000, () => this.#column.fadeLatencies());
   }
 
   async run(): Promise<void> {
@@ -89,7 +91,7 @@ class DataPlaneWorker {
       },
       serverLoads: {
         inFlight: (slot) => cells.serverInFlight(slot),
-        latencyUs: (slot) => column.latencyUs(slot, systemClock.monotonicMs()),
+        latencyUs: (slot) => column.latencyUs(slot),
         failuresInARow: (slot) => column.failuresInARow(slot),
         ramp: (slot) => cells.ramp(slot),
       },
@@ -185,6 +187,7 @@ class DataPlaneWorker {
   #stop(): void {
     for (const listener of this.#listeners) listener.destroy();
     this.#wheel.close();
+    this.#stopFading();
     this.#flush(0);
     void Promise.all([this.#log.flush(), this.#upstream.destroy()]).then(() => {
       this.#say({ kind: 'drained' });

@@ -346,7 +346,7 @@ export class Attempt extends WheelTimer implements UpstreamHandler, DownstreamLi
     this.#isJudged = true;
     const { server } = this.#input;
     const latency = this.headAt - this.startedAt;
-    this.#tools.column.attemptJudged(server.slot, server.incarnation, outcome, latency, this.headAt);
+    this.#tools.column.attemptJudged(server.slot, server.incarnation, outcome, latency);
   }
 
   #settle(result: AttemptResult): void {

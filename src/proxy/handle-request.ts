@@ -296,14 +296,23 @@ function forward(ready: Ready, walk: Walk): void {
   const { routeField } = ready;
   const dispatch = { client, request, decision, body, serverFields, replyFields, trace, taken, routeField };
   const { total } = decision.route.timeouts;
-  if (total === 0) return new AttemptLoop(dispatch, plane, (end) => finish(walk, end)).start();
+  if (total === 0) return new AttemptLoop(dispatch, plane, (end) => endLoop(walk, end)).start();
   const loop = new AttemptLoop(dispatch, plane, (end) => {
     plane.tools.wheel.disarm(timer);
-    finish(walk, end);
+    endLoop(walk, end);
   });
   const timer = new TotalTimer(loop);
   plane.tools.wheel.arm(timer, total);
   loop.start();
+}
+
+/**
+ * A failure is answered when the call that reported it has returned: whoever found it (a listener that refuses
+ * a malformed chunk) may have the better answer, and is about to give it.
+ */
+function endLoop(walk: Walk, end: LoopEnd): void {
+  if (end.kind === 'answered') finish(walk, end);
+  else queueMicrotask(() => finish(walk, end));
 }
 
 function stickyCookie({ route, newCookie }: Forward): string {

@@ -19,7 +19,7 @@ const OTHER_FAILURES = 5;
 const RUN_5XX = 6;
 const RUN_CONNECT = 7;
 const LATENCY_US = 8;
-const LATENCY_AT = 9;
+const ATTEMPTS_BEFORE = 9;
 
 // Fields of a server that the main thread writes.
 const MAIN_STRIDE = 4;
@@ -63,13 +63,8 @@ export type Outcome = 'success' | 'error5xx' | 'connect_failure' | 'other_failur
 
 /** Share of a new sample in the moving average of latency: about the last ten answers count. */
 const LATENCY_GAIN = 0.2;
-
-// How fast an average without new samples loses its say. Of two servers the one that was slow once would never
-// be asked again, and so never be seen to be fast: after some ten seconds it is tried. Much shorter, and a slow
-// server would get a request every second.
-const LATENCY_FADE_MS = 4000;
-// Younger than this it is simply true, and needs no exponential.
-const LATENCY_FRESH_MS = 1000;
+/** Per second without a request: a server that was 400 times slower than others is tried again after nine. */
+const LATENCY_FADE = 0.5;
 
 export class LiveCells {
   readonly buffer: SharedArrayBuffer;
@@ -308,9 +303,9 @@ export class WorkerColumn {
    * What the attempt says about its server; as soon as that is known, which for a long answer is long
    * before its end.
    * @param incarnation of the slot when the attempt began: a verdict on an earlier server is dropped.
-   * @param latencyMs until the response head; counts for a success only. @param now monotonic milliseconds.
+   * @param latencyMs until the response head; counts for a success only.
    */
-  attemptJudged(slot: number, incarnation: number, outcome: Outcome, latencyMs: number, now: number): void {
+  attemptJudged(slot: number, incarnation: number, outcome: Outcome, latencyMs: number): void {
     if (this.cells.incarnation(slot) !== incarnation) return;
     const at = slot * SERVER_STRIDE;
     const cells = this.#servers;
@@ -320,8 +315,6 @@ export class WorkerColumn {
         cells[at + RUN_5XX] = 0;
         cells[at + RUN_CONNECT] = 0;
         cells[at + LATENCY_US] = nextAverage(cells[at + LATENCY_US]!, latencyMs * 1000);
-        // Wraps after 24 days; differences stay right.
-        cells[at + LATENCY_AT] = now;
         return;
       case 'error5xx':
         cells[at + ERRORS_5XX]! += 1;
@@ -340,16 +333,24 @@ export class WorkerColumn {
     }
   }
 
+  /** Moving average of the time to a response head, microseconds; 0 before the first answer. */
+  latencyUs(slot: number): number {
+    return this.#servers[slot * SERVER_STRIDE + LATENCY_US]!;
+  }
+
   /**
-   * Moving average of the time to a response head, microseconds; 0 before the first answer. It fades while there
-   * is no new sample, as Finagle's peak EWMA does.
-   * @param now monotonic milliseconds.
+   * To be called once a second: what is known of the slowness of servers that were not asked since the last call
+   * ages. Otherwise one that was slow once would never be asked again, however fast it has become.
    */
-  latencyUs(slot: number, now: number): number {
-    const at = slot * SERVER_STRIDE;
-    const age = ((now | 0) - this.#servers[at + LATENCY_AT]!) | 0;
-    const average = this.#servers[at + LATENCY_US]!;
-    return age < LATENCY_FRESH_MS ? average : average * Math.exp(-age / LATENCY_FADE_MS);
+  fadeLatencies(): void {
+    const cells = this.#servers;
+    for (let at = 0; at < cells.length; at += SERVER_STRIDE) {
+      const attempts = cells[at + ATTEMPTS]!;
+      const isAsked = cells[at + IN_FLIGHT] !== 0 || attempts !== cells[at + ATTEMPTS_BEFORE]!;
+      cells[at + ATTEMPTS_BEFORE] = attempts;
+      // Rounded up: 0 would mean that there is no sample.
+      if (!isAsked) cells[at + LATENCY_US] = Math.ceil(cells[at + LATENCY_US]! * LATENCY_FADE);
+    }
   }
 
   /** Failures in a row of any kind, as this worker has seen them. */

@@ -102,7 +102,7 @@ class Rig {
   ): void {
     const slot = this.slot(origin);
     for (let i = 0; i < count; i++)
-      this.columns[worker]!.attemptJudged(slot, this.cells.incarnation(slot), outcome, 1, 0);
+      this.columns[worker]!.attemptJudged(slot, this.cells.incarnation(slot), outcome, 1);
   }
 
   ejected(): string[] {

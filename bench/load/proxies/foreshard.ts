@@ -101,6 +101,12 @@ export function foreshardConfig(
   };
 }
 
+/** Everything on, and further top-level keys for a scenario that needs them. */
+export function foreshardWith(features: readonly Feature[], keys: Fragment): ProxyDefinition {
+  const always = { id: 'always', title: '', on: keys, off: {} };
+  return foreshard('foreshard', [...features, always], new Set());
+}
+
 /** One definition: everything on, but for the features of `off`. */
 export function foreshard(
   id: string,
@@ -138,6 +144,13 @@ export interface BuiltFeatures {
   readonly missing: readonly { readonly feature: Feature; readonly why: string }[];
 }
 
+/** The first problem that `foreshard check` named, without the place in a file that is gone. */
+function complaintOf(said: string, file: string): string {
+  const at = said.indexOf(file);
+  if (at === -1) return said;
+  return (said.slice(at + file.length).split(' | ')[0] ?? said).replace(/^[:\d]+ /, '');
+}
+
 /** Asks `foreshard check` about each feature: an option that is refused cannot be measured. */
 export async function probeFeatures(): Promise<BuiltFeatures> {
   const built: Feature[] = [];
@@ -153,7 +166,7 @@ export async function probeFeatures(): Promise<BuiltFeatures> {
       CHECK_LIMIT_MS,
     );
     if (outcome.kind === 'done') built.push(feature);
-    else missing.push({ feature, why: outcome.why });
+    else missing.push({ feature, why: complaintOf(outcome.why, file) });
   }
   rmSync(folder, { recursive: true, force: true });
   return { built, missing };

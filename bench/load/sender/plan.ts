@@ -66,6 +66,8 @@ export interface SenderInterval {
   readonly atMs: number;
   readonly answered: number;
   readonly failed: number;
+  /** Answers with status 503. */
+  readonly refused: number;
   readonly latency: RecordableHistogram;
 }
 
@@ -77,6 +79,8 @@ export interface SenderResult {
   readonly latency: RecordableHistogram;
   /** Microseconds from the write; answers only. Equal to latency in a closed loop. */
   readonly service: RecordableHistogram;
+  /** Microseconds from the write of answers with status 503: how fast the other side says no. */
+  readonly refusal: RecordableHistogram;
   /** How late the sender itself was with a connection free, microseconds; the error of `latency`. */
   readonly lag: RecordableHistogram;
 }

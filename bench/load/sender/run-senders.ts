@@ -83,6 +83,7 @@ interface MutableInterval {
   atMs: number;
   answered: number;
   failed: number;
+  refused: number;
   readonly latency: RecordableHistogram;
   parts: number;
 }
@@ -99,11 +100,15 @@ class IntervalMerger {
   }
 
   add(interval: SenderInterval, nth: number): void {
-    this.merged[nth] ??= { atMs: 0, answered: 0, failed: 0, latency: latencyHistogram(), parts: 0 };
+    this.merged[nth] ??= {
+      ...{ atMs: 0, answered: 0, failed: 0, refused: 0, parts: 0 },
+      latency: latencyHistogram(),
+    };
     const sum = this.merged[nth];
     sum.atMs = Math.max(sum.atMs, interval.atMs);
     sum.answered += interval.answered;
     sum.failed += interval.failed;
+    sum.refused += interval.refused;
     sum.latency.add(interval.latency);
     sum.parts += 1;
     if (sum.parts === this.#threads) this.#onInterval(sum);
@@ -121,6 +126,7 @@ function mergeResults(results: readonly SenderResult[]): SenderResult {
     counts: mergeCounts(results.map((result) => result.counts)),
     latency: merge((result) => result.latency),
     service: merge((result) => result.service),
+    refusal: merge((result) => result.refusal),
     lag: merge((result) => result.lag),
   };
 }

@@ -9,10 +9,14 @@ import type { ResponseReader } from './response-reader.ts';
 const HIGHEST_MICROS = 3_600_000_000;
 const FIGURES = 3;
 const MAX_GROUPS = 100;
+/** The status with which a proxy sheds. */
+const UNAVAILABLE = 503;
 
 export function latencyHistogram(): RecordableHistogram {
   return createHistogram({ lowest: 1, highest: HIGHEST_MICROS, figures: FIGURES });
 }
+
+const newInterval = () => ({ latency: latencyHistogram(), answered: 0, failed: 0, refused: 0 });
 
 function toMicros(ms: number): number {
   return Math.min(HIGHEST_MICROS, Math.max(1, Math.round(ms * 1000)));
@@ -28,9 +32,10 @@ export class Tally {
   readonly #groups = new Map<string, number>();
   readonly #latency = latencyHistogram();
   readonly #service = latencyHistogram();
+  readonly #refusal = latencyHistogram();
   readonly #lag = latencyHistogram();
   readonly #groupOf: ((head: string) => string) | null;
-  #interval = { latency: latencyHistogram(), answered: 0, failed: 0 };
+  #interval = newInterval();
 
   constructor(countBy: SenderPlan['countBy']) {
     this.#groupOf = countBy === null ? null : groupReader(countBy.header, countBy.member);
@@ -44,6 +49,10 @@ export class Tally {
     this.#latency.record(micros);
     this.#interval.latency.record(micros);
     this.#service.record(toMicros(serviceMs));
+    if (reader.status === UNAVAILABLE) {
+      this.#refusal.record(toMicros(serviceMs));
+      this.#interval.refused += 1;
+    }
     this.#statuses.set(reader.status, (this.#statuses.get(reader.status) ?? 0) + 1);
     if (this.#groupOf !== null) this.#noteGroup(this.#groupOf(reader.head));
   }
@@ -68,7 +77,7 @@ export class Tally {
 
   takeInterval(atMs: number): SenderInterval {
     const interval = { atMs, ...this.#interval };
-    this.#interval = { latency: latencyHistogram(), answered: 0, failed: 0 };
+    this.#interval = newInterval();
     return interval;
   }
 
@@ -86,7 +95,14 @@ export class Tally {
       failures: { ...this.#failures },
       groups: Object.fromEntries(this.#groups),
     };
-    return { elapsedMs, counts, latency: this.#latency, service: this.#service, lag: this.#lag };
+    return {
+      elapsedMs,
+      counts,
+      latency: this.#latency,
+      service: this.#service,
+      refusal: this.#refusal,
+      lag: this.#lag,
+    };
   }
 
   #noteGroup(name: string): void {
