@@ -18,7 +18,7 @@ export interface PriorOutlook {
   readonly limitProbability: number;
   /** Greatest share of the way to a limit already gone, 0..1. */
   readonly limitUsed: number;
-  /** Multiple of the base rate that lack of control is worth, 1..6. */
+  /** multiple of the base rate that lack of control is worth, 1..2. */
   readonly lift: number;
   /** In plain words, what counts most first; at most three. */
   readonly reasons: readonly string[];
@@ -26,7 +26,7 @@ export interface PriorOutlook {
 
 // A level this many spreads off, held by several metrics, multiplies the base rate by MAX_LIFT at most.
 const OUT_OF_CONTROL = 6;
-const MAX_LIFT = 6;
+const MAX_LIFT = 2;
 // Less is not worth a sentence.
 const WORTH_SAYING = 0.05;
 const MAX_REASONS = 3;
