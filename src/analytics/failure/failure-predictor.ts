@@ -48,6 +48,8 @@ const UNJUDGED_CONFIDENCE = 0.5;
 const BASE_RATE_CONFIDENCE = 0.3;
 // Another model takes over only when it is better by this much skill: equals would alternate.
 const SWITCH_MARGIN = 0.02;
+// What the recurrence hazard says has the fewest parts; the others must beat it by more than their luck.
+const SIMPLEST_MARGIN = 0.05;
 // Rows kept for training and calibration: six a horizon, for 1,000 horizons (three weeks at half an hour).
 const ROWS_PER_HORIZON = 6;
 const MAX_TRAINING_ROWS = 6000;
@@ -275,12 +277,14 @@ export class FailurePredictor {
   #bestModel(): FailureModel {
     if (this.#ledger.score(0).outcomes < JUDGING_OUTCOMES) return 'prior';
     let best: FailureModel = 'base_rate';
-    let bestSkill = 0;
+    let bestStanding = 0;
     MODELS.forEach((model, index) => {
-      const skill = this.#ledger.score(index).skill + (model === this.#speaks ? SWITCH_MARGIN : 0);
-      if (skill > bestSkill && this.#ledger.score(index).skill > 0) {
+      const { skill } = this.#ledger.score(index);
+      const standing =
+        skill + (model === this.#speaks ? SWITCH_MARGIN : 0) + (model === 'recurrence' ? SIMPLEST_MARGIN : 0);
+      if (skill > 0 && standing > bestStanding) {
         best = model;
-        bestSkill = skill;
+        bestStanding = standing;
       }
     });
     return best;
