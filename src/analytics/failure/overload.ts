@@ -1,7 +1,7 @@
 // P(load exceeds capacity within the horizon). Levels and trend of the load in logarithms, judged by a
 // logistic regression on the load's own past replayed against several capacities; until there is a past,
-// by a damped trend with normal errors. Refused: trees on the same columns (AUC-PR .23 against .25 on two
-// real sites, thirty times the time) and a daily profile (no gain there).
+// by a damped trend with normal errors. Trees on other columns and a daily profile were tried on two real
+// sites and gained nothing there.
 
 import { CapacityEstimate } from './capacity-estimate.ts';
 import {
