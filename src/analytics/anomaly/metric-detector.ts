@@ -10,7 +10,7 @@ import { TailRarity } from './tail-rarity.ts';
 
 export interface MetricAnomaly {
   /**
-   * 0..1: 1 - exp(-r), r the mean rarity in decades of what is new. 0.4 is a usual bar for an alarm; values
+   * 0..1: 1 - exp(-r), r the mean rarity in decades of what is new. 0.3 is a usual bar for an alarm; values
    * that are no number, and the first ones, have 0.
    */
   readonly score: number;
@@ -27,7 +27,7 @@ const HISTORY = 2000;
 /** Rows that one incident may last before it is news again. */
 const REST = 250;
 /**
- * Novelty, in deviations of the series, that counts for two thirds: what is rare but tiny is not worth a word,
+ * Novelty, in deviations of the series, that counts for half: what is rare but tiny is not worth a word,
  * however quiet the metric has been.
  */
 const WORTH_NOTICE = 0.3;
@@ -73,7 +73,8 @@ export class MetricDetector {
 function weigh(novelty: number, rarity: TailRarity): number {
   const decades = rarity.of(novelty);
   rarity.push(novelty);
-  return decades * (1 - Math.exp(-novelty / WORTH_NOTICE));
+  const size = novelty / WORTH_NOTICE;
+  return Number.isFinite(size * size) ? (decades * size * size) / (1 + size * size) : decades;
 }
 
 function describe(shift: number): string {
