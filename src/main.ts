@@ -12,6 +12,7 @@ interface Verb {
 const VERBS: Readonly<Record<string, Verb>> = {
   proxy: { does: 'run the Sharding Proxy', load: () => import('./cli/proxy.ts') },
   rem: { does: 'run a Regional Endpoint Manager', load: () => import('./cli/rem.ts') },
+  pae: { does: 'run a Predictive Analytics Engine of its own', load: () => import('./cli/pae.ts') },
   check: { does: 'validate a configuration', load: () => import('./cli/check.ts') },
   schema: { does: 'print the JSON Schema of the configuration', load: () => import('./cli/schema.ts') },
   explain: { does: 'say where a request would go, and why', load: () => import('./cli/explain.ts') },

@@ -1,5 +1,6 @@
 // Fills the control API's view of a proxy from the parts that know.
 
+import type { EnginePort } from '../control/engine-port.ts';
 import type { ControlSource, ManagerReport, RegionReport } from '../control/source.ts';
 import { systemClock } from '../core/clock.ts';
 import { systemRandom } from '../core/random.ts';
@@ -31,6 +32,7 @@ export interface ControlParts {
   readonly reported: ReportedRegions;
   readonly polls: PlanPolls;
   readonly loopDelay: LoopDelay;
+  engine(): EnginePort | undefined;
   isDraining(): boolean;
 }
 
@@ -46,6 +48,7 @@ export function controlSource(parts: ControlParts): ControlSource {
   };
   return {
     metrics,
+    engine: () => parts.engine(),
     plan: () => ({ ...publisher.current.plan, now: new Date(systemClock.wallMs()).toISOString() }),
     regions: () => regionReports(parts),
     notReady: () => {

@@ -2,6 +2,7 @@
 // cells travel as shared memory.
 
 import type { Reason } from '../core/reasons.ts';
+import type { LoadReport } from '../proxy/load-reports.ts';
 import type { SnapshotInput } from '../routing/build-snapshot.ts';
 import type { Delta } from '../telemetry/deltas.ts';
 import type { LoggerOptions } from '../telemetry/logger.ts';
@@ -34,6 +35,11 @@ export type FromWorker =
   | { readonly kind: 'listening'; readonly listen: readonly ListenPlan[] }
   | { readonly kind: 'cannot_listen'; readonly problem: string }
   | { readonly kind: 'applied'; readonly configGeneration: number }
-  | { readonly kind: 'deltas'; readonly ticket: number; readonly deltas: readonly Delta[] }
+  | {
+      readonly kind: 'deltas';
+      readonly ticket: number;
+      readonly deltas: readonly Delta[];
+      readonly reports: readonly LoadReport[];
+    }
   | { readonly kind: 'refused'; readonly reason: Reason; readonly detail: string }
   | { readonly kind: 'drained' };

@@ -9,10 +9,12 @@ import { ContextHolder, countLocalReply, type DataPlane } from '../proxy/data-pl
 import { drainListeners } from '../proxy/drain.ts';
 import { handleRequest } from '../proxy/handle-request.ts';
 import { Listener } from '../proxy/listener.ts';
+import { LoadReports } from '../proxy/load-reports.ts';
 import { LongLivedStreams } from '../proxy/long-lived.ts';
 import { RequestIds } from '../proxy/request-ids.ts';
 import { intervalTicker, TimerWheel } from '../proxy/timer-wheel.ts';
 import { tokenVerifier } from '../proxy/token-verifier.ts';
+import type { RequestTrace } from '../proxy/trace.ts';
 import { UpgradeUpstream } from '../proxy/upgrade.ts';
 import { type PoolOptions, UpstreamPools } from '../proxy/upstream-pools.ts';
 import { KeyBytes } from '../routing/key-bytes.ts';
@@ -35,6 +37,7 @@ class DataPlaneWorker {
   readonly #store: SnapshotStore;
   readonly #wheel = new TimerWheel(systemClock);
   readonly #upstream: UpstreamPools;
+  readonly #reports = new LoadReports();
   readonly #metrics = new MetricDeltas(bucketsOf);
   readonly #plane: DataPlane;
   readonly #contexts: ContextHolder;
@@ -69,8 +72,8 @@ class DataPlaneWorker {
   #buildPlane(cells: LiveCells): DataPlane {
     const column = this.#column;
     const random = systemRandom();
-    const longLived = this.#longLived;
-    const tools = { wheel: this.#wheel, column, longLived, now: () => systemClock.monotonicMs() };
+    const [longLived, reports] = [this.#longLived, this.#reports];
+    const tools = { wheel: this.#wheel, column, longLived, reports, now: () => systemClock.monotonicMs() };
     return {
       store: this.#store,
       column,
@@ -100,7 +103,10 @@ class DataPlaneWorker {
       stage: this.#start.input.managerOf === undefined ? 'proxy' : 'rem',
       pseudonym: this.#start.pseudonym,
       ids: new RequestIds(random),
-      record: (trace, snapshot) => logAccess(trace, snapshot, this.#log, random),
+      record: (trace, snapshot) => {
+        countGroup(trace, column);
+        logAccess(trace, snapshot, this.#log, random);
+      },
     };
   }
 
@@ -181,7 +187,7 @@ class DataPlaneWorker {
       const labels = [route, region, this.#thread];
       deltas.push({ kind: 'gauge', metric: 'foreshard_retry_budget_remaining', labels, value: remaining });
     }
-    this.#say({ kind: 'deltas', ticket, deltas });
+    this.#say({ kind: 'deltas', ticket, deltas, reports: this.#reports.take() });
   }
 
   #stop(): void {
@@ -198,6 +204,13 @@ class DataPlaneWorker {
   #say(message: FromWorker): void {
     this.#port.postMessage(message);
   }
+}
+
+/** Demand is forecast per shard group: a region's own load is of our making, every shift breaks its level. */
+function countGroup({ shard, route, status }: RequestTrace, column: WorkerColumn): void {
+  if (shard < 0 || route === undefined) return;
+  // 2^(32 - shardShift) shards, of which the top six bits are the group.
+  column.groupServed(shard >>> (26 - route.set.shardShift), status >= 500);
 }
 
 const INITIAL_POOL_OPTIONS: PoolOptions = {

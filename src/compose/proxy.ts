@@ -13,12 +13,14 @@ import { systemRandom } from '../core/random.ts';
 import { probeOverHttp } from '../health/active-probe.ts';
 import { HealthMonitor } from '../health/monitor.ts';
 import type { Plan } from '../plan/plan.ts';
+import type { LoadReport } from '../proxy/load-reports.ts';
 import { LoadMeter } from '../region/load-meter.ts';
 import { ServerRegistry } from '../region/registry.ts';
 import { LiveCells } from '../state/live-cells.ts';
 import { PlanFile } from '../state/plan-file.ts';
 import { SharedTables } from '../state/shared-tables.ts';
 import { type LockResult, tryLockState } from '../state/state-lock.ts';
+import type { Delta } from '../telemetry/deltas.ts';
 import { createLogger, type Logger } from '../telemetry/logger.ts';
 import { LoopDelay } from '../telemetry/loop-delay.ts';
 import { MetricsRegistry } from '../telemetry/registry.ts';
@@ -26,6 +28,7 @@ import { controlSource } from './control-source.ts';
 import { listenPlan, listenUrl } from './listen-plan.ts';
 import type { ListenPlan } from './messages.ts';
 import { PlanPolls } from './plan-polls.ts';
+import { ProxyEngine } from './proxy-engine.ts';
 import { ReportedRegions } from './reported-regions.ts';
 import { monitorSettings, type Published, RoutingPublisher } from './routing-publisher.ts';
 import { WorkerPool } from './worker-pool.ts';
@@ -49,9 +52,12 @@ export class ProxyProcess {
   readonly #publisher: RoutingPublisher;
   readonly #workers: WorkerPool;
   readonly #planFile: PlanFile;
+  readonly #registry: ServerRegistry;
+  readonly #pseudonym = `foreshard-${randomBytes(4).toString('hex')}`;
   readonly #timers = new Set<NodeJS.Timeout>();
   #lock: LockResult;
   #control: ControlServer | undefined;
+  #engine: ProxyEngine | undefined;
   #listening: readonly ListenPlan[] = [];
   #controlAddress: string | undefined;
   #isDraining = false;
@@ -102,12 +108,12 @@ export class ProxyProcess {
       monitorSettings(config),
     );
     this.#meter = new LoadMeter(this.#cells);
-    const pseudonym = `foreshard-${randomBytes(4).toString('hex')}`;
+    this.#registry = new ServerRegistry(this.#cells);
     this.#reported = new ReportedRegions({
       clock: systemClock,
       log: this.log,
       metrics: this.metrics,
-      proxy: pseudonym,
+      proxy: this.#pseudonym,
       addresses: () =>
         this.#listening.flatMap((plan) => ('path' in plan ? [] : [`${plan.host}:${plan.port}`])),
       onChange: () => this.#refresh(),
@@ -119,7 +125,7 @@ export class ProxyProcess {
         random,
         cells: this.#cells,
         reported: this.#reported,
-        registry: new ServerRegistry(this.#cells),
+        registry: this.#registry,
         tables: new SharedTables(),
         monitor: this.#monitor,
         meter: this.#meter,
@@ -132,15 +138,20 @@ export class ProxyProcess {
       {
         cells: this.#cells,
         clock: systemClock,
-        pseudonym,
+        pseudonym: this.#pseudonym,
         log: this.log,
         logLevel: config.log.level,
-        onDeltas: (deltas) => this.metrics.apply(deltas),
+        onDeltas: (deltas, reports) => this.#counted(deltas, reports),
         onRestart: () => this.metrics.add('foreshard_worker_restarts_total', [], 1),
       },
       published.input,
     );
     this.#afterPublish(published);
+  }
+
+  #counted(deltas: readonly Delta[], reports: readonly LoadReport[]): void {
+    this.#engine?.apply(deltas, reports);
+    this.metrics.apply(deltas);
   }
 
   /** Bound addresses, `http://host:port` or `unix:/path`. */
@@ -187,6 +198,7 @@ export class ProxyProcess {
       reported: this.#reported,
       polls: this.#polls,
       loopDelay: new LoopDelay('main'),
+      engine: () => this.#engine?.port,
       isDraining: () => this.#isDraining,
     });
     const server = new ControlServer(proxyRoutes(source), {
@@ -200,6 +212,16 @@ export class ProxyProcess {
     }
     this.#control = server;
     this.#keepPlan();
+    this.#engine = new ProxyEngine(this.#config, {
+      cells: this.#cells,
+      monitor: this.#monitor,
+      metrics: this.metrics,
+      log: this.log,
+      pseudonym: this.#pseudonym,
+      servers: () => this.#registry.entries(),
+      flush: () => this.#workers.flush(),
+    });
+    this.#engine.published(this.#publisher.current.plan);
   }
 
   /** Another process has the state folder: serve beside it, and take over when it lets go. */
@@ -259,6 +281,7 @@ export class ProxyProcess {
     this.#workers.publish(published.input);
     this.#afterPublish(published);
     this.#keepPlan();
+    void this.#engine?.reload(config).then(() => this.#engine?.published(this.#publisher.current.plan));
     this.log.info(
       { configGeneration: published.input.configGeneration, movedShards: published.movedShards },
       'configuration applied',
@@ -315,6 +338,8 @@ export class ProxyProcess {
     this.#polls.close();
     this.#control = undefined;
     await control?.close();
+    await this.#engine?.stop();
+    this.#engine = undefined;
     await this.#planFile.settled();
     if (this.#lock.kind === 'held') this.#lock.release();
     this.#lock = { kind: 'busy' };

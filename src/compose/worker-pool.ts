@@ -5,6 +5,7 @@
 import { setFlagsFromString } from 'node:v8';
 import { Worker } from 'node:worker_threads';
 import type { Clock } from '../core/clock.ts';
+import type { LoadReport } from '../proxy/load-reports.ts';
 import type { SnapshotInput } from '../routing/build-snapshot.ts';
 import type { LiveCells } from '../state/live-cells.ts';
 import type { Delta } from '../telemetry/deltas.ts';
@@ -21,7 +22,7 @@ export interface WorkerPoolOptions {
   readonly clock: Clock;
   readonly log: Logger;
   readonly logLevel: LoggerOptions['level'];
-  readonly onDeltas: (deltas: readonly Delta[]) => void;
+  readonly onDeltas: (deltas: readonly Delta[], reports: readonly LoadReport[]) => void;
   readonly onRestart: () => void;
 }
 
@@ -180,7 +181,7 @@ export class WorkerPool {
 
   #onMessage(message: FromWorker): void {
     if (message.kind !== 'deltas') return;
-    this.#options.onDeltas(message.deltas);
+    this.#options.onDeltas(message.deltas, message.reports);
     const flush = this.#flushes.get(message.ticket);
     if (flush === undefined) return;
     flush.left -= 1;

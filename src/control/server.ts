@@ -5,6 +5,7 @@
 import type { Socket } from 'node:net';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { Logger } from '../telemetry/logger.ts';
+import { engineRoutes } from './api/engine.ts';
 import { explainRoutes } from './api/explain.ts';
 import { healthRoutes } from './api/health.ts';
 import { metricsRoutes } from './api/metrics.ts';
@@ -122,5 +123,6 @@ export function proxyRoutes(source: ControlSource): (app: FastifyInstance) => vo
     planRoutes(app, source);
     regionRoutes(app, source);
     explainRoutes(app, source);
+    engineRoutes(app, () => source.engine());
   };
 }

@@ -4,6 +4,7 @@
 import type { Plan } from '../plan/plan.ts';
 import type { ExplainRequest, Explanation } from '../routing/explain.ts';
 import type { MetricsRegistry } from '../telemetry/registry.ts';
+import type { EnginePort } from './engine-port.ts';
 
 /** What every process of ours tells of itself. */
 export interface ProcessSource {
@@ -16,6 +17,8 @@ export interface ProcessSource {
 
 export interface ControlSource extends ProcessSource {
   plan(): Plan;
+  /** The embedded engine; undefined when none runs in this process. */
+  engine(): EnginePort | undefined;
   regions(): readonly RegionReport[];
   explain(request: ExplainRequest): Explanation;
   /** Resolves when another plan is in force, or after `waitMs`. */

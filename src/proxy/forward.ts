@@ -10,6 +10,7 @@ import type { WorkerColumn } from '../state/live-cells.ts';
 import type { Downstream, DownstreamListener } from './downstream.ts';
 import { fieldsForClient, trailersForClient } from './headers.ts';
 import { joinStreams } from './join-streams.ts';
+import type { LoadReports } from './load-reports.ts';
 import type { LongLivedStreams } from './long-lived.ts';
 import { scrub, UNSENT_FIELD } from './manager-hop.ts';
 import { type TimerWheel, WheelTimer } from './timer-wheel.ts';
@@ -53,6 +54,7 @@ export interface AttemptTools {
   readonly wheel: TimerWheel;
   readonly column: WorkerColumn;
   readonly longLived: LongLivedStreams;
+  readonly reports: LoadReports;
   /** Monotonic milliseconds. */
   now(): number;
 }
@@ -143,6 +145,7 @@ export class Attempt extends WheelTimer implements UpstreamHandler, DownstreamLi
   onHead(status: number, received: FieldList, isFollowed: boolean): void {
     this.#status = status;
     this.headAt = this.#tools.now();
+    this.#tools.reports.note(this.#input.server.slot, received);
     this.#judge(status >= 500 ? 'error5xx' : 'success');
     const sent = status >= 500 && this.#input.server.isManager && saysUnsent(received) ? 'nothing' : 'maybe';
     if (!this.#owner.accepts(status, sent)) {

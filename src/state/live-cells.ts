@@ -33,6 +33,10 @@ const WORKER_STRIDE = 16;
 const CONNECTIONS = 0;
 const REQUESTS_IN_FLIGHT = 1;
 
+// Requests and errors of a shard group (the top six bits of the shard) in a worker's column.
+export const SHARD_GROUPS = 64;
+const GROUP_STRIDE = 2;
+
 const VERSION = 0;
 
 // Fields of a region that a manager reports on; the main thread writes them. 0 registered = no report.
@@ -40,6 +44,7 @@ const REPORT_STRIDE = 2;
 const REPORTED_REGISTERED = 0;
 const REPORTED_HEALTHY = 1;
 
+type Seven<T> = readonly [T, T, T, T, T, T, T];
 /** Counters of one server, as one worker or all of them together have seen them. */
 export interface ServerCounts {
   inFlight: number;
@@ -75,6 +80,7 @@ export class LiveCells {
   readonly #workers: Int32Array;
   readonly #regions: Int32Array;
   readonly #reports: Int32Array;
+  readonly #groups: Int32Array;
   readonly #utilisation: Float64Array;
   readonly #staleSince: Float64Array;
 
@@ -82,6 +88,7 @@ export class LiveCells {
   constructor(workers: number, buffer?: SharedArrayBuffer) {
     const lengths = [16, MAX_SERVERS * MAIN_STRIDE, workers * MAX_SERVERS * SERVER_STRIDE];
     lengths.push(workers * WORKER_STRIDE, workers * MAX_REGIONS, MAX_REGIONS * REPORT_STRIDE);
+    lengths.push(workers * SHARD_GROUPS * GROUP_STRIDE);
     const ints = lengths.reduce((sum, length) => sum + length, 0);
     this.buffer = buffer ?? new SharedArrayBuffer(ints * 4 + MAX_REGIONS * 8 + 8);
     this.workers = workers;
@@ -91,9 +98,9 @@ export class LiveCells {
       at += length * 4;
       return view;
     };
-    [this.#global, this.#main, this.#servers, this.#workers, this.#regions, this.#reports] = lengths.map(
-      take,
-    ) as [Int32Array, Int32Array, Int32Array, Int32Array, Int32Array, Int32Array];
+    const views = lengths.map(take) as unknown as Seven<Int32Array>;
+    [this.#global, this.#main, this.#servers, this.#workers, this.#regions] = views;
+    [, , , , , this.#reports, this.#groups] = views;
     this.#utilisation = new Float64Array(this.buffer, at, MAX_REGIONS);
     this.#staleSince = new Float64Array(this.buffer, at + MAX_REGIONS * 8, 1);
     if (buffer === undefined) {
@@ -165,6 +172,7 @@ export class LiveCells {
     this.#servers.fill(0, from, from + MAX_SERVERS * SERVER_STRIDE);
     this.#workers.fill(0, worker * WORKER_STRIDE, (worker + 1) * WORKER_STRIDE);
     this.#regions.fill(0, worker * MAX_REGIONS, (worker + 1) * MAX_REGIONS);
+    this.#groups.fill(0, this.#groupBase(worker), this.#groupBase(worker + 1));
   }
 
   // ---- everybody reads ----
@@ -249,6 +257,17 @@ export class LiveCells {
     };
   }
 
+  /** Requests and failures (5xx, or none of ours) of one shard group since the worker began. */
+  groupCounts(worker: number, group: number): { readonly requests: number; readonly errors: number } {
+    const [requests = 0, errors = 0] = this.#groups.subarray(this.#groupBase(worker) + group * GROUP_STRIDE);
+    return { requests, errors };
+  }
+
+  /** Moving average of the time to a response head as one worker sees it, microseconds; 0 = no answer yet. */
+  latencyUs(worker: number, slot: number): number {
+    return this.#servers[this.#serverBase(worker, slot) + LATENCY_US]!;
+  }
+
   /** The writing end of one worker. */
   column(worker: number): WorkerColumn {
     return new WorkerColumn(
@@ -256,7 +275,12 @@ export class LiveCells {
       this.#servers.subarray(this.#serverBase(worker, 0), this.#serverBase(worker + 1, 0)),
       this.#workers.subarray(worker * WORKER_STRIDE, (worker + 1) * WORKER_STRIDE),
       this.#regions.subarray(worker * MAX_REGIONS, (worker + 1) * MAX_REGIONS),
+      this.#groups.subarray(this.#groupBase(worker), this.#groupBase(worker + 1)),
     );
+  }
+
+  #groupBase(worker: number): number {
+    return worker * SHARD_GROUPS * GROUP_STRIDE;
   }
 
   #serverBase(worker: number, slot: number): number {
@@ -270,9 +294,12 @@ export class WorkerColumn {
   readonly #servers: Int32Array;
   readonly #worker: Int32Array;
   readonly #regions: Int32Array;
+  readonly #groups: Int32Array;
 
-  constructor(cells: LiveCells, servers: Int32Array, worker: Int32Array, regions: Int32Array) {
+  constructor(cells: LiveCells, ...columns: readonly [Int32Array, Int32Array, Int32Array, Int32Array]) {
+    const [servers, worker, regions, groups] = columns;
     this.cells = cells;
+    this.#groups = groups;
     this.#servers = servers;
     this.#worker = worker;
     this.#regions = regions;
@@ -280,6 +307,12 @@ export class WorkerColumn {
 
   addConnections(delta: 1 | -1): void {
     this.#worker[CONNECTIONS]! += delta;
+  }
+
+  /** A request of a shard group is over. */
+  groupServed(group: number, isError: boolean): void {
+    this.#groups[group * GROUP_STRIDE]! += 1;
+    if (isError) this.#groups[group * GROUP_STRIDE + 1]! += 1;
   }
 
   addRequests(delta: 1 | -1): void {

@@ -133,6 +133,101 @@ export const METRICS = {
     labels: [],
     help: 'Workers that died and were replaced.',
   },
+  foreshard_risk: {
+    kind: 'gauge',
+    labels: ['region'],
+    help: 'Risk that a region is lost within the horizon.',
+  },
+  foreshard_failure_probability: {
+    kind: 'gauge',
+    labels: ['region'],
+    help: 'Probability that a region fails within the horizon.',
+  },
+  foreshard_overload_probability: {
+    kind: 'gauge',
+    labels: ['region'],
+    help: 'Probability that the load of a region passes its capacity within the horizon.',
+  },
+  foreshard_anomaly: {
+    kind: 'gauge',
+    labels: ['region'],
+    help: 'Anomaly score of a region and its servers.',
+  },
+  foreshard_forecast_load: {
+    kind: 'gauge',
+    labels: ['region', 'quantile'],
+    help: 'Highest requests/s forecast for a region within the horizon.',
+  },
+  foreshard_forecast_error: {
+    kind: 'gauge',
+    labels: ['region', 'model'],
+    help: 'Mean absolute scaled error of load forecasts.',
+  },
+  foreshard_forecast_coverage: {
+    kind: 'gauge',
+    labels: ['region'],
+    help: 'Share of loads inside the 90 % interval of their forecast.',
+  },
+  foreshard_brier: { kind: 'gauge', labels: ['region'], help: 'Brier score of failure probabilities.' },
+  foreshard_brier_skill: {
+    kind: 'gauge',
+    labels: ['region'],
+    help: 'Brier skill over the base rate; absent before five failures.',
+  },
+  foreshard_lead_seconds: {
+    kind: 'gauge',
+    labels: ['region'],
+    help: 'Median time from the first alarm to the failure.',
+  },
+  foreshard_false_alarms_per_day: {
+    kind: 'gauge',
+    labels: ['region'],
+    help: 'Alarms a day that no failure followed.',
+  },
+  foreshard_telemetry_samples_total: {
+    kind: 'counter',
+    labels: ['result'],
+    help: 'Samples taken by the engine, or why they were not.',
+  },
+  foreshard_telemetry_posts_total: {
+    kind: 'counter',
+    labels: ['result'],
+    help: 'Posts of own measurements to pae.source.',
+  },
+  foreshard_scrapes_total: { kind: 'counter', labels: ['result'], help: 'Scrapes and queries of metrics.' },
+  foreshard_feed_problems_total: { kind: 'counter', labels: [], help: 'Event feeds that could not be read.' },
+  foreshard_forecasts_replaced_total: {
+    kind: 'counter',
+    labels: [],
+    help: 'Predictions that were not finite and were replaced.',
+  },
+  foreshard_model_failures_total: {
+    kind: 'counter',
+    labels: [],
+    help: 'Models that threw and began anew.',
+  },
+  foreshard_trainings_total: {
+    kind: 'counter',
+    labels: ['result'],
+    help: 'Retrainings: taken, refused (no better than before), failed, timeout, out_of_memory.',
+  },
+  foreshard_clock_jumps_total: { kind: 'counter', labels: [], help: 'Jumps of the wall clock.' },
+  foreshard_history_lost_total: {
+    kind: 'counter',
+    labels: [],
+    help: 'Values that could not be kept on disk.',
+  },
+  foreshard_engine_tick_seconds: { kind: 'gauge', labels: [], help: 'Duration of the last evaluation.' },
+  foreshard_engine_series: {
+    kind: 'gauge',
+    labels: ['kind'],
+    help: 'Entities and metrics that the engine watches.',
+  },
+  foreshard_engine_restarts_total: {
+    kind: 'counter',
+    labels: [],
+    help: 'Analytics threads that died and were replaced.',
+  },
   foreshard_event_loop_delay_seconds: {
     kind: 'gauge',
     labels: ['thread', 'quantile'],

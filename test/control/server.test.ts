@@ -38,6 +38,7 @@ async function start(t: Test, token?: string): Promise<Rig> {
       return [];
     },
     notReady: () => state.notReady,
+    engine: () => undefined,
     explain: (request) => explainFromConfig(world.config, request),
     refreshMetrics: async () => source.metrics.set('foreshard_connections', [], 7),
     planAfter: (ms) => polls.next(ms),

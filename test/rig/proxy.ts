@@ -40,6 +40,8 @@ export interface StartOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** A command that runs the proxy, as `prlimit --nofile=100`. */
   readonly under?: readonly string[];
+  /** An engine of its own instead: `url` is its pae.listen. */
+  readonly command?: 'proxy' | 'pae';
 }
 
 // A start takes a second; on a machine that runs everything else at the same time it may take many.
@@ -72,7 +74,7 @@ export async function startProxy(t: Test, config: object, options: StartOptions 
     process.execPath,
     END_WITH_PARENT,
     join(ROOT, 'src/main.js'),
-    'proxy',
+    options.command ?? 'proxy',
     '--config',
     configPath,
   ];

@@ -1,0 +1,59 @@
+// How many requests a second a region can take, where nobody said so. Two witnesses: the load over the share of
+// the CPU that it took (what the busiest resource would allow at its full), and the load at which answers began
+// to fail. The second one is a fact and wins. Without either the capacity is unknown, and said to be.
+
+const GAIN = 0.05;
+// Below this share of CPU the quotient is mostly idle noise.
+const LEAST_CPU = 0.15;
+// Observations before the quotient is believed.
+const LEAST_SEEN = 10;
+// A region that refuses or fails this share of its requests is at its limit.
+const SATURATED_ERRORS = 0.05;
+
+export class CapacityEstimate {
+  #quotient = Number.NaN;
+  #seen = 0;
+  #failedAt = Number.NaN;
+  #highestFine = 0;
+
+  observe(values: ReadonlyMap<string, number>): void {
+    const rps = values.get('rps');
+    if (rps === undefined || !(rps > 0)) return;
+    const cpu = values.get('cpu');
+    if (cpu !== undefined && cpu >= LEAST_CPU) {
+      const quotient = rps / cpu;
+      this.#quotient = this.#seen === 0 ? quotient : this.#quotient + GAIN * (quotient - this.#quotient);
+      this.#seen += 1;
+    }
+    const isBusy = (cpu ?? 0) > 0.8 || rps > 0.9 * this.#highestFine;
+    if ((values.get('error_rate') ?? 0) < SATURATED_ERRORS) {
+      this.#highestFine = Math.max(rps, this.#highestFine * (1 - GAIN / 10));
+    } else if (isBusy && this.#highestFine > 0) {
+      // Errors of a region that is busier than it ever was well: load, not a bug.
+      const limit = Math.max(this.#highestFine, rps);
+      this.#failedAt = Number.isNaN(this.#failedAt) ? limit : this.#failedAt + 0.3 * (limit - this.#failedAt);
+    }
+  }
+
+  /** Requests/s; undefined = not known. */
+  value(): number | undefined {
+    if (!Number.isNaN(this.#failedAt)) return Math.max(this.#failedAt, this.#highestFine);
+    return this.#seen >= LEAST_SEEN ? Math.max(this.#quotient, this.#highestFine) : undefined;
+  }
+
+  state(): readonly (number | null)[] {
+    const numbers = [this.#quotient, this.#seen, this.#failedAt, this.#highestFine];
+    return numbers.map((n) => (Number.isFinite(n) ? n : null));
+  }
+
+  static restore(state: unknown): CapacityEstimate {
+    const estimate = new CapacityEstimate();
+    if (!Array.isArray(state) || state.length !== 4) return estimate;
+    const [quotient, seen, failedAt, fine] = state.map((n) => (typeof n === 'number' ? n : Number.NaN));
+    estimate.#quotient = quotient!;
+    estimate.#seen = Number.isNaN(quotient!) ? 0 : seen || 0;
+    estimate.#failedAt = failedAt!;
+    estimate.#highestFine = fine || 0;
+    return estimate;
+  }
+}

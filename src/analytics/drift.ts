@@ -1,0 +1,44 @@
+// Whether a model has got worse than it was: the Page-Hinkley test (Page 1954) on its scaled errors. Says so
+// once and begins anew, so that one drift asks for one retraining.
+
+// Errors may be this much above their mean without being a drift, in standard deviations.
+const TOLERATED = 0.5;
+// How far the sum may climb, in standard deviations: about 60 errors of one deviation too many.
+const THRESHOLD = 30;
+// Errors before the mean is believed.
+const LEAST_SEEN = 60;
+
+export class Drift {
+  #n = 0;
+  #mean = 0;
+  #m2 = 0;
+  #sum = 0;
+  #lowest = 0;
+
+  /** @param error of one settled prediction, 0 or more. @returns whether the errors have drifted upwards. */
+  observe(error: number): boolean {
+    if (!Number.isFinite(error)) return false;
+    const deviation = this.#n > 1 ? Math.sqrt(this.#m2 / (this.#n - 1)) : 0;
+    if (this.#n >= LEAST_SEEN && deviation > 0) {
+      this.#sum += (error - this.#mean) / deviation - TOLERATED;
+      this.#lowest = Math.min(this.#lowest, this.#sum);
+      if (this.#sum - this.#lowest > THRESHOLD) {
+        this.reset();
+        return true;
+      }
+    }
+    this.#n += 1;
+    const step = error - this.#mean;
+    this.#mean += step / this.#n;
+    this.#m2 += step * (error - this.#mean);
+    return false;
+  }
+
+  reset(): void {
+    this.#n = 0;
+    this.#mean = 0;
+    this.#m2 = 0;
+    this.#sum = 0;
+    this.#lowest = 0;
+  }
+}

@@ -1,0 +1,195 @@
+// The second walk of the design on one screen: rows of one slot -> what truly happened -> demand forecast ->
+// anomaly -> failure -> risk. Live rows, replayed history and recorded data take this same way, one slot after
+// the other; nothing here looks ahead, reads a clock or does I/O.
+
+import type { ProbabilityFigures } from './accuracy.ts';
+import type { EntityWatch, RegionWatch, World } from './entity-watch.ts';
+import type { EventsNear } from './ingest/event-calendar.ts';
+import type { AnomalyReading, FailureReading, LoadOutlook } from './models.ts';
+import { observeOutcome } from './outcome.ts';
+import { regionFailure } from './region-failure.ts';
+import { assessRisk, type RiskReason } from './risk.ts';
+import type { Row } from './series-store.ts';
+
+const CALM: AnomalyReading = { score: 0, causes: [] };
+const NOTHING_KNOWN: FailureReading = { probability: 0, confidence: 0, model: 'none', reasons: [] };
+// Without a measured outcome nobody knows how good a model is.
+const UNPROVEN_CONFIDENCE = 0.5;
+// Rows without a measured load for which the last one still counts.
+const STALE_STEPS = 4;
+
+/** @param rows of one slot, of any entities. */
+export function tick(rows: readonly Row[], world: World): void {
+  for (const row of rows) {
+    const watch = world.watchOf(row.entity);
+    world.guard(watch, () => observe(watch, row, world));
+  }
+  for (const region of world.regions()) world.guard(region.watch, () => assess(region, world));
+}
+
+/** One entity takes its row: first the outcome of what was predicted, then what is to be expected. */
+function observe(watch: EntityWatch, row: Row, world: World): void {
+  const { demand, anomaly, failure } = watch.models;
+  watch.row = row;
+  watch.freshness += 0.25 * ((row.values.size > 0 ? 1 : 0) - watch.freshness);
+  settleOutcome(watch, row, world);
+  if (demand !== undefined) {
+    const rps = row.values.get('rps');
+    watch.scores.demand.actual(row.slot, rps);
+    demand.push(rps ?? Number.NaN);
+    watch.outlook = demand.outlook();
+    if (watch.outlook !== undefined && rps !== undefined) {
+      const slot = row.slot + world.settings.horizonSteps;
+      watch.scores.demand.predicted({ slot, naive: rps, ...watch.outlook.last });
+    }
+  }
+  watch.anomaly = anomaly?.observe(row) ?? CALM;
+  const isFailing = watch.outcome.since.failure !== undefined;
+  watch.failure = finite(failure?.observe(row, watch.anomaly, isFailing) ?? NOTHING_KNOWN, world);
+  // What was said without any measurement is nobody's forecast.
+  if (watch.entity.kind !== 'region' && failure !== undefined && row.values.size > 0) {
+    const until = row.at + world.settings.horizonMs;
+    watch.scores.failure.predicted(row.at, until, watch.failure.probability, watch.acted);
+  }
+}
+
+/** What happened is told to the scores and to the models, before anything new is predicted. */
+function settleOutcome(watch: EntityWatch, row: Row, world: World): void {
+  const before = watch.outcome;
+  const isConfirmed =
+    watch.entity.kind === 'region' &&
+    world.calendar
+      .near(watch.entity.region, row.at, 0)
+      .events.some(({ kind, start }) => kind === 'incident' && start <= row.at);
+  const facts = { capacity: capacityOf(watch, world), isConfirmed, stepMs: world.settings.stepMs };
+  const { state, began } = observeOutcome(before, row, facts);
+  watch.capacity.observe(row.values);
+  watch.outcome = state;
+  for (const { kind, began: at } of began) {
+    watch.scores[kind].eventBegan(at);
+    world.onOutcome(watch, kind, at);
+  }
+  for (const kind of ['failure', 'overload'] as const) {
+    if (before.since[kind] !== undefined && state.since[kind] === undefined) watch.scores[kind].eventEnded();
+    watch.scores[kind].pass(row.at);
+  }
+}
+
+/** A region's risk from its own signs, those of its servers, its load to come, and what is announced. */
+function assess({ watch, servers }: RegionWatch, world: World): void {
+  const { settings, now } = world;
+  const until = now + settings.horizonMs;
+  const events = world.calendar.near(watch.entity.region, now, settings.horizonMs);
+  const own = watch.failure ?? NOTHING_KNOWN;
+  const raw = Math.max(
+    own.probability,
+    regionFailure(servers.map((server) => server.failure?.probability ?? 0)),
+  );
+  const failing = watch.outcome.since;
+  const figures = watch.scores.failure.figures();
+  const failure = failing.failure === undefined ? trusted(raw, figures) : 1;
+  const load = world.loadOf(watch.entity.region);
+  const over = overloadOf(watch, world, load, events);
+  const overload = failing.overload === undefined ? trusted(over.p, watch.scores.overload.figures()) : 1;
+  watch.load = load;
+  watch.risk = assessRisk(
+    {
+      failure,
+      overload,
+      anomaly: Math.max(watch.anomaly?.score ?? 0, ...servers.map((server) => server.anomaly?.score ?? 0)),
+      confidence: confidenceOf(own, figures, watch.freshness),
+      reasons: [
+        ...(failing.failure === undefined ? [] : [{ text: 'it is failing now', weight: 1 }]),
+        ...own.reasons,
+        ...servers.flatMap((server) => serverReasons(server, servers.length)),
+        ...over.reasons,
+      ],
+      events: events.events,
+    },
+    now,
+  );
+  watch.assessedAt = now;
+  if (watch.row?.at !== now || watch.row.values.size === 0) return;
+  watch.scores.failure.predicted(now, until, raw, watch.acted);
+  watch.scores.overload.predicted(now, until, over.p, watch.acted);
+}
+
+/** Configured, else learnt. Only a region has one. */
+function capacityOf(watch: EntityWatch, world: World): number | undefined {
+  if (watch.entity.kind !== 'region') return undefined;
+  return world.settings.capacities.get(watch.entity.region) ?? watch.capacity.value();
+}
+
+/** By the load as it comes, and by the demand that the region will own, as far as that forecast is proven. */
+function overloadOf(
+  watch: EntityWatch,
+  world: World,
+  load: LoadOutlook | undefined,
+  events: EventsNear,
+): { readonly p: number; readonly reasons: readonly RiskReason[] } {
+  const { now, settings } = world;
+  const { row, over } = watch;
+  const capacity = capacityOf(watch, world);
+  const rps = row?.at === now ? row.values.get('rps') : undefined;
+  if (capacity === undefined || !(capacity > 0)) return { p: 0, reasons: [] };
+  // Measurements stall first where a region drowns: what was seen last counts for a while.
+  if (rps === undefined) return over !== undefined && now <= over.until ? over : { p: 0, reasons: [] };
+  const limit = capacity / events.loadFactor;
+  const own = watch.models.overload?.observe(rps, limit) ?? { probability: 0, reasons: [] };
+  const foreseen = load === undefined ? 0 : load.above(limit) * load.confidence;
+  const p = Math.max(own.probability, Number.isFinite(foreseen) ? foreseen : 0);
+  const reasons = [...own.reasons, ...loadReasons(load, capacity, foreseen, events)];
+  watch.over = { p, reasons, until: now + STALE_STEPS * settings.stepMs };
+  return watch.over;
+}
+
+/** A model that was worse than its base rate over at least five events is not listened to. */
+function trusted(p: number, { skill, baseRate }: ProbabilityFigures): number {
+  return skill !== undefined && skill <= 0 ? (baseRate ?? 0) : p;
+}
+
+function confidenceOf(own: FailureReading, { skill }: ProbabilityFigures, freshness: number): number {
+  const proven = skill === undefined ? UNPROVEN_CONFIDENCE : Math.max(0.2, Math.min(1, 0.5 + skill));
+  const claimed = skill === undefined ? Math.min(UNPROVEN_CONFIDENCE, own.confidence) : own.confidence;
+  return Math.min(proven, claimed) * freshness;
+}
+
+function serverReasons(server: EntityWatch, count: number): RiskReason[] {
+  const { failure, outcome, entity } = server;
+  if (failure === undefined) return [];
+  if (outcome.since.failure !== undefined) {
+    return [{ text: `server ${entity.id} is down`, weight: 1 / count }];
+  }
+  // A reason's weight is what the region loses by it: one of ten servers is a tenth.
+  return failure.reasons.map(({ text, weight }) => ({
+    text: count === 1 ? text : `${text} (server ${entity.id})`,
+    weight: weight / Math.sqrt(count),
+  }));
+}
+
+function loadReasons(
+  load: LoadOutlook | undefined,
+  capacity: number | undefined,
+  overload: number,
+  { events, loadFactor }: EventsNear,
+): RiskReason[] {
+  const reasons: RiskReason[] = [];
+  if (load !== undefined && capacity !== undefined && overload > 0.1) {
+    const [p50, p90] = [load.p50 * loadFactor, load.p90 * loadFactor].map(Math.round);
+    const text = `load is forecast at ${p50} to ${p90} requests/s, capacity is ${Math.round(capacity)}`;
+    reasons.push({ text, weight: overload });
+  }
+  const campaign = events.find(({ kind }) => kind === 'campaign');
+  if (campaign !== undefined && loadFactor > 1.05) {
+    const text = `campaign "${campaign.title}" multiplies the load by ${loadFactor.toFixed(1)}`;
+    reasons.push({ text, weight: Math.max(overload, 0.1) });
+  }
+  return reasons;
+}
+
+function finite(reading: FailureReading, world: World): FailureReading {
+  const { probability, confidence } = reading;
+  if (probability >= 0 && probability <= 1 && confidence >= 0 && confidence <= 1) return reading;
+  world.onNonFinite('failure');
+  return NOTHING_KNOWN;
+}

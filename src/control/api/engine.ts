@@ -1,0 +1,39 @@
+// The engine's resources: POST /telemetry, GET /risk_scores, GET, POST and DELETE /external_events. The same
+// on a proxy's control port and on `foreshard pae`.
+
+import type { FastifyInstance, FastifyReply } from 'fastify';
+import { parseDuration } from '../../core/units.ts';
+import type { EngineAsk, EnginePort } from '../engine-port.ts';
+import { sendProblem } from '../problem.ts';
+
+/** @param port undefined answers say that no engine runs here. */
+export function engineRoutes(app: FastifyInstance, port: () => EnginePort | undefined): void {
+  const relay = async (reply: FastifyReply, ask: EngineAsk): Promise<FastifyReply> => {
+    const engine = port();
+    if (engine === undefined) {
+      sendProblem(reply, 503, 'no engine runs in this process: pae.mode is off or pae.source names another');
+      return reply;
+    }
+    const { status, body } = await engine.ask(ask);
+    if (typeof body === 'string') sendProblem(reply, status, body);
+    else reply.code(status).send(body);
+    return reply;
+  };
+  app.post<{ Querystring: { backfill?: string } }>('/telemetry', (request, reply) =>
+    relay(reply, { kind: 'telemetry', body: request.body, isBackfill: request.query.backfill === '1' }),
+  );
+  app.get<{ Querystring: { history?: string } }>('/risk_scores', async (request, reply) => {
+    const { history = '0' } = request.query;
+    const parsed = parseDuration(history);
+    if (!parsed.ok) {
+      sendProblem(reply, 400, `history: must be ${parsed.allowed}, given ${history}`);
+      return reply;
+    }
+    return relay(reply, { kind: 'risk_scores', historyMs: parsed.value });
+  });
+  app.get('/external_events', (_request, reply) => relay(reply, { kind: 'events' }));
+  app.post('/external_events', (request, reply) => relay(reply, { kind: 'add_event', body: request.body }));
+  app.delete<{ Params: { id: string } }>('/external_events/:id', (request, reply) =>
+    relay(reply, { kind: 'remove_event', id: request.params.id }),
+  );
+}

@@ -1,0 +1,20 @@
+// What the API asks of the engine, wherever it runs: in this process, in a thread of it, or not at all. Plain
+// data both ways, so that a question can be posted to another thread as it is.
+
+export type EngineAsk =
+  | { readonly kind: 'telemetry'; readonly body: unknown; readonly isBackfill: boolean }
+  /** With the history of so many milliseconds; 0 = none. */
+  | { readonly kind: 'risk_scores'; readonly historyMs: number }
+  | { readonly kind: 'events' }
+  | { readonly kind: 'add_event'; readonly body: unknown }
+  | { readonly kind: 'remove_event'; readonly id: string };
+
+export interface EngineAnswer {
+  readonly status: number;
+  /** The resource; for an error, its sentence. */
+  readonly body: object | string;
+}
+
+export interface EnginePort {
+  ask(ask: EngineAsk): Promise<EngineAnswer>;
+}

@@ -1,0 +1,45 @@
+// What the owner of the history and its thread say to each other.
+
+/** One measured value of a closed slot. */
+export interface HistoryValue {
+  readonly entity: string;
+  readonly metric: string;
+  /** Wall milliseconds. */
+  readonly at: number;
+  readonly value: number;
+}
+
+export interface HistoryQuery {
+  readonly entity: string;
+  readonly metric: string;
+  readonly from: number;
+  readonly to: number;
+}
+
+export interface HistoryPoint {
+  readonly at: number;
+  readonly value: number;
+}
+
+export type ToHistory =
+  | { readonly kind: 'append'; readonly values: readonly HistoryValue[] }
+  | { readonly kind: 'save'; readonly key: string; readonly at: number; readonly body: string }
+  | { readonly kind: 'prune'; readonly now: number }
+  | { readonly kind: 'query'; readonly ticket: number; readonly query: HistoryQuery }
+  | { readonly kind: 'load'; readonly ticket: number; readonly key: string }
+  /** Values of all entities since `from`, in the order of time. */
+  | { readonly kind: 'replay'; readonly ticket: number; readonly from: number; readonly most: number }
+  | { readonly kind: 'close'; readonly ticket: number };
+
+export type FromHistory =
+  | { readonly kind: 'opened'; readonly note: string | undefined }
+  | { readonly kind: 'answer'; readonly ticket: number; readonly answer: unknown }
+  /** Something went wrong that cost `lost` values; the store goes on. */
+  | { readonly kind: 'problem'; readonly problem: string; readonly lost: number };
+
+export interface HistoryStart {
+  readonly path: string;
+  readonly retentionMs: number;
+  /** For the name of a file that is set aside. */
+  readonly now: number;
+}

@@ -1,0 +1,220 @@
+// What the engine keeps between ticks: samples out of order, clocks that jump, restarts, who owns which demand.
+
+import t from 'tap';
+import type { ProbabilityFigures } from '../../src/analytics/accuracy.ts';
+import { restoreCalendar, restoreWatch, saveCalendar, saveWatch } from '../../src/analytics/engine-state.ts';
+import { regionEntity, type Sample } from '../../src/analytics/ingest/sample.ts';
+import { seededRandom } from '../../src/core/random.ts';
+import { healthy, MINUTE, region, STEP, server, startSite, watchOf } from '../rig/site.ts';
+
+t.test('late, duplicate, future and unknown samples are counted and change nothing', async (t) => {
+  const site = startSite();
+  site.step([[region, { ...healthy, rps: 10 }]]);
+  const now = site.clock.wallMs();
+  const sample = (at: number, entity = region): Sample => ({
+    entity,
+    metric: 'rps',
+    value: 99,
+    at,
+    source: '',
+  });
+  const intake = site.engine.ingest([
+    sample(now - 40_000),
+    sample(now + 10 * MINUTE),
+    sample(now + 1000),
+    sample(now + 1000),
+    sample(now + 1000, regionEntity('misspelt')),
+    sample(now - 3 * 3_600_000),
+  ]);
+  t.strictSame(intake.accepted, 1);
+  t.strictSame(intake.dropped, { late: 2, future: 1, duplicate: 1, unknown_region: 1 });
+  t.equal(site.engine.recent('region/a', 'rps', 1)[0], 10, 'a closed slot stays as it was seen');
+});
+
+t.test('parts of several proxies add up, shares are averaged', async (t) => {
+  const site = startSite();
+  const at = site.clock.wallMs() + 1000;
+  const of = (source: string, metric: string, value: number, more = 0): Sample => ({
+    entity: region,
+    metric,
+    value,
+    at: at + more,
+    source,
+  });
+  site.engine.ingest([
+    of('p', 'rps', 10),
+    of('p', 'rps', 30, 5000),
+    of('q', 'rps', 5),
+    of('p', 'cpu', 0.2),
+    of('q', 'cpu', 0.4),
+  ]);
+  site.step([]);
+  t.match(
+    watchOf(site, 'region/a').row!.values,
+    new Map([
+      ['rps', 25],
+      ['cpu', 0.30000000000000004],
+    ]),
+  );
+});
+
+t.test('a clock that jumps is noticed, and measuring goes on at once', async (t) => {
+  const site = startSite();
+  const usual = [[region, { ...healthy, rps: 10 }]] as const;
+  for (let i = 0; i < 5; i++) site.step(usual);
+  site.clock.jumpWall(-3_600_000);
+  for (let i = 0; i < 5; i++) site.step(usual);
+  t.equal(site.engine.counts.clockJumps, 1);
+  t.equal(watchOf(site, 'region/a').row!.at, site.clock.wallMs(), 'rows of the right time are seen');
+  t.equal(watchOf(site, 'region/a').row!.values.get('rps'), 10);
+  site.clock.jumpWall(86_400_000);
+  for (let i = 0; i < 5; i++) site.step(usual);
+  t.equal(site.engine.counts.clockJumps, 2);
+  t.equal(watchOf(site, 'region/a').row!.values.get('rps'), 10);
+  t.ok(site.rows.length < 600, 'a day is not lived through row by row');
+});
+
+t.test('what is said after k rows does not depend on what comes later', async (t) => {
+  const run = (length: number): string[] => {
+    const site = startSite(100);
+    const random = seededRandom(5);
+    const said: string[] = [];
+    for (let i = 0; i < length; i++) {
+      const up = i > 80 && i < 86 ? 0 : 1;
+      site.step([
+        [region, { rps: 40 + i * 0.3 + random.next(), error_rate: 0.01 * random.next(), healthy_share: up }],
+        [server, { memory: 0.3 + i * 0.004, cpu: random.next() * 0.5, up }],
+      ]);
+      said.push(JSON.stringify(watchOf(site, 'region/a').risk));
+    }
+    return said;
+  };
+  t.strictSame(run(120).slice(0, 90), run(90));
+});
+
+t.test('backfill is lived through slot by slot, in the order of time', async (t) => {
+  const site = startSite();
+  const now = site.clock.wallMs();
+  const samples: Sample[] = [];
+  for (let i = 1; i <= 100; i++) {
+    samples.push({ entity: region, metric: 'rps', value: i, at: now - i * STEP, source: '' });
+  }
+  const intake = site.engine.backfill(samples);
+  t.equal(intake.accepted, 100);
+  t.equal(site.rows.length, 99, 'all but the newest slot, which may still be added to');
+  site.step([]);
+  t.equal(site.rows.length, 99, 'while it goes on, time does not');
+  site.clock.pass(60_000);
+  site.step([]);
+  t.ok(site.rows.length >= 100);
+  t.ok(site.rows.every((row, i) => i === 0 || row.at >= site.rows[i - 1]!.at));
+  t.strictSame([...site.engine.recent('region/a', 'rps', 7)].slice(0, 3), [3, 2, 1]);
+  t.match(
+    site.engine.backfill([samples[50]!]),
+    { accepted: 0, dropped: { late: 1 } },
+    'the past is not written twice',
+  );
+});
+
+t.test('a restart continues where it stopped', async (t) => {
+  const values = (i: number) =>
+    [
+      [region, { ...healthy, rps: 50 + (i % 7), healthy_share: i > 60 && i < 66 ? 0 : 1 }],
+      [server, { memory: 0.4 + i * 0.002, cpu: 0.2 + 0.01 * (i % 5), up: i > 60 && i < 66 ? 0 : 1 }],
+    ] as const;
+  const whole = startSite(100);
+  for (let i = 0; i < 150; i++) whole.step(values(i));
+  const before = startSite(100);
+  before.engine.calendar.learn(
+    {
+      id: '',
+      kind: 'campaign',
+      regions: [],
+      start: 0,
+      end: 1,
+      title: 'X',
+      severity: 0,
+      loadFactor: undefined,
+    },
+    2,
+  );
+  for (let i = 0; i < 120; i++) before.step(values(i));
+  const after = startSite(100);
+  after.clock.pass(120 * STEP);
+  after.engine.replay(before.rows);
+  for (const watch of before.engine.watches())
+    restoreWatch(watchOf(after, watch.entity.key), saveWatch(watch));
+  restoreCalendar(after.engine.calendar, saveCalendar(before.engine.calendar));
+  t.equal(after.engine.calendar.learnt().length, 1);
+  for (let i = 120; i < 150; i++) after.step(values(i));
+  const [a, b] = [watchOf(whole, 'region/a'), watchOf(after, 'region/a')];
+  t.strictSame(b.risk, a.risk, 'the same risk as without the restart');
+  const rounded = ({ brier, ...figures }: ProbabilityFigures) => ({ ...figures, brier: brier?.toFixed(5) });
+  t.strictSame(
+    rounded(b.scores.failure.figures()),
+    rounded(a.scores.failure.figures()),
+    'and the same accuracy, counted once',
+  );
+  t.strictSame(
+    [...after.engine.recent('region/a', 'rps', 40)],
+    [...whole.engine.recent('region/a', 'rps', 40)],
+  );
+  restoreWatch(b, 'not json');
+  restoreWatch(b, '{"failure": 7, "capacity": [1]}');
+  t.equal(b.scores.failure.figures().scored, 0, 'a state that cannot be read begins anew');
+});
+
+t.test('a region is expected to get the demand of what it owns, not what it got so far', async (t) => {
+  const site = startSite();
+  const groups = [0, 1, 2, 3].map(
+    (group) => ({ kind: 'group', key: `group/${group}`, region: '', id: String(group) }) as const,
+  );
+  const own = (of: readonly number[]): Float64Array =>
+    Float64Array.from({ length: 64 }, (_, g) => (of.includes(g) ? 1 : 0));
+  site.engine.setOwnership(
+    new Map([
+      ['a', own([0, 1])],
+      ['b', own([2, 3])],
+    ]),
+  );
+  const demand = () => [
+    ...groups.map((group) => [group, { rps: 10, error_rate: 0 }] as const),
+    [region, { ...healthy, rps: 20 }] as const,
+  ];
+  for (let i = 0; i < 100; i++) site.step(demand());
+  t.ok(Math.abs(watchOf(site, 'region/a').load!.p50 - 20) < 1);
+  site.engine.setOwnership(
+    new Map([
+      ['a', own([0, 1, 2])],
+      ['b', own([3])],
+    ]),
+  );
+  site.step(demand());
+  t.ok(
+    Math.abs(watchOf(site, 'region/a').load!.p50 - 30) < 1,
+    'at once, without a single request of the new ones',
+  );
+});
+
+t.test('a model that throws costs its entity the models, not the engine its life', async (t) => {
+  const site = startSite();
+  site.step([[region, { ...healthy, rps: 1 }]]);
+  const watch = watchOf(site, 'region/a');
+  watch.models = {
+    ...watch.models,
+    failure: {
+      ...watch.models.failure!,
+      observe: () => {
+        throw new Error('broken');
+      },
+    },
+  };
+  site.step([
+    [region, { ...healthy, rps: 1 }],
+    [server, { cpu: 0.1, up: 1 }],
+  ]);
+  t.equal(site.engine.counts.modelFailures, 1);
+  site.step([[region, { ...healthy, rps: 1 }]]);
+  t.equal(site.engine.counts.modelFailures, 1, 'it has new models');
+  t.ok(Math.abs(site.engine.recent(server.key, 'cpu', 2)[0]! - 0.1) < 1e-6, 'others were not touched');
+});
