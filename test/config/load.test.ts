@@ -204,7 +204,7 @@ t.test('a secret, or a wrong text out of a variable, is never in a message', asy
     `control:\n  token: "${secret}\n  x: 1`,
     `control:\n  token: "a" ${secret}`,
     `sharding: { notify: "ftp://user:${secret}@host/" }`,
-    `pae: { token: ${secret} }`,
+    `pae: { token: { a: ${secret} } }`,
   ];
   for (const text of texts) {
     const problems = problemsOf(`${LEAST}${text}\n`, { S: secret });

@@ -15,6 +15,8 @@ const MINUTE = 60_000;
 const CONTRACT_DEFAULTS = {
   control: { address: '127.0.0.1:9090' },
   region: '',
+  // Ours, beyond the contract.
+  zone: '',
   clientLocation: {},
   workers: 'auto',
   state: { path: 'data' },

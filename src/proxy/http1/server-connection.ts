@@ -1,11 +1,12 @@
 // A connection to a server: writes one request at a time, reads its answer as strictly as a client's
 // request (http-rules 6), and is fit for another only when both sides have said all they announced and
-// nothing more. Reads into one buffer; one that a held-off handler still needs is left to it and replaced.
+// nothing more. Reads into a buffer of its own, again and again; one that a handler still needs (it said
+// that it cannot take more) is left to it and replaced.
 
 import { connect, type Socket } from 'node:net';
 import type { AttemptFailure, Reason } from '../../core/reasons.ts';
 import { type TimerWheel, WheelTimer } from '../timer-wheel.ts';
-import type { OutgoingRequest, Resender, UpstreamHandler } from '../upstream.ts';
+import type { OutgoingRequest, UpstreamHandler } from '../upstream.ts';
 import { failureOf } from '../upstream-errors.ts';
 import type { PoolOptions } from '../upstream-pools.ts';
 import type { BodyDecoder } from './body-decoder.ts';
@@ -43,7 +44,6 @@ export class ServerConnection extends WheelTimer {
   #phase: 'connecting' | 'idle' | 'head' | 'body' | 'closed' = 'connecting';
   #handler: UpstreamHandler | null = null;
   #request: OutgoingRequest | null = null;
-  #resender: Resender | null = null;
   #isSent = true;
   #partial: Buffer | null = null;
   #decoder: BodyDecoder | null = null;
@@ -59,7 +59,6 @@ export class ServerConnection extends WheelTimer {
   #method = 'GET';
   /** Monotonic milliseconds when it became idle; for the pool. */
   idleSince = 0;
-  uses = 0;
 
   constructor(options: ServerConnectionOptions, owner: ConnectionOwner) {
     super();
@@ -87,10 +86,8 @@ export class ServerConnection extends WheelTimer {
   }
 
   /** Sends a request; only on an idle connection. */
-  send(request: OutgoingRequest, handler: UpstreamHandler, resender: Resender): void {
+  send(request: OutgoingRequest, handler: UpstreamHandler): void {
     this.#request = request;
-    this.#resender = resender;
-    this.uses += 1;
     this.#handler = handler;
     this.#phase = 'head';
     this.#isSent = false;
@@ -123,7 +120,7 @@ export class ServerConnection extends WheelTimer {
     else this.#socket.resume();
   }
 
-  /** Ends the exchange of `handler`, if it is under way; it hears nothing any more. */
+  /** Ends the exchange of `handler`, if that is the one under way; it hears nothing any more. */
   abandon(handler: UpstreamHandler): void {
     if (this.#handler === handler) this.destroy();
   }
@@ -390,12 +387,10 @@ export class ServerConnection extends WheelTimer {
 
   #fail(failure: AttemptFailure): void {
     const handler = this.#handler;
-    const wasStale = this.uses > 1 && this.#phase === 'head' && failure.reason === 'upstream_reset';
     this.#handler = null;
     this.#request = null;
     this.#phase = 'closed';
     this.#socket.destroy();
-    if (wasStale && handler !== null && this.#resender?.resend()) return;
     handler?.onFailed(failure);
   }
 }
