@@ -63,6 +63,12 @@ export interface UpstreamCall {
   cancel(): void;
 }
 
+/** May send a request once more, where an idle connection turned out to be closed by the server. */
+export interface Resender {
+  /** @returns whether the handler will hear of another try instead of this failure. */
+  resend(): boolean;
+}
+
 export interface Upstream {
   start(origin: string, request: OutgoingRequest, handler: UpstreamHandler): UpstreamCall;
 }

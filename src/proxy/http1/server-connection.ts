@@ -1,12 +1,10 @@
-// A connection to a server: writes one request at a time, reads its answer as strictly as a client's
-// request (http-rules 6), and is fit for another only when both sides have said all they announced and
-// nothing more. Reads into a buffer of its own, again and again; one that a handler still needs (it said
-// that it cannot take more) is left to it and replaced.
+// A connection to a server: one request at a time, answers read as strictly as a client's request (http-rules 6),
+// fit for another when both sides have said all they announced. A read buffer that a handler holds is replaced.
 
 import { connect, type Socket } from 'node:net';
 import type { AttemptFailure, Reason } from '../../core/reasons.ts';
 import { type TimerWheel, WheelTimer } from '../timer-wheel.ts';
-import type { OutgoingRequest, UpstreamHandler } from '../upstream.ts';
+import type { OutgoingRequest, Resender, UpstreamHandler } from '../upstream.ts';
 import { failureOf } from '../upstream-errors.ts';
 import type { PoolOptions } from '../upstream-pools.ts';
 import type { BodyDecoder } from './body-decoder.ts';
@@ -44,6 +42,7 @@ export class ServerConnection extends WheelTimer {
   #phase: 'connecting' | 'idle' | 'head' | 'body' | 'closed' = 'connecting';
   #handler: UpstreamHandler | null = null;
   #request: OutgoingRequest | null = null;
+  #resender: Resender | null = null;
   #isSent = true;
   #partial: Buffer | null = null;
   #decoder: BodyDecoder | null = null;
@@ -57,8 +56,9 @@ export class ServerConnection extends WheelTimer {
   // The server ended the connection while the handler held us off.
   #hasEnded = false;
   #method = 'GET';
-  /** Monotonic milliseconds when it became idle; for the pool. */
+  /** For the pool: monotonic milliseconds when it became idle, and requests sent. */
   idleSince = 0;
+  uses = 0;
 
   constructor(options: ServerConnectionOptions, owner: ConnectionOwner) {
     super();
@@ -86,8 +86,10 @@ export class ServerConnection extends WheelTimer {
   }
 
   /** Sends a request; only on an idle connection. */
-  send(request: OutgoingRequest, handler: UpstreamHandler): void {
+  send(request: OutgoingRequest, handler: UpstreamHandler, resender: Resender): void {
     this.#request = request;
+    this.#resender = resender;
+    this.uses += 1;
     this.#handler = handler;
     this.#phase = 'head';
     this.#isSent = false;
@@ -120,7 +122,7 @@ export class ServerConnection extends WheelTimer {
     else this.#socket.resume();
   }
 
-  /** Ends the exchange of `handler`, if that is the one under way; it hears nothing any more. */
+  /** Ends the exchange of `handler`, if it is under way; it hears nothing any more. */
   abandon(handler: UpstreamHandler): void {
     if (this.#handler === handler) this.destroy();
   }
@@ -382,15 +384,17 @@ export class ServerConnection extends WheelTimer {
   }
 
   #failWith(reason: Reason, cause: string): void {
-    this.#fail({ kind: 'failed', reason, sent: 'maybe', blamesServer: true, cause });
+    this.#fail({ ...cutShort(cause), reason });
   }
 
   #fail(failure: AttemptFailure): void {
     const handler = this.#handler;
+    const wasStale = this.uses > 1 && this.#phase === 'head' && failure.reason === 'upstream_reset';
     this.#handler = null;
     this.#request = null;
     this.#phase = 'closed';
     this.#socket.destroy();
+    if (wasStale && handler !== null && this.#resender?.resend()) return;
     handler?.onFailed(failure);
   }
 }

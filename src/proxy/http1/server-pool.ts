@@ -7,7 +7,7 @@ import type { Clock } from '../../core/clock.ts';
 import type { AttemptFailure } from '../../core/reasons.ts';
 import { isIdempotent } from '../retry-policy.ts';
 import type { TimerWheel } from '../timer-wheel.ts';
-import type { OutgoingRequest, UpstreamCall, UpstreamHandler } from '../upstream.ts';
+import type { OutgoingRequest, Resender, UpstreamCall, UpstreamHandler } from '../upstream.ts';
 import type { PoolOptions } from '../upstream-pools.ts';
 import { type ConnectionOwner, ServerConnection } from './server-connection.ts';
 
@@ -21,6 +21,8 @@ export interface ServerPoolTools {
 const IDLE_MS = 4000;
 // A server that was seen to close an idle connection after t is trusted for half of that.
 const TRUSTED_SHARE = 0.5;
+// A server that closes idle connections sooner than this may do so while its last answer is being read.
+const HASTY_MS = 80;
 // What was learnt is forgotten after this: servers are reconfigured.
 const MEMORY_MS = 600_000;
 
@@ -47,7 +49,7 @@ export class ServerPool implements ConnectionOwner {
   }
 
   start(request: OutgoingRequest, handler: UpstreamHandler): UpstreamCall {
-    const call = new PooledCall(request, handler);
+    const call = new PooledCall(request, handler, this);
     const connection = this.#takeIdle(isIdempotent(request.method, false));
     if (connection !== undefined) {
       call.begin(connection);
@@ -56,6 +58,17 @@ export class ServerPool implements ConnectionOwner {
     this.#waiting.push(call);
     this.#connectForWaiting();
     return call;
+  }
+
+  /**
+   * Sends a call again, on a connection that the server is not about to close. Only where this server is known to
+   * close connections that have been idle as long as this one: any other reset is a failure like all others.
+   */
+  again(call: PooledCall, connection: ServerConnection): boolean {
+    if (this.#isClosing || this.#isTrusted(connection)) return false;
+    this.#waiting.push(call);
+    this.#connectForWaiting();
+    return true;
   }
 
   /** No new requests; what is under way finishes. */
@@ -79,12 +92,12 @@ export class ServerPool implements ConnectionOwner {
     this.#connecting -= 1;
     this.#all.delete(connection);
     // One failed connection fails one request; the others have theirs under way.
-    this.#nextWaiting()?.handler.onFailed(failure);
+    this.#nextWaiting(true)?.handler.onFailed(failure);
     this.#connectForWaiting();
   }
 
   onFree(connection: ServerConnection): void {
-    const call = this.#nextWaiting();
+    const call = this.#nextWaiting(connection.uses === 0 || this.#shortestIdleMs > HASTY_MS);
     if (call !== undefined) {
       call.begin(connection);
       return;
@@ -125,6 +138,7 @@ export class ServerPool implements ConnectionOwner {
       this.#shortestIdleMs = Number.POSITIVE_INFINITY;
       return true;
     }
+    if (this.#shortestIdleMs <= HASTY_MS) return false;
     return now - connection.idleSince < this.#shortestIdleMs * TRUSTED_SHARE;
   }
 
@@ -137,11 +151,15 @@ export class ServerPool implements ConnectionOwner {
     this.#shortestIdleMs = Math.min(this.#shortestIdleMs, idleMs);
   }
 
-  #nextWaiting(): PooledCall | undefined {
-    for (;;) {
-      const call = this.#waiting.shift();
-      if (call === undefined || !call.isCancelled) return call;
+  /** @param isSafe the connection is one that the server is not about to close. */
+  #nextWaiting(isSafe: boolean): PooledCall | undefined {
+    for (let at = 0; at < this.#waiting.length; ) {
+      const call = this.#waiting[at]!;
+      if (call.isCancelled) this.#waiting.splice(at, 1);
+      else if (isSafe || !call.needsSafety) return this.#waiting.splice(at, 1)[0];
+      else at += 1;
     }
+    return undefined;
   }
 
   #connectForWaiting(): void {
@@ -163,20 +181,39 @@ export class ServerPool implements ConnectionOwner {
   }
 }
 
-class PooledCall implements UpstreamCall {
+class PooledCall implements UpstreamCall, Resender {
   readonly handler: UpstreamHandler;
+  readonly #pool: ServerPool;
   readonly #request: OutgoingRequest;
   #connection: ServerConnection | null = null;
+  #wasResent = false;
   isCancelled = false;
 
-  constructor(request: OutgoingRequest, handler: UpstreamHandler) {
+  constructor(request: OutgoingRequest, handler: UpstreamHandler, pool: ServerPool) {
     this.#request = request;
     this.handler = handler;
+    this.#pool = pool;
   }
 
   begin(connection: ServerConnection): void {
     this.#connection = connection;
-    connection.send(this.#request, this.handler);
+    connection.send(this.#request, this.handler, this);
+  }
+
+  /** A close by the server under this request would be its end. */
+  get needsSafety(): boolean {
+    return this.#wasResent || !isIdempotent(this.#request.method, false);
+  }
+
+  /** Once, and only what may be executed twice and can be sent twice. It costs no attempt and no budget. */
+  resend(): boolean {
+    const { method, body } = this.#request;
+    const connection = this.#connection;
+    if (connection === null || this.#wasResent || this.isCancelled || body.kind === 'streamed') return false;
+    if (!isIdempotent(method, false)) return false;
+    if (!this.#pool.again(this, connection)) return false;
+    this.#wasResent = true;
+    return true;
   }
 
   resume(): void {
