@@ -23,7 +23,7 @@ export class UpstreamPools implements Upstream {
   #options: PoolOptions;
 
   constructor(wheel: TimerWheel, clock: Clock, options: PoolOptions) {
-    this.#tools = { wheel, clock };
+    this.#tools = { wheel, clock, fleet: { hastyAt: Number.NEGATIVE_INFINITY } };
     this.#tls = new TlsPools(wheel, options);
     this.#options = options;
   }

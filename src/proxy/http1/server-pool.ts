@@ -14,6 +14,16 @@ import { type ConnectionOwner, ServerConnection } from './server-connection.ts';
 export interface ServerPoolTools {
   readonly wheel: TimerWheel;
   readonly clock: Clock;
+  readonly fleet: FleetHabit;
+}
+
+/**
+ * Servers of one fleet are mostly of one kind: when one was seen to close idle connections at once, the others are
+ * not trusted either until they have been seen themselves. One for all pools of a worker.
+ */
+export interface FleetHabit {
+  /** Monotonic milliseconds when a hasty server was last seen; -Infinity = never. */
+  hastyAt: number;
 }
 
 // Idle connections are closed after this; shorter than common server defaults (Node 5 s), so that mostly we
@@ -23,6 +33,8 @@ const IDLE_MS = 4000;
 const TRUSTED_SHARE = 0.5;
 // A server that closes idle connections sooner than this may do so while its last answer is being read.
 const HASTY_MS = 80;
+// A server that has served so many requests on connections used before, and closed none, is not hasty.
+const ENOUGH_REUSES = 100;
 // What was learnt is forgotten after this: servers are reconfigured.
 const MEMORY_MS = 600_000;
 
@@ -38,6 +50,8 @@ export class ServerPool implements ConnectionOwner {
   #isClosing = false;
   #shortestIdleMs = Number.POSITIVE_INFINITY;
   #learntAt = 0;
+  /** Requests served on connections that had served before. */
+  #reuses = 0;
 
   /** @param origin `http://host:port` */
   constructor(origin: string, options: PoolOptions, tools: ServerPoolTools) {
@@ -97,7 +111,8 @@ export class ServerPool implements ConnectionOwner {
   }
 
   onFree(connection: ServerConnection): void {
-    const call = this.#nextWaiting(connection.uses === 0 || this.#shortestIdleMs > HASTY_MS);
+    if (connection.uses > 1) this.#reuses += 1;
+    const call = this.#nextWaiting(connection.uses === 0 || !this.#isHasty);
     if (call !== undefined) {
       call.begin(connection);
       return;
@@ -131,8 +146,20 @@ export class ServerPool implements ConnectionOwner {
     return undefined;
   }
 
+  get #isHasty(): boolean {
+    if (this.#shortestIdleMs === Number.POSITIVE_INFINITY) return this.#isSuspect;
+    return this.#shortestIdleMs <= HASTY_MS;
+  }
+
+  /** Not seen enough of to differ from a hasty server of the same fleet. */
+  get #isSuspect(): boolean {
+    const { clock, fleet } = this.#tools;
+    if (fleet.hastyAt === Number.NEGATIVE_INFINITY || this.#reuses >= ENOUGH_REUSES) return false;
+    return clock.monotonicMs() - fleet.hastyAt < MEMORY_MS;
+  }
+
   #isTrusted(connection: ServerConnection): boolean {
-    if (this.#shortestIdleMs === Number.POSITIVE_INFINITY) return true;
+    if (this.#shortestIdleMs === Number.POSITIVE_INFINITY) return !this.#isSuspect;
     const now = this.#tools.clock.monotonicMs();
     if (now - this.#learntAt > MEMORY_MS) {
       this.#shortestIdleMs = Number.POSITIVE_INFINITY;
@@ -149,6 +176,7 @@ export class ServerPool implements ConnectionOwner {
     if (idleMs >= IDLE_MS) return;
     this.#learntAt = now;
     this.#shortestIdleMs = Math.min(this.#shortestIdleMs, idleMs);
+    if (idleMs <= HASTY_MS) this.#tools.fleet.hastyAt = now;
   }
 
   /** @param isSafe the connection is one that the server is not about to close. */

@@ -20,7 +20,11 @@ async function rigOf(t: Test): Promise<Rig> {
   const clock = new HandClock();
   // The wheel has a clock of its own: only the pool's watching is what the test is about.
   const wheel = new TimerWheel(systemClock);
-  const pool = new ServerPool(server.url, OPTIONS, { wheel, clock });
+  const pool = new ServerPool(server.url, OPTIONS, {
+    wheel,
+    clock,
+    fleet: { hastyAt: Number.NEGATIVE_INFINITY },
+  });
   t.teardown(() => {
     pool.destroy();
     wheel.close();
