@@ -29,7 +29,7 @@ export interface ConnectionOwner {
 }
 
 // One read. Pages that no answer reaches are never touched, so that small answers cost little memory.
-const READ_BUFFER_BYTES = 65_536;
+const READ_BUFFER_BYTES = 81_920;
 const EMPTY = Buffer.alloc(0);
 // A small body is copied behind its head, so that both are one write.
 const JOINED_BYTES = 4096;
