@@ -103,10 +103,11 @@ export interface Downstream {
   /**
    * @returns false when the client reads slower: wait for `onDrain`; until then the bytes are still needed.
    * After true they may be overwritten.
+   * @param room bytes directly before the chunk that may be used for what stands before it on the wire.
    */
-  write(chunk: Uint8Array): boolean;
+  write(chunk: Uint8Array, room?: number): boolean;
   /** Last piece and end in one call. @returns false when the bytes are still needed afterwards. */
-  finishWith(chunk: Uint8Array): boolean;
+  finishWith(chunk: Uint8Array, room?: number): boolean;
   /** @param trailers sent only where framing is chunked. */
   finish(trailers?: FieldList): void;
   /** Cuts the connection: the only truthful end of an answer that cannot be completed. */

@@ -187,17 +187,17 @@ export class Attempt extends WheelTimer implements UpstreamHandler, DownstreamLi
     client.sendHead(status, fields, contentLength ?? 'chunked', true);
   }
 
-  onData(chunk: Uint8Array): boolean {
+  onData(chunk: Uint8Array, room = 0): boolean {
     if (this.#phase === 'discard') return this.#discard(chunk);
     if (this.#phase !== 'relay') return false;
     const { client } = this.#input;
     if (this.#remaining === chunk.length) {
       // The last piece: head, body and end leave in one write. onEnd has nothing left to send.
       this.#isClientFinished = true;
-      return client.finishWith(chunk);
+      return client.finishWith(chunk, room);
     }
     if (this.#remaining !== -1) this.#remaining -= chunk.length;
-    const goesOn = client.write(chunk);
+    const goesOn = client.write(chunk, room);
     this.#waitsForClient = !goesOn;
     this.#armIdle();
     return goesOn;

@@ -47,10 +47,11 @@ export interface UpstreamHandler {
    */
   onHead(status: number, fields: FieldList, isFollowed: boolean): void;
   /**
-   * @returns false to pause: the bytes then stay the callee's. After true they are overwritten by the next
-   * read.
+   * @param room bytes directly before the chunk that may be overwritten too, as long as the chunk may be read.
+   * @returns false to pause: the bytes then stay the callee's until `resume()`, or for good where this was
+   * the end. After true they are overwritten by the next read.
    */
-  onData(chunk: Uint8Array): boolean;
+  onData(chunk: Uint8Array, room?: number): boolean;
   onEnd(trailers: FieldList): void;
   /** Instead of a head: the server agreed to the upgrade with a valid 101; `stream` is the connection. */
   onUpgraded(fields: FieldList, stream: Duplex): void;

@@ -13,6 +13,9 @@ export interface Reader {
   onRead(buffer: Buffer, size: number): void;
 }
 
+// More than the largest single write: else Node emits `drain` after each, taken by the kernel or not.
+const WRITABLE_BYTES = 131_072;
+
 /** A socket as `net.Server` with `pauseOnConnect` gives it. */
 interface AcceptedSocket {
   _handle?: object | null;
@@ -26,6 +29,7 @@ export function adoptSocket(accepted: Socket, reader: Reader): Socket {
   let current = reader.nextBuffer();
   const socket = new Socket({
     handle,
+    writableHighWaterMark: WRITABLE_BYTES,
     onread: {
       buffer: () => {
         current = reader.nextBuffer();

@@ -253,21 +253,25 @@ export class ClientConnection extends WheelTimer implements BodySource, Reader {
   writeBorrowed(before: string, bytes: Uint8Array, after: string): boolean {
     const socket = this.#socket;
     if (before === '' && after === '') {
-      socket.write(bytes, this.#flushed);
+      socket.write(bytes);
     } else {
       socket.cork();
       if (before !== '') socket.write(before, 'latin1');
-      socket.write(bytes, this.#flushed);
+      socket.write(bytes);
       if (after !== '') socket.write(after, 'latin1');
       socket.uncork();
     }
-    return this.#written(socket.writableLength === 0);
+    if (socket.writableLength === 0) return true;
+    // Node emits `drain` only when its own high-water mark was passed; borrowed bytes have to be waited for
+    // in any case. Asked for behind them, because a callback with every write is a turn of its own.
+    socket.write(EMPTY, this.#flushed);
+    return this.#written(false);
   }
 
-  // Node emits `drain` only when its own high-water mark was passed; borrowed bytes have to be waited for
-  // in any case.
-  readonly #flushed = (): void => {
-    if (this.#waitsForDrain && this.#socket.writableLength === 0) this.#onDrain();
+  readonly #flushed = (error?: Error | null): void => {
+    if (!this.#waitsForDrain || error) return;
+    if (this.#socket.writableLength === 0) this.#onDrain();
+    else this.#socket.write(EMPTY, this.#flushed);
   };
 
   #written(goesOn: boolean): boolean {

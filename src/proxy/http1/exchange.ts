@@ -10,8 +10,8 @@ import type { Http1RequestBody } from './request-body.ts';
 // Rest of a request body that is read and thrown away so that an early answer can keep its connection.
 // More than this is cheaper to cut than to carry.
 const DISCARDED_BODY_BYTES = 65_536;
-// A body up to this is copied behind its head, so that both are one write; beyond, the copy costs more than
-// a second write.
+// A body up to this is copied behind its head, so that both are one write and nobody's memory is held for a
+// client that reads slowly; beyond, the copy costs more than a second write.
 const JOINED_BYTES = 4096;
 
 export class Exchange implements Downstream {
@@ -97,25 +97,28 @@ export class Exchange implements Downstream {
     this.#connection.write(text);
   }
 
-  write(chunk: Uint8Array): boolean {
+  write(chunk: Uint8Array, room = 0): boolean {
     if (this.#isChunked) return this.#writeChunk(chunk);
-    return this.#writePiece(chunk, '', '');
+    return this.#writePiece(chunk, '', '', room);
   }
 
   #writeChunk(chunk: Uint8Array): boolean {
     if (chunk.length === 0) return true;
-    return this.#writePiece(chunk, `${chunk.length.toString(16)}\r\n`, '\r\n');
+    return this.#writePiece(chunk, `${chunk.length.toString(16)}\r\n`, '\r\n', 0);
   }
 
-  #writePiece(chunk: Uint8Array, before: string, after: string): boolean {
+  #writePiece(chunk: Uint8Array, before: string, after: string, room: number): boolean {
     const text = (this.#headText ?? '') + before;
     this.#headText = null;
-    if (chunk.length > JOINED_BYTES) return this.#connection.writeBorrowed(text, chunk, after);
-    return this.#connection.writeOwned(joined(text, chunk, after));
+    if (chunk.length <= JOINED_BYTES) return this.#connection.writeOwned(joined(text, chunk, after));
+    if (text !== '' && text.length <= room) {
+      return this.#connection.writeBorrowed('', precededBy(text, chunk), after);
+    }
+    return this.#connection.writeBorrowed(text, chunk, after);
   }
 
-  finishWith(chunk: Uint8Array): boolean {
-    const isTaken = this.write(chunk);
+  finishWith(chunk: Uint8Array, room = 0): boolean {
+    const isTaken = this.write(chunk, room);
     this.finish();
     return isTaken;
   }
@@ -170,6 +173,14 @@ function fieldText(fields: FieldList): string {
 function hasDate(fields: FieldList): boolean {
   for (let i = 0; i < fields.length; i += 2) if (fields[i] === 'date') return true;
   return false;
+}
+
+/** The text where the server's own head was read, so that head and body are one piece without a copy. */
+function precededBy(text: string, chunk: Uint8Array): Buffer {
+  const from = chunk.byteOffset - text.length;
+  const bytes = Buffer.from(chunk.buffer as ArrayBuffer, from, text.length + chunk.length);
+  bytes.write(text, 0, 'latin1');
+  return bytes;
 }
 
 function joined(before: string, chunk: Uint8Array, after: string): Buffer {

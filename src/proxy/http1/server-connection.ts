@@ -1,5 +1,6 @@
-// A connection to a server: one request at a time, answers read as strictly as a client's request (http-rules 6),
-// fit for another when both sides have said all they announced. A read buffer that a handler holds is replaced.
+// A connection to a server: writes one request at a time, reads its answer as strictly as a client's
+// request (http-rules 6), and is fit for another only when both sides have said all they announced and
+// nothing more.
 
 import { connect, type Socket } from 'node:net';
 import type { AttemptFailure, Reason } from '../../core/reasons.ts';
@@ -9,6 +10,7 @@ import { failureOf } from '../upstream-errors.ts';
 import type { PoolOptions } from '../upstream-pools.ts';
 import type { BodyDecoder } from './body-decoder.ts';
 import { hasBareLineFeed, keepsConnection, type ParsedHead, parseHead, parseStatusLine } from './head.ts';
+import { ReadMemory } from './read-memory.ts';
 import { answerFraming, bodyFailure, cutShort, framingOfNothing, requestText } from './server-message.ts';
 
 export interface ServerConnectionOptions extends Omit<PoolOptions, 'connections'> {
@@ -28,8 +30,6 @@ export interface ConnectionOwner {
   onClosed(connection: ServerConnection, byServerWhileIdle: boolean): void;
 }
 
-// One read. Pages that no answer reaches are never touched, so that small answers cost little memory.
-const READ_BUFFER_BYTES = 81_920;
 const EMPTY = Buffer.alloc(0);
 // A small body is copied behind its head, so that both are one write.
 const JOINED_BYTES = 4096;
@@ -47,9 +47,7 @@ export class ServerConnection extends WheelTimer {
   #partial: Buffer | null = null;
   #decoder: BodyDecoder | null = null;
   #mayBeReused = false;
-  #readBuffer: Buffer = EMPTY;
-  // Somebody holds on to what was read: the next read needs other memory.
-  #isBufferTaken = true;
+  readonly #memory = new ReadMemory();
   // Answer bytes that came while the handler held us off.
   #held: Buffer | null = null;
   #isHeld = false;
@@ -68,16 +66,12 @@ export class ServerConnection extends WheelTimer {
       host: options.host,
       port: options.port,
       noDelay: true,
-      onread: { buffer: () => this.#nextBuffer(), callback: (size) => this.#onRead(size) },
+      onread: { buffer: () => this.#memory.next(this.#isHeld), callback: (size) => this.#onRead(size) },
     });
     this.#socket.on('connect', () => this.#onConnect());
     this.#socket.on('error', (error) => this.#onError(error));
     this.#socket.on('end', () => this.#onEnd());
     this.#socket.on('close', () => this.#onClose());
-    this.#socket.on(
-      'drain',
-      () => this.#request?.body.kind === 'streamed' && this.#request.body.rest.resume(),
-    );
     options.wheel.arm(this, options.connectTimeout);
   }
 
@@ -114,6 +108,7 @@ export class ServerConnection extends WheelTimer {
   resume(): void {
     if (!this.#isHeld || this.#phase !== 'body') return;
     this.#isHeld = false;
+    this.#memory.giveBack();
     const held = this.#held;
     this.#held = null;
     if (held !== null) this.#readBody(held, 0, held.length);
@@ -175,16 +170,18 @@ export class ServerConnection extends WheelTimer {
     const write = (chunk: Uint8Array): boolean => {
       if (chunk.length === 0) return true;
       if (!isChunked) {
-        this.#socket.write(chunk, this.#flushed);
+        this.#socket.write(chunk);
       } else {
         this.#socket.cork();
         this.#socket.write(`${chunk.length.toString(16)}\r\n`, 'latin1');
-        this.#socket.write(chunk, this.#flushed);
+        this.#socket.write(chunk);
         this.#socket.write('\r\n', 'latin1');
         this.#socket.uncork();
       }
       // Only what the kernel has taken may be overwritten by the client's next bytes.
-      return this.#socket.writableLength === 0;
+      if (this.#socket.writableLength === 0) return true;
+      this.#socket.write(EMPTY, this.#flushed);
+      return false;
     };
     if (body.prefix !== null) write(body.prefix);
     body.rest.stream({
@@ -206,9 +203,11 @@ export class ServerConnection extends WheelTimer {
     });
   }
 
-  readonly #flushed = (): void => {
+  readonly #flushed = (error?: Error | null): void => {
     const { body } = this.#request ?? {};
-    if (body?.kind === 'streamed' && this.#socket.writableLength === 0) body.rest.resume();
+    if (body?.kind !== 'streamed' || error) return;
+    if (this.#socket.writableLength === 0) body.rest.resume();
+    else this.#socket.write(EMPTY, this.#flushed);
   };
 
   #sent(): void {
@@ -219,16 +218,8 @@ export class ServerConnection extends WheelTimer {
 
   // ---- bytes in ----
 
-  #nextBuffer(): Buffer {
-    if (this.#isBufferTaken) {
-      this.#isBufferTaken = false;
-      this.#readBuffer = Buffer.allocUnsafeSlow(READ_BUFFER_BYTES);
-    }
-    return this.#readBuffer;
-  }
-
   #onRead(size: number): boolean {
-    const buffer = this.#readBuffer;
+    const buffer = this.#memory.current;
     switch (this.#phase) {
       case 'head':
         this.#readHead(buffer, size);
@@ -319,8 +310,9 @@ export class ServerConnection extends WheelTimer {
   }
 
   readonly #content = (chunk: Buffer): boolean => {
-    const goesOn = this.#handler?.onData(chunk) ?? true;
-    if (!goesOn) this.#isBufferTaken = true;
+    const room = this.#memory.roomBefore(chunk);
+    const goesOn = this.#handler?.onData(chunk, Math.max(0, room)) ?? true;
+    if (!goesOn && room !== -1) this.#memory.keep();
     return goesOn;
   };
 
@@ -330,6 +322,7 @@ export class ServerConnection extends WheelTimer {
     this.#decoder = null;
     this.#isHeld = false;
     this.#held = null;
+    this.#memory.forget();
     // An answer before the end of the request leaves a server that may still be waiting for the rest.
     const isFree = this.#mayBeReused && this.#isSent && !this.#socket.destroyed;
     this.#phase = isFree ? 'idle' : 'closed';
