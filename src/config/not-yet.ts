@@ -42,7 +42,8 @@ export function findNotYet(root: Tree, table: readonly NotYet[]): Finding[] {
     [...everyMatch(root, stepsOf(key))]
       .filter((tree) => !harmless.some((value) => isDeepStrictEqual(plainOf(tree), value)))
       .map((tree) => {
-        const until = harmless.length === 0 ? 'leave it out' : `leave it out or give ${show(harmless[0])}`;
+        const until =
+          harmless.length === 0 ? 'leave it out' : `leave it out or give ${alternatives(harmless)}`;
         const message = `${formatPath(tree.path)}: not available yet; ${until} until it is`;
         return { at: tree.keyAt, path: tree.path, message, severity: 'error' as const };
       }),
@@ -52,6 +53,11 @@ export function findNotYet(root: Tree, table: readonly NotYet[]): Finding[] {
 /** The entry for a key as it stands in the schema (`regions[].rem`), if it has one. */
 export function notYetEntry(table: readonly NotYet[], key: string): NotYet | undefined {
   return table.find((entry) => entry.key === key);
+}
+
+/** The first of several forms of one value; all of them where each is a choice of its own. */
+function alternatives(harmless: readonly unknown[]): string {
+  return harmless === NO_TIME ? show(harmless[0]) : harmless.map(show).join(' or ');
 }
 
 function show(value: unknown): string {

@@ -57,7 +57,7 @@ function rowOf(key: string, node: SchemaNode, { group, isRefused }: Scope, isReq
   const meaning = node.description ?? '';
   return {
     key,
-    fallback: isRequired ? required : fallback,
+    fallback: isRequired ? required : isRefused ? '' : fallback,
     allowed: boundsOf(node),
     meaning: isRefused ? `${meaning} *Not available yet.*` : meaning,
   };
