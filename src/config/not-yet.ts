@@ -57,7 +57,12 @@ export function notYetEntry(table: readonly NotYet[], key: string): NotYet | und
 
 /** The first of several forms of one value; all of them where each is a choice of its own. */
 function alternatives(harmless: readonly unknown[]): string {
-  return harmless === NO_TIME ? show(harmless[0]) : harmless.map(show).join(' or ');
+  return (choicesOf({ key: '', harmless }) ?? [harmless[0]]).map(show).join(' or ');
+}
+
+/** Values of a key of which some are available already; undefined where it is all or nothing. */
+export function choicesOf({ harmless = [] }: NotYet): readonly unknown[] | undefined {
+  return harmless.length > 1 && harmless !== NO_TIME ? harmless : undefined;
 }
 
 function show(value: unknown): string {
