@@ -117,6 +117,7 @@ export class RemDesk implements RemSource {
       weight: member.weight,
       ...(member.capacity !== undefined && { capacity: member.capacity }),
       draining: this.#refuses || member.drain !== undefined,
+      ...(member.drain?.isDone === true && { drained: true }),
       in_flight: slot === undefined ? 0 : cells.serverInFlight(slot),
     };
   }
