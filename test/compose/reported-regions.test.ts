@@ -67,7 +67,15 @@ class Rig {
       weight: 1,
       draining: false,
     }));
-    this.answer = { region: 'a', incarnation: '01B', epoch, dataUrl: DATA_URL, servers, policies: LOCK, ...parts };
+    this.answer = {
+      region: 'a',
+      incarnation: '01B',
+      epoch,
+      dataUrl: DATA_URL,
+      servers,
+      policies: LOCK,
+      ...parts,
+    };
   }
 
   serversOf(region: string): string[] {

@@ -82,7 +82,10 @@ t.test('a server registers, serves, misses its lease, and comes back with a rene
   const deregistered = await fetch(`${rem.api}/register/${leased.name}?incarnation=1`, { method: 'DELETE' });
   t.equal(deregistered.status, 200);
   clearInterval(again);
-  t.match(await rem.post('/register', registration(leased, 1)), { status: 409, body: { reason: 'replayed' } });
+  t.match(await rem.post('/register', registration(leased, 1)), {
+    status: 409,
+    body: { reason: 'replayed' },
+  });
   t.match(await rem.post('/register', registration(leased, 2)), { status: 200 });
   const ledger = await traffic.stop();
   t.comment(ledger.summary());
