@@ -18,7 +18,7 @@ export function beginDrain(now: number, deadlineMs: number, epoch: number): Drai
 
 // A request that was decided just before the drain may not have been counted in flight yet. Shorter, and a
 // server could be ended under it; longer only makes drains longer.
-const LEAST_DRAIN_MS = 250;
+export const LEAST_DRAIN_MS = 250;
 
 /** Done when nothing runs any more, and nothing is on its way, or the time is up. */
 export function settleDrain(drain: DrainState, inFlight: number, now: number): DrainState {
