@@ -1,6 +1,8 @@
 // Listen addresses between configuration, workers and people.
 
+import { networkInterfaces } from 'node:os';
 import { splitAddress } from '../config/quantities.ts';
+import type { LocalHosts } from '../region/own-address.ts';
 import type { ListenPlan } from './messages.ts';
 
 /** @param address valid, as the configuration has checked. */
@@ -12,4 +14,11 @@ export function listenPlan(address: string): ListenPlan {
 export function listenUrl(plan: ListenPlan): string {
   if ('path' in plan) return `unix:${plan.path}`;
   return `http://${plan.host.includes(':') ? `[${plan.host}]` : plan.host}:${plan.port}`;
+}
+
+/** Addresses of this machine's interfaces. */
+export function localHosts(): LocalHosts {
+  return new Set(
+    Object.values(networkInterfaces()).flatMap((cards) => (cards ?? []).map(({ address }) => address)),
+  );
 }

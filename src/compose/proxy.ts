@@ -25,7 +25,7 @@ import { createLogger, type Logger } from '../telemetry/logger.ts';
 import { LoopDelay } from '../telemetry/loop-delay.ts';
 import { MetricsRegistry } from '../telemetry/registry.ts';
 import { controlSource } from './control-source.ts';
-import { listenPlan, listenUrl } from './listen-plan.ts';
+import { listenPlan, listenUrl, localHosts } from './listen-plan.ts';
 import type { ListenPlan } from './messages.ts';
 import { PlanPolls } from './plan-polls.ts';
 import { ProxyEngine } from './proxy-engine.ts';
@@ -116,6 +116,8 @@ export class ProxyProcess {
       proxy: this.#pseudonym,
       addresses: () =>
         this.#listening.flatMap((plan) => ('path' in plan ? [] : [`${plan.host}:${plan.port}`])),
+      localHosts,
+      fetch,
       onChange: () => this.#refresh(),
       onSuspect: (dataUrl) => this.#monitor.suspect(dataUrl),
     });

@@ -5,7 +5,14 @@ import type { RemConfig } from '../config/schema-rem.ts';
 import type { MemberVerdict, RemSource } from '../control/rem-source.ts';
 import type { Clock } from '../core/clock.ts';
 import type { HealthMonitor } from '../health/monitor.ts';
-import { Acknowledgements, beginDrain, type DrainState, drainVeto, settleDrain } from '../region/drain.ts';
+import {
+  Acknowledgements,
+  beginDrain,
+  type DrainState,
+  drainVeto,
+  LEAST_DRAIN_MS,
+  settleDrain,
+} from '../region/drain.ts';
 import { HostMeter } from '../region/host-telemetry.ts';
 import type { LoadMeter } from '../region/load-meter.ts';
 import type { FenceReason, FenceVerdict, Member, Members, Registration } from '../region/members.ts';
@@ -59,6 +66,8 @@ export class RemDesk implements RemSource {
   #measuredAt = Number.NEGATIVE_INFINITY;
   #regionDrain: DrainState | undefined;
   #refuses = false;
+  /** When the last proxy had heard of the region's drain, monotonic milliseconds. */
+  #heardSince: number | undefined;
   #waiting: (() => void)[] = [];
   #health = '';
 
@@ -117,6 +126,7 @@ export class RemDesk implements RemSource {
       weight: member.weight,
       ...(member.capacity !== undefined && { capacity: member.capacity }),
       draining: this.#refuses || member.drain !== undefined,
+      ...(member.drain?.isDone === true && { drained: true }),
       in_flight: slot === undefined ? 0 : cells.serverInFlight(slot),
     };
   }
@@ -216,6 +226,7 @@ export class RemDesk implements RemSource {
 
   #beginRegionDrain(now: number, deadline: number): void {
     if (this.#regionDrain !== undefined) return;
+    this.#heardSince = undefined;
     this.#regionDrain = beginDrain(now, deadline, this.epoch + 1);
     this.#tools.log.info({ deadlineMs: deadline }, 'region drains: announced');
     this.#tools.members.touch();
@@ -268,7 +279,12 @@ export class RemDesk implements RemSource {
     const drain = this.#regionDrain;
     if (drain === undefined || this.#refuses) return;
     // Half of the deadline is for hearing, the other half for finishing.
-    if (!this.#isHeard() && now < drain.since + (drain.deadline - drain.since) / 2) return;
+    const isOver = now >= drain.since + (drain.deadline - drain.since) / 2;
+    if (!this.#isHeard()) this.#heardSince = undefined;
+    else this.#heardSince ??= now;
+    // What proxies had decided before they heard is still on its way.
+    const isHeardOut = this.#heardSince !== undefined && now >= this.#heardSince + LEAST_DRAIN_MS;
+    if (!isHeardOut && !isOver) return;
     this.#refuses = true;
     this.#tools.log.info({}, 'region drains: new requests are refused');
     for (const { id } of this.#tools.members.list())

@@ -3,7 +3,7 @@
 
 import { randomBytes } from 'node:crypto';
 import { Resolver } from 'node:dns/promises';
-import { availableParallelism, networkInterfaces } from 'node:os';
+import { availableParallelism } from 'node:os';
 import { splitAddress } from '../config/quantities.ts';
 import type { RemConfig } from '../config/schema-rem.ts';
 import { remRoutes } from '../control/rem-routes.ts';
@@ -22,7 +22,7 @@ import { LiveCells } from '../state/live-cells.ts';
 import { SharedTables } from '../state/shared-tables.ts';
 import { createLogger, type Logger } from '../telemetry/logger.ts';
 import { MetricsRegistry } from '../telemetry/registry.ts';
-import { listenPlan, listenUrl } from './listen-plan.ts';
+import { listenPlan, listenUrl, localHosts } from './listen-plan.ts';
 import type { ListenPlan } from './messages.ts';
 import { discoverySources, policyOf, readServerFile, staticMembers } from './rem-config.ts';
 import { RemDesk } from './rem-desk.ts';
@@ -272,10 +272,4 @@ export class RemProcess {
       address.replace(/^https?:\/\//, ''),
     );
   }
-}
-
-function localHosts(): ReadonlySet<string> {
-  return new Set(
-    Object.values(networkInterfaces()).flatMap((cards) => (cards ?? []).map(({ address }) => address)),
-  );
 }

@@ -5,9 +5,10 @@
 import type { Config } from '../config/schema.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Standing } from '../health/monitor.ts';
+import { isOwnAddress, type LocalHosts } from '../region/own-address.ts';
 import { RemClient } from '../region/rem-client.ts';
 import { healthyServers, type RegionReport } from '../region/report.ts';
-import { type PolicyDocument, policyDocument } from '../routing/regional-policy.ts';
+import { type PolicyDocument, policyDocument, RegionalPolicies } from '../routing/regional-policy.ts';
 import type { ReportedCounts } from '../state/live-cells.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { MetricsRegistry } from '../telemetry/registry.ts';
@@ -19,6 +20,9 @@ export interface ReportedRegionsTools {
   /** Name of this proxy in acknowledgements. */
   readonly proxy: string;
   readonly addresses: () => readonly string[];
+  /** Hosts that mean this machine, beside loopback. */
+  readonly localHosts: () => LocalHosts;
+  readonly fetch: typeof fetch;
   /** Something that routing depends on has changed. */
   onChange(): void;
   /** A manager has fallen silent: look at its data path now. */
@@ -65,7 +69,6 @@ export class ReportedRegions {
         token: region.remToken,
         interval: config.healthCheckInterval,
         timeout: ANSWER_MS,
-        fetch,
         onReport: (report) => this.#take(id, report),
       });
       const key = keyOf(config, region);
@@ -106,7 +109,11 @@ export class ReportedRegions {
 
   /** What a manager has announced of its region as a whole. */
   standing(region: string): Standing | undefined {
-    return this.#watched.get(region)?.report?.draining === true ? 'draining' : undefined;
+    const report = this.#watched.get(region)?.report;
+    if (report === undefined) return undefined;
+    if (report.draining) return 'draining';
+    // One that has just started again has no servers until their next renewal: nothing can be sent to it.
+    return report.servers.length === 0 ? 'unhealthy' : undefined;
   }
 
   /** A manager looks after the region. */
@@ -124,30 +131,47 @@ export class ReportedRegions {
     this.#watched.clear();
   }
 
-  #take(id: string, report: RegionReport | undefined): void {
+  /** @returns whether the report is in force now. */
+  #take(id: string, report: RegionReport | undefined): boolean {
     const watched = this.#watched.get(id);
-    if (watched === undefined) return;
+    if (watched === undefined) return false;
     watched.isSilent = report === undefined;
     if (report === undefined) {
       if (watched.report !== undefined) this.#tools.onSuspect(watched.report.dataUrl);
     } else {
-      const policy = this.#policyOf(id, report);
-      if (policy === 'refused') return;
+      const problem = this.#judge(watched, report);
+      if (problem !== undefined) {
+        this.#tools.log.error({ region: id, problem }, 'report refused, the one before stays');
+        return false;
+      }
       watched.report = report;
-      watched.policy = policy;
     }
     this.#tools.onChange();
+    return true;
   }
 
-  /** A report whose policy cannot be understood is not taken: half a lock is none. */
-  #policyOf(id: string, report: RegionReport): PolicyDocument | undefined | 'refused' {
-    if (report.policies === undefined) return undefined;
-    const parsed = policyDocument.safeParse(report.policies);
-    if (parsed.success) return parsed.data;
-    const issue = parsed.error.issues[0]!;
-    const problem = `policies.${issue.path.join('.')}: ${issue.message}`;
-    this.#tools.log.error({ region: id, problem }, 'report refused, the one before stays');
-    return 'refused';
+  /** Takes the policy over, or says why the report cannot be taken: half a lock is none. */
+  #judge(watched: Watched, { region, dataUrl, policies }: RegionReport): string | undefined {
+    if (isOwnAddress(dataUrl, this.#tools.addresses(), this.#tools.localHosts())) {
+      return `dataUrl: must be the manager's, ${dataUrl} is this proxy's own`;
+    }
+    if (policies === undefined) {
+      watched.policy = undefined;
+      return undefined;
+    }
+    const parsed = policyDocument.safeParse(policies);
+    if (!parsed.success) {
+      const issue = parsed.error.issues[0]!;
+      return `policies.${issue.path.join('.')}: ${issue.message}`;
+    }
+    try {
+      // Compiled here first: an expression that does not compile would end a worker.
+      new RegionalPolicies([parsed.data], [region]);
+    } catch (error) {
+      return `policies: ${(error as Error).message}`;
+    }
+    watched.policy = parsed.data;
+    return undefined;
   }
 }
 

@@ -101,9 +101,11 @@ export class RoutingPublisher {
 
   #watch(config: Config): void {
     const { reported, cells } = this.#tools;
-    const entries = this.#tools.registry
-      .entries()
-      .map((entry) => ({ ...entry, standing: reported.standing(entry.region) }));
+    const entries = this.#tools.registry.entries().map((entry) => ({
+      ...entry,
+      standing: reported.standing(entry.region),
+      standsForRegion: reported.has(entry.region),
+    }));
     const sorted = [...config.regions].sort((a, b) => (a.id < b.id ? -1 : 1));
     for (const [index, { id }] of sorted.entries()) cells.setReported(index, reported.counts(id));
     this.#tools.monitor.watch(entries, monitorSettings(config));

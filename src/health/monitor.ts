@@ -20,6 +20,7 @@ import {
   accusation,
   type EjectionReason,
   eject,
+  type FailureRuns,
   joinRuns,
   mayEject,
   newOutlierState,
@@ -47,6 +48,8 @@ export interface MonitoredServer {
   readonly slot: number;
   /** What somebody has decided about it, whatever checks say. */
   readonly standing?: Standing | undefined;
+  /** The data path of a region's manager: when it cannot be reached, other regions stand in. */
+  readonly standsForRegion?: boolean;
 }
 
 export type Standing = Extract<Health, 'draining' | 'maintenance' | 'unhealthy'>;
@@ -112,7 +115,7 @@ export class HealthMonitor {
       if (known !== undefined) {
         // A server may have changed its region or slot; what is known of it is still true.
         const before = known.standing;
-        Object.assign(known, { standing: undefined }, server);
+        Object.assign(known, { standing: undefined, standsForRegion: false }, server);
         this.#stand(known, before, now);
         if (settings.active) {
           // The pause may be much shorter now than the one that is under way.
@@ -218,6 +221,7 @@ export class HealthMonitor {
       return true;
     }
     const reason = accusation(server.outlier, runs, this.#settings.outlier);
+    if (reason === 'consecutive_connect_failures' && this.#condemn(server, runs, now)) return true;
     if (reason === undefined) return false;
     if (!this.#mayEject(server)) {
       server.probe = suspect(server.probe, this.#settings);
@@ -225,6 +229,23 @@ export class HealthMonitor {
     }
     server.outlier = eject(server.outlier, runs, now, this.#settings.outlier);
     this.#eject(server, reason, now);
+    return true;
+  }
+
+  /**
+   * A manager that cannot be reached is out at once, although its region has no other server: waiting for
+   * probes would cost more retries than a budget allows. Probes bring it back, not the time of an ejection.
+   */
+  #condemn(server: Watched, runs: FailureRuns, now: number): boolean {
+    if (server.standsForRegion !== true || !this.#settings.active) return false;
+    server.outlier = { ...server.outlier, judged: runs };
+    if (server.probe.health === 'unhealthy') return false;
+    server.probe = { health: 'unhealthy', against: 0 };
+    server.lastDetail = 'requests cannot connect';
+    server.nextProbeAt = now + FASTEST_MS;
+    const { cells, log } = this.#tools;
+    cells.setHealth(server.slot, server.standing ?? 'unhealthy');
+    log.warn({ server: server.id, region: server.region, detail: server.lastDetail }, 'manager out of reach');
     return true;
   }
 

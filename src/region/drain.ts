@@ -16,10 +16,15 @@ export function beginDrain(now: number, deadlineMs: number, epoch: number): Drai
   return { since: now, deadline: now + deadlineMs, epoch, isDone: false };
 }
 
-/** Done when nothing runs any more, or the time is up. */
+// A request that was decided just before the drain may not have been counted in flight yet. Shorter, and a
+// server could be ended under it; longer only makes drains longer.
+export const LEAST_DRAIN_MS = 250;
+
+/** Done when nothing runs any more, and nothing is on its way, or the time is up. */
 export function settleDrain(drain: DrainState, inFlight: number, now: number): DrainState {
   if (drain.isDone) return drain;
-  return inFlight === 0 || now >= drain.deadline ? { ...drain, isDone: true } : drain;
+  const isEmpty = inFlight === 0 && now >= drain.since + LEAST_DRAIN_MS;
+  return isEmpty || now >= drain.deadline ? { ...drain, isDone: true } : drain;
 }
 
 /** What a veto looks at. */

@@ -24,18 +24,29 @@ export interface RemClientOptions {
   readonly log: Logger;
   readonly metrics: MetricsRegistry;
   readonly fetch: typeof fetch;
-  /** A report to act upon, or undefined: the manager has lost its word. */
-  onReport(report: RegionReport | undefined): void;
+  /**
+   * A report to act upon, or undefined: the manager has lost its word.
+   * @returns false when the report was refused: then it is not acknowledged.
+   */
+  onReport(report: RegionReport | undefined): boolean;
 }
 
 // One lost poll is noise; a second one in a row is silence.
 const FAILURES_TO_SILENCE = 2;
+// Between two polls, whatever is answered: a manager that answers every poll at once must not keep us busy.
 const LEAST_PAUSE_MS = 50;
+// Answers in a row of one other life of the manager that looks older than the one known. Its clock was set
+// back: when the life that we know is never heard any more, it is gone.
+const ANSWERS_TO_NEW_LIFE = 5;
 
 export class RemClient {
   readonly #options: RemClientOptions;
   readonly #stop = new AbortController();
+  /** Last that was heard, taken or not: the next poll asks for what comes after it. */
   #report: RegionReport | undefined;
+  /** Epoch of the last report that was acted upon. */
+  #applied: number | undefined;
+  #stranger = { incarnation: '', answers: 0 };
   #failures = 0;
   #isSilent = false;
   #heardAt: number;
@@ -60,8 +71,10 @@ export class RemClient {
     while (!this.#stop.signal.aborted) {
       const problem = await this.#poll();
       if (this.#stop.signal.aborted) return;
-      if (problem === undefined) this.#heard();
-      else {
+      if (problem === undefined) {
+        this.#heard();
+        await this.#pause(LEAST_PAUSE_MS);
+      } else {
         this.#failed(problem);
         await this.#pause(Math.max(LEAST_PAUSE_MS, this.#options.interval / 4));
       }
@@ -90,9 +103,7 @@ export class RemClient {
       const text = await readBounded(answer);
       if (answer.status !== 200) return `status ${answer.status}`;
       const reading = readReport(text, region);
-      if (!reading.ok) return reading.problem;
-      this.#take(reading.report);
-      return undefined;
+      return reading.ok ? this.#take(reading.report) : reading.problem;
     } catch (error) {
       const { cause } = error as { cause?: { code?: string } };
       return cause?.code ?? (error as Error).message;
@@ -103,8 +114,8 @@ export class RemClient {
     const address = new URL('/report', url);
     const { proxy, addresses } = this.#options;
     address.searchParams.set('proxy', proxy);
+    if (this.#applied !== undefined) address.searchParams.set('ack', String(this.#applied));
     if (this.#report !== undefined) {
-      address.searchParams.set('ack', String(this.#report.epoch));
       if (wait > 0) {
         address.searchParams.set('after', String(this.#report.epoch));
         address.searchParams.set('wait', `${wait}ms`);
@@ -114,15 +125,26 @@ export class RemClient {
     return address;
   }
 
-  #take(report: RegionReport): void {
-    const isBack = this.#isSilent;
-    if (!isNewer(report, this.#report)) {
-      // An older one is a replay or a second manager that thinks it is the first: what is known stays.
-      if (isBack && report.epoch === this.#report?.epoch) this.#options.onReport(this.#report);
-      return;
+  /** @returns why the report contradicts what is known, undefined when it does not. */
+  #take(report: RegionReport): string | undefined {
+    const known = this.#report;
+    if (!isNewer(report, known)) {
+      if (report.incarnation !== known!.incarnation) {
+        if (!this.#isNewLife(report)) return `incarnation goes back to ${report.incarnation}`;
+      } else if (report.epoch < known!.epoch) {
+        return `epoch goes back from ${known!.epoch} to ${report.epoch}`;
+      } else if (!this.#isSilent) return undefined;
     }
+    this.#stranger = { incarnation: '', answers: 0 };
     this.#report = report;
-    this.#options.onReport(report);
+    if (this.#options.onReport(report)) this.#applied = report.epoch;
+    return undefined;
+  }
+
+  #isNewLife({ incarnation }: RegionReport): boolean {
+    const answers = incarnation === this.#stranger.incarnation ? this.#stranger.answers + 1 : 1;
+    this.#stranger = { incarnation, answers };
+    return answers >= ANSWERS_TO_NEW_LIFE;
   }
 
   #heard(): void {

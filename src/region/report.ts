@@ -7,7 +7,10 @@ import { HEALTH_STATES } from '../core/model.ts';
 const origin = z
   .string()
   .max(512)
-  .regex(/^https?:\/\/[^/?#@]+$/, 'must be http://HOST:PORT');
+  .regex(/^https?:\/\/[^/?#@]+$/, 'must be http://HOST:PORT')
+  .refine((text) => URL.canParse(text), 'must be http://HOST:PORT')
+  // One spelling, so that equal addresses are equal text.
+  .transform((text) => new URL(text).origin);
 
 const share = z.number().min(0).max(1);
 
@@ -32,6 +35,8 @@ const reportedServer = z.looseObject({
   weight: z.number().min(0).max(1000),
   capacity: z.number().min(0).max(1e9).optional(),
   draining: z.boolean(),
+  /** Nothing runs on it any more, or its time is up: it can be ended. */
+  drained: z.boolean().optional(),
   in_flight: z.int().min(0).optional(),
 });
 

@@ -21,7 +21,7 @@ class Rig {
   #answers: (Response | Error)[];
   #idle = Promise.withResolvers<void>();
 
-  constructor(t: Test, answers: readonly (Response | Error)[]) {
+  constructor(t: Test, answers: readonly (Response | Error)[], refusedEpoch = -1) {
     this.#answers = [...answers];
     const quiet = (): void => {};
     const log: Logger = {
@@ -44,7 +44,10 @@ class Rig {
       log,
       metrics: this.metrics,
       fetch: async (url, init) => this.#answer(url as URL, init),
-      onReport: (heard) => this.heard.push(heard),
+      onReport: (heard) => {
+        this.heard.push(heard);
+        return heard?.epoch !== refusedEpoch;
+      },
     });
     t.teardown(() => this.client.close());
   }
@@ -101,9 +104,52 @@ t.test('an older report is not believed, one of a later start of the manager is'
   );
   await rig.run();
   t.strictSame(
-    rig.heard.map((heard) => `${heard?.incarnation} ${heard?.epoch}`),
-    ['01B 5', '01C 1'],
+    rig.heard.map((heard) => heard && `${heard.incarnation} ${heard.epoch}`),
+    ['01B 5', undefined, '01C 1'],
   );
+});
+
+t.test('only what was acted upon is acknowledged', async (t) => {
+  const rig = new Rig(t, [json(report(5)), json(report(6)), json(report(7))], 6);
+  await rig.run();
+  t.strictSame(
+    rig.asked.map(({ url }) => [url.searchParams.get('after'), url.searchParams.get('ack')]),
+    [
+      [null, null],
+      ['5', '5'],
+      ['6', '5'],
+      ['7', '7'],
+    ],
+    'and a refused one is not asked for without end',
+  );
+});
+
+t.test('a manager that contradicts itself is not believed: its word counts as silence', async (t) => {
+  const rig = new Rig(t, [json(report(5)), json(report(4)), json(report(3)), json(report(5))]);
+  await rig.run();
+  t.strictSame(
+    rig.heard.map((heard) => heard?.epoch),
+    [5, undefined, 5],
+  );
+  t.match(await rig.metrics.text(), /foreshard_rem_poll_failures_total\{region="a"\} 2/);
+});
+
+t.test('a life that looks older is believed once the known one is never heard any more', async (t) => {
+  const older = () => json(report(1, { incarnation: '01A' }));
+  const rig = new Rig(t, [json(report(5)), older(), older(), older(), older(), older()]);
+  await rig.run();
+  t.strictSame(
+    rig.heard.map((heard) => heard?.incarnation),
+    ['01B', undefined, '01A'],
+  );
+});
+
+t.test('a manager that answers at once, always, does not keep the proxy busy', async (t) => {
+  const same = Array.from({ length: 8 }, () => new Response(null, { status: 304 }));
+  const rig = new Rig(t, [json(report(5)), ...same]);
+  const before = performance.now();
+  await rig.run();
+  t.ok(performance.now() - before >= 8 * 45, 'a pause lies between two polls');
 });
 
 t.test('one lost poll is noise, the next in a row is silence, said once', async (t) => {

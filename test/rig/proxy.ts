@@ -40,8 +40,8 @@ export interface StartOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** A command that runs the proxy, as `prlimit --nofile=100`. */
   readonly under?: readonly string[];
-  /** An engine of its own instead: `url` is its pae.listen. */
-  readonly command?: 'proxy' | 'pae';
+  /** An engine of its own instead: `url` is its pae.listen. A manager: it has no state. */
+  readonly command?: 'proxy' | 'pae' | 'rem';
 }
 
 // A start takes a second; on a machine that runs everything else at the same time it may take many.
@@ -66,7 +66,8 @@ export async function startProxy(t: Test, config: object, options: StartOptions 
   const configPath = join(folder, 'proxy.yaml');
   const writeConfig = (next: object): void => {
     // Renamed into place, so that nobody reads half of it.
-    writeFileSync(`${configPath}.new`, stringify({ state: { path: join(folder, 'data') }, ...next }));
+    const state = options.command === 'rem' ? {} : { state: { path: join(folder, 'data') } };
+    writeFileSync(`${configPath}.new`, stringify({ ...state, ...next }));
     renameSync(`${configPath}.new`, configPath);
   };
   if (options.folder === undefined || Object.keys(config).length > 0) writeConfig(config);

@@ -23,7 +23,9 @@ const registration = z.strictObject({
   url: z
     .string()
     .max(512)
-    .regex(/^https?:\/\/(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:\d{1,5})?\/?$/, 'must be http://HOST:PORT'),
+    .regex(/^https?:\/\/(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:\d{1,5})?\/?$/, 'must be http://HOST:PORT')
+    // A port above 65535, an IPv6 address that is none.
+    .refine((text) => URL.canParse(text), 'must be http://HOST:PORT'),
   zone: z.string().max(63).default(''),
   weight: z.number().min(0.01).max(1000).default(1),
   capacity: z.number().min(0.001).max(1e9).optional(),
@@ -102,11 +104,12 @@ export function reportRoute(app: FastifyInstance, source: RemSource): void {
       source.heardOf(query.proxy, query.ack ?? 0, addresses.slice(0, MAX_ADDRESSES));
     }
     const { after } = query;
-    if (after !== undefined && after >= source.epoch) {
+    // One above ours is of another life of this manager, which its proxy has to hear of at once.
+    if (after === source.epoch) {
       await source.changeAfter(after, Math.min(LONGEST_WAIT_MS, wait ?? 0));
     }
     reply.header('etag', `"${source.epoch}"`);
-    if (after !== undefined && after >= source.epoch) return reply.code(304).send();
+    if (after === source.epoch) return reply.code(304).send();
     return source.report();
   });
 }

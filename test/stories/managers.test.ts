@@ -1,0 +1,219 @@
+// Regions with managers of their own, every part a process: servers come, renew, drain and go; managers drain,
+// end and die under load. Scaled down for two cores: 16 clients instead of 64, leases of a second instead of
+// 15 s, two regions of two servers.
+
+import t, { type Test } from 'tap';
+import { type Fleet, type FleetServer, startFleet } from '../rig/fleet.ts';
+import { proxyConfig, type RunningProxy, startProxy } from '../rig/proxy.ts';
+import { QUICK_CHECKS, type RunningRem, regionSeen, startRem } from '../rig/rem.ts';
+import { pause, Traffic, until } from '../rig/traffic.ts';
+
+const CLIENTS = 16;
+// A busy machine is slow; what is waited for takes a fraction of this.
+const PATIENCE_MS = 15_000;
+
+interface World {
+  readonly fleet: Fleet;
+  readonly rems: readonly [RunningRem, RunningRem];
+  readonly proxy: RunningProxy;
+}
+
+/** Two regions with a manager each, and a proxy that has heard both. */
+async function twoRegions(t: Test, rem: Record<string, unknown> = {}): Promise<World> {
+  const fleet = await startFleet(t, { regions: ['eu', 'us'] });
+  const rems = (await Promise.all(
+    fleet.regions.map(({ id, servers }) => startRem(t, id, { servers, ...rem })),
+  )) as [RunningRem, RunningRem];
+  const proxy = await startProxy(t, proxyConfig({ regions: named(rems), ...QUICK_CHECKS }));
+  for (const { region } of rems) await untilSeen(proxy, region, 2);
+  return { fleet, rems, proxy };
+}
+
+const named = (rems: readonly RunningRem[]) => rems.map(({ region, api }) => ({ id: region, rem: api }));
+
+async function untilSeen(proxy: RunningProxy, region: string, healthy: number): Promise<void> {
+  const holds = async (): Promise<boolean> => (await regionSeen(proxy, region)).healthy === healthy;
+  await until(holds, PATIENCE_MS, `${healthy} servers of ${region} are healthy to the proxy`);
+}
+
+const registration = (server: FleetServer, incarnation: number) => ({
+  serverId: server.name,
+  incarnation,
+  url: server.url,
+});
+
+const countOf = (servers: readonly FleetServer[]): number =>
+  servers.reduce((sum, server) => sum + server.arrivals().length, 0);
+
+t.test('a server registers, serves, misses its lease, and comes back with a renewal', async (t) => {
+  const fleet = await startFleet(t, { regions: ['eu'] });
+  const [kept, leased] = fleet.servers as [FleetServer, FleetServer];
+  const rem = await startRem(t, 'eu', { servers: [kept.url], lease: { ttl: '1s' } });
+  const proxy = await startProxy(t, proxyConfig({ regions: named([rem]), ...QUICK_CHECKS }));
+  await untilSeen(proxy, 'eu', 1);
+  const traffic = new Traffic({ port: proxy.port, clients: 8 });
+
+  t.match(await rem.post('/register', registration(leased, 1)), {
+    status: 200,
+    body: { leaseTtlSeconds: 1, epoch: Number },
+  });
+  const renewing = setInterval(() => void rem.post('/renew', renewal), 300);
+  t.teardown(() => clearInterval(renewing));
+  const renewal = { serverId: leased.name, incarnation: 1 };
+  await until(() => leased.arrivals().length > 20, PATIENCE_MS, 'the new server serves');
+  await untilSeen(proxy, 'eu', 2);
+
+  clearInterval(renewing);
+  const missed = await rem.untilReport(
+    ({ servers }) => servers.some(({ id, health }) => id === leased.name && health === 'unhealthy'),
+    PATIENCE_MS,
+    'the lease ends',
+  );
+  t.equal(missed.servers.length, 2, 'it is unhealthy, not forgotten');
+  await untilSeen(proxy, 'eu', 1);
+  const before = leased.arrivals().length;
+  await traffic.more(100);
+  t.equal(leased.arrivals().length, before, 'and gets nothing any more');
+
+  t.match(await rem.post('/renew', renewal), { status: 200 });
+  const again = setInterval(() => void rem.post('/renew', renewal), 300);
+  t.teardown(() => clearInterval(again));
+  await until(() => leased.arrivals().length > before, PATIENCE_MS, 'it serves again');
+  const deregistered = await fetch(`${rem.api}/register/${leased.name}?incarnation=1`, { method: 'DELETE' });
+  t.equal(deregistered.status, 200);
+  clearInterval(again);
+  t.match(await rem.post('/register', registration(leased, 1)), {
+    status: 409,
+    body: { reason: 'replayed' },
+  });
+  t.match(await rem.post('/register', registration(leased, 2)), { status: 200 });
+  const ledger = await traffic.stop();
+  t.comment(ledger.summary());
+  t.same(ledger.lost(), [], 'nothing was lost on the way');
+  t.same(ledger.doubled(fleet), []);
+});
+
+t.test('a server is drained under load and then killed: nothing is lost', async (t) => {
+  const { fleet, rems, proxy } = await twoRegions(t);
+  const [rem] = rems;
+  const [victim, other] = fleet.of('eu') as [FleetServer, FleetServer];
+  const traffic = new Traffic({ port: proxy.port, clients: CLIENTS });
+  await traffic.more(300);
+  t.match(await rem.post('/drain', { serverId: victim.url }), { status: 202, body: { draining: true } });
+  t.match(
+    await rem.post('/drain', { serverId: other.url }),
+    { status: 409, body: { reason: 'veto' } },
+    'the last one may not drain',
+  );
+  await rem.untilReport(
+    ({ servers }) => servers.some(({ id, drained }) => id === victim.url && drained === true),
+    PATIENCE_MS,
+    'the server is empty',
+  );
+  const before = victim.arrivals().length;
+  await victim.end('SIGKILL');
+  await traffic.more(300);
+  t.equal(victim.arrivals().length, before, 'nothing came after it was called empty');
+
+  await victim.start();
+  t.match(await rem.post('/undrain', { serverId: victim.url }), { status: 200 });
+  await until(() => victim.arrivals().length > before, PATIENCE_MS, 'it is back');
+  const ledger = await traffic.stop();
+  t.comment(ledger.summary());
+  t.same(ledger.lost(), []);
+  t.same(ledger.doubled(fleet), []);
+  t.same(ledger.mixed(), []);
+});
+
+t.test('a whole region drains: every proxy hears it before anything is refused', async (t) => {
+  const { fleet, rems, proxy } = await twoRegions(t);
+  const [rem] = rems;
+  const traffic = new Traffic({ port: proxy.port, clients: CLIENTS });
+  await traffic.more(300);
+  t.match(await rem.post('/drain', {}), { status: 202, body: { region: 'eu', draining: true } });
+  await until(
+    async () => (await regionSeen(proxy, 'eu')).manager?.draining === true,
+    PATIENCE_MS,
+    'the proxy has heard of the drain',
+  );
+  await rem.process.waitForLog(({ msg }) => msg === 'region drains: new requests are refused', PATIENCE_MS);
+  const metrics = await (await fetch(`${proxy.controlUrl}/metrics`)).text();
+  t.notMatch(metrics, /^foreshard_retries_total\{/m, 'no request came too late and had to go elsewhere');
+  const before = countOf(fleet.of('eu'));
+  await traffic.more(300);
+  t.equal(countOf(fleet.of('eu')), before, 'the region gets nothing');
+
+  t.match(await rem.post('/undrain', {}), { status: 200 });
+  await until(() => countOf(fleet.of('eu')) > before, PATIENCE_MS, 'the region is back');
+  const ledger = await traffic.stop();
+  t.comment(ledger.summary());
+  t.same(ledger.lost(), []);
+  t.same(ledger.doubled(fleet), []);
+});
+
+t.test('SIGTERM of a manager under load: nothing is lost, and its next start is heard', async (t) => {
+  const { fleet, rems, proxy } = await twoRegions(t);
+  const [rem] = rems;
+  const traffic = new Traffic({ port: proxy.port, clients: CLIENTS });
+  await traffic.more(300);
+  t.strictSame(await rem.process.stop('SIGTERM'), { code: 0, signal: null });
+  await traffic.more(300);
+  const before = countOf(fleet.of('eu'));
+  const { servers } = fleet.regions[0]!;
+  await startRem(t, 'eu', { servers, ...portsOf(rem) });
+  await until(() => countOf(fleet.of('eu')) > before, PATIENCE_MS, 'the region is back');
+  const ledger = await traffic.stop();
+  t.comment(ledger.summary());
+  t.same(ledger.lost(), []);
+  t.same(ledger.doubled(fleet), []);
+});
+
+/** As configuration of a manager that takes the place of this one. */
+function portsOf({ process, api }: RunningRem): object {
+  return { listen: [{ address: new URL(process.url).host }], control: { address: new URL(api).host } };
+}
+
+t.test('kill -9 of a manager: its region is out within a second, no GET is lost', async (t) => {
+  const { fleet, rems, proxy } = await twoRegions(t);
+  const [rem] = rems;
+  const traffic = new Traffic({ port: proxy.port, clients: CLIENTS });
+  await traffic.more(300);
+  const killedAt = performance.now();
+  await rem.process.stop('SIGKILL');
+  await until(async () => (await regionSeen(proxy, 'eu')).healthy === 0, PATIENCE_MS, 'the region is out');
+  const outAfterMs = performance.now() - killedAt;
+  await traffic.more(200);
+  const attempts = async (): Promise<string> =>
+    (await (await fetch(`${proxy.controlUrl}/metrics`)).text())
+      .split('\n')
+      .filter((line) => line.startsWith('foreshard_attempt_failures_total'))
+      .join();
+  const failed = await attempts();
+  await traffic.more(200);
+  t.equal(await attempts(), failed, 'no request tries the dead manager any more');
+  t.comment(`out after ${outAfterMs.toFixed(0)} ms`);
+  t.ok(outAfterMs < 1000, 'out within a second');
+
+  // Its servers had no lease in this life: a manager without servers has no region to offer.
+  const bare = await startRem(t, 'eu', portsOf(rem) as Record<string, unknown>);
+  await pause(500);
+  const before = countOf(fleet.of('eu'));
+  for (const server of fleet.of('eu')) {
+    t.match(
+      await bare.post('/renew', { serverId: server.name, incarnation: 1 }),
+      { status: 404, body: { reason: 'not_registered' } },
+      'a lease of the former life is told to register',
+    );
+    await bare.post('/register', registration(server, 1));
+  }
+  await until(() => countOf(fleet.of('eu')) > before, PATIENCE_MS, 'the region is back');
+  await traffic.more(100);
+  const ledger = await traffic.stop();
+  t.comment(ledger.summary());
+  t.same(ledger.lost('GET'), []);
+  const lostPosts = ledger.lost('POST');
+  t.ok(lostPosts.length <= CLIENTS, 'POSTs lost are at most those in flight');
+  t.ok(lostPosts.every(({ startedAt }) => startedAt <= killedAt + 100));
+  t.same(ledger.doubled(fleet, 'POST'), []);
+  t.same(ledger.mixed(), []);
+});
