@@ -47,9 +47,10 @@ t.test('registrations that are refused change nothing', async (t) => {
   };
   const register = (parts: object, token?: string | null) =>
     ask('POST', '/register', { serverId: 's', incarnation: 7, url: SERVER, ...parts }, token);
-  const members = async (): Promise<{ epoch: unknown; servers: unknown }> => {
-    const { epoch, servers } = (await ask('GET', '/report')).body;
-    return { epoch, servers };
+  // Without health and epoch: checks of servers that nobody runs go on meanwhile and change both.
+  const members = async (): Promise<unknown[]> => {
+    const servers = (await ask('GET', '/report')).body.servers as Record<string, unknown>[];
+    return servers.map(({ health, ...rest }) => rest);
   };
 
   const first = await register({});
