@@ -97,7 +97,11 @@ function assess({ watch, servers }: RegionWatch, world: World): void {
       failure,
       overload,
       anomaly: Math.max(watch.anomaly?.score ?? 0, ...servers.map((server) => server.anomaly?.score ?? 0)),
-      confidence: confidenceOf(own, figures, watch.freshness),
+      // What is failing now is seen, not foreseen.
+      confidence:
+        failing.failure === undefined
+          ? confidenceOf(loudest(own, servers), figures, freshest(watch, servers))
+          : 1,
       reasons: [
         ...(failing.failure === undefined ? [] : [{ text: 'it is failing now', weight: 1 }]),
         ...own.reasons,
@@ -152,6 +156,18 @@ function confidenceOf(own: FailureReading, { skill }: ProbabilityFigures, freshn
   const proven = skill === undefined ? UNPROVEN_CONFIDENCE : Math.max(0.2, Math.min(1, 0.5 + skill));
   const claimed = skill === undefined ? Math.min(UNPROVEN_CONFIDENCE, own.confidence) : own.confidence;
   return Math.min(proven, claimed) * freshness;
+}
+
+/** Whose probability the region's is: its own, or that of one of its servers. */
+function loudest(own: FailureReading, servers: readonly EntityWatch[]): FailureReading {
+  return servers.reduce(
+    (best, { failure }) => (failure !== undefined && failure.probability > best.probability ? failure : best),
+    own,
+  );
+}
+
+function freshest(watch: EntityWatch, servers: readonly EntityWatch[]): number {
+  return Math.max(watch.freshness, ...servers.map(({ freshness }) => freshness));
 }
 
 function serverReasons(server: EntityWatch, count: number): RiskReason[] {
