@@ -2,14 +2,13 @@
 // the next rows. The engine's predictor sees the train part, then one row after the other; the label of a
 // row is told to it before the next row, as an operator would have confirmed it by then.
 
-import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { trainBoostedTrees } from '../../analytics/failure/boosted-trees.ts';
 import { FailurePredictor } from '../../analytics/failure/failure-predictor.ts';
 import type { CommandIo } from '../command-io.ts';
 import { type CsvTable, writeCsvFile } from '../csv-file.ts';
 import { reportRisk, rivalsOf } from './risk-report.ts';
-import { readTable, required, runKind, WrongUse, wholeNumber } from './row-options.ts';
+import { numbered, replayOptions, required, runKind, WrongUse, wholeNumber } from './row-options.ts';
 
 const HELP = `usage: foreshard backtest failure --train FILE --test FILE --window ROWS --step SECONDS --out FILE
 
@@ -79,12 +78,9 @@ async function replay(args: readonly string[], io: CommandIo): Promise<string | 
     },
   });
   if (values.help) return HELP;
-  const out = resolve(io.cwd, required(values.out, 'out'));
-  const [trainPath, testPath] = [required(values.train, 'train'), required(values.test, 'test')];
-  const window = wholeNumber(required(values.window, 'window'), 'window', 1, MOST_WINDOW);
+  const { out, window, read } = replayOptions(values, io, MOST_WINDOW);
   const step = wholeNumber(required(values.step, 'step'), 'step', 1, MOST_STEP);
-  const train = readTable(io, trainPath);
-  const test = readTable(io, testPath);
+  const { train, test } = read();
   const metrics = metricsOf(train, test);
   const labels = test.numbers('label');
   const columns = metrics.map((name) => Float64Array.from([...train.numbers(name), ...test.numbers(name)]));
@@ -93,11 +89,6 @@ async function replay(args: readonly string[], io: CommandIo): Promise<string | 
   writeCsvFile(out, ['t', 'risk'], numbered(risk));
   const rivals = rivalsOf(labels, window, Math.round(DAY_SECONDS / step));
   return reportRisk([{ name: 'foreshard', risk }, ...rivals], labels, window);
-}
-
-/** Rows t,value for a file. */
-export function* numbered(risk: Float64Array): Generator<readonly [number, number]> {
-  for (let t = 0; t < risk.length; t += 1) yield [t, risk[t]!];
 }
 
 /** Columns of the train part but its row number; the test part must have them all. */

@@ -2,15 +2,13 @@
 // within the next rows. Labels are not read by the predictor at all: whether load is above capacity is
 // plain from the rows themselves.
 
-import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { OverloadPredictor } from '../../analytics/failure/overload.ts';
 import type { OverloadRule } from '../../analytics/failure/overload-event.ts';
 import type { CommandIo } from '../command-io.ts';
 import { writeCsvFile } from '../csv-file.ts';
-import { numbered } from './failure.ts';
 import { reportRisk, rivalsOf } from './risk-report.ts';
-import { readTable, required, runKind, wholeNumber } from './row-options.ts';
+import { numbered, replayOptions, runKind } from './row-options.ts';
 
 const HELP = `usage: foreshard backtest overload --train FILE --test FILE --window ROWS --out FILE
 
@@ -81,11 +79,8 @@ async function replay(args: readonly string[], io: CommandIo): Promise<string | 
     },
   });
   if (values.help) return HELP;
-  const out = resolve(io.cwd, required(values.out, 'out'));
-  const [trainPath, testPath] = [required(values.train, 'train'), required(values.test, 'test')];
-  const window = wholeNumber(required(values.window, 'window'), 'window', 1, MOST_WINDOW);
-  const train = readTable(io, trainPath);
-  const test = readTable(io, testPath);
+  const { out, window, read } = replayOptions(values, io, MOST_WINDOW);
+  const { train, test } = read();
   const replayed = {
     before: train.numbers('requests'),
     loads: test.numbers('requests'),

@@ -47,3 +47,23 @@ export async function runKind(io: CommandIo, { kind, help, body }: KindOptions):
 export function readTable(io: CommandIo, path: string): CsvTable {
   return readCsvFile(resolve(io.cwd, path));
 }
+
+interface ReplayValues {
+  readonly train?: string | undefined;
+  readonly test?: string | undefined;
+  readonly window?: string | undefined;
+  readonly out?: string | undefined;
+}
+
+/** What every replay of a train part and a test part is given. Throws WrongUse for what is missing or wrong. */
+export function replayOptions(values: ReplayValues, io: CommandIo, mostWindow: number) {
+  const out = resolve(io.cwd, required(values.out, 'out'));
+  const [trainPath, testPath] = [required(values.train, 'train'), required(values.test, 'test')];
+  const window = wholeNumber(required(values.window, 'window'), 'window', 1, mostWindow);
+  return { out, window, read: () => ({ train: readTable(io, trainPath), test: readTable(io, testPath) }) };
+}
+
+/** Rows t,value for a file. */
+export function* numbered(risk: Float64Array): Generator<readonly [number, number]> {
+  for (let t = 0; t < risk.length; t += 1) yield [t, risk[t]!];
+}
