@@ -27,6 +27,8 @@ export interface RegionParts {
   readonly id: string;
   /** Number of servers, 1 unless given; with 0 the region waits for the report of a manager. */
   readonly servers?: number;
+  /** Zone of each server in order; none unless given. */
+  readonly zones?: readonly string[];
   readonly weight?: number;
   readonly capacity?: number;
   readonly location?: { readonly lat: number; readonly lon: number };
@@ -55,11 +57,16 @@ export class World {
       listen: [{ address: '127.0.0.1:0' }],
       sharding: { shards, policy: 'weighted_random' },
       ...parts,
-      regions: regions.map(({ servers = 1, ...rest }, i) => ({
+      regions: regions.map(({ servers = 1, zones = [], ...rest }, i) => ({
         ...rest,
         ...(servers === 0
           ? { rem: 'http://127.0.0.1:9501' }
-          : { servers: Array.from({ length: servers }, (_, j) => `http://10.0.${i}.${j + 1}:80`) }),
+          : {
+              servers: Array.from({ length: servers }, (_, j) => ({
+                url: `http://10.0.${i}.${j + 1}:80`,
+                zone: zones[j] ?? '',
+              })),
+            }),
       })),
       routes: routes.map((route, i) => ({ id: `route-${i}`, ...route })),
     });
