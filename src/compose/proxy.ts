@@ -16,6 +16,7 @@ import type { Plan } from '../plan/plan.ts';
 import type { LoadReport } from '../proxy/load-reports.ts';
 import { LoadMeter } from '../region/load-meter.ts';
 import { ServerRegistry } from '../region/registry.ts';
+import type { SnapshotInput } from '../routing/build-snapshot.ts';
 import { LiveCells } from '../state/live-cells.ts';
 import { PlanFile } from '../state/plan-file.ts';
 import type { ServedReport } from '../state/served-tally.ts';
@@ -143,19 +144,22 @@ export class ProxyProcess {
     this.#follower = this.#newFollower(config);
     const published = this.#publisher.apply(config);
     if (typeof published === 'string') throw new Error(published);
-    this.#workers = new WorkerPool(
-      {
-        cells: this.#cells,
-        clock: systemClock,
-        pseudonym: this.#pseudonym,
-        log: this.log,
-        logLevel: config.log.level,
-        onDeltas: (deltas, reports, served) => this.#counted(deltas, reports, served),
-        onRestart: () => this.metrics.add('foreshard_worker_restarts_total', [], 1),
-      },
-      published.input,
-    );
+    this.#workers = this.#newWorkers(config, published.input);
     this.#afterPublish(published);
+  }
+
+  #newWorkers(config: Config, input: SnapshotInput): WorkerPool {
+    const options = {
+      cells: this.#cells,
+      clock: systemClock,
+      pseudonym: this.#pseudonym,
+      log: this.log,
+      logLevel: config.log.level,
+      onDeltas: (deltas: readonly Delta[], reports: readonly LoadReport[], served: ServedReport) =>
+        this.#counted(deltas, reports, served),
+      onRestart: () => this.metrics.add('foreshard_worker_restarts_total', [], 1),
+    };
+    return new WorkerPool(options, input);
   }
 
   #newFollower(config: Config): PlanFollower {
