@@ -170,6 +170,7 @@ export class EngineHost {
     for (const timer of this.#timers) clearInterval(timer);
     this.#fetcher?.close();
     this.#feeds.close();
+    this.#shards?.close();
     this.#saveScores(Number.POSITIVE_INFINITY);
     this.saveCalendar();
     await this.history?.close();

@@ -29,6 +29,9 @@ import { LoopDelay } from '../telemetry/loop-delay.ts';
 import { bucketsOf } from '../telemetry/metric-table.ts';
 import type { FromWorker, ListenPlan, ToWorker, WorkerStart } from './messages.ts';
 
+// Seconds between looks at long-lived streams: ten thousand of them cost a millisecond.
+const TICKS_PER_RELEASE = 5;
+
 class DataPlaneWorker {
   readonly #start: WorkerStart;
   readonly #thread: string;
@@ -47,6 +50,7 @@ class DataPlaneWorker {
   readonly #longLived = new LongLivedStreams(systemRandom());
   readonly #stopFading: () => void;
   #listeners: Listener[] = [];
+  #ticks = 0;
 
   constructor(start: WorkerStart, port: MessagePort) {
     this.#start = start;
@@ -60,7 +64,10 @@ class DataPlaneWorker {
     this.#upstream = new UpstreamPools(this.#wheel, systemClock, INITIAL_POOL_OPTIONS);
     this.#plane = this.#buildPlane(cells);
     this.#contexts = new ContextHolder(this.#plane);
-    this.#stopFading = intervalTicker.every(1000, () => this.#column.fadeLatencies());
+    this.#stopFading = intervalTicker.every(1000, () => {
+      this.#column.fadeLatencies();
+      this.#releaseMoved();
+    });
   }
 
   async run(): Promise<void> {
@@ -160,6 +167,14 @@ class DataPlaneWorker {
       snapshot.regions.flatMap((region) => region.servers.map((server) => server.origin)),
     );
     this.#upstream.retain(origins, poolOptionsOf(snapshot));
+  }
+
+  /** Looks from time to time rather than at every plan: a shift ends between two plans, too. */
+  #releaseMoved(): void {
+    this.#ticks += 1;
+    if (this.#ticks % TICKS_PER_RELEASE !== 0 || !this.#store.isReady) return;
+    const { snapshot } = this.#store.current();
+    this.#longLived.releaseMoved(snapshot, systemClock.monotonicMs(), snapshot.settings.shiftPeriod);
   }
 
   #onMessage(message: ToWorker): void {

@@ -39,6 +39,8 @@ import { WorkerPool } from './worker-pool.ts';
 
 // How often cells are folded: a failing server is out this soon after the failure that is one too many.
 const FOLD_MS = 50;
+// How often is looked whether a region is nearer or farther than it was.
+const MEASURE_MS = 10_000;
 // How often a following process tries to take over.
 const LOCK_RETRY_MS = 250;
 // How often a process without state looks whether its folder can be used.
@@ -192,6 +194,7 @@ export class ProxyProcess {
 
   async #begin(): Promise<void> {
     this.#timers.add(setInterval(() => this.#fold(), FOLD_MS));
+    this.#timers.add(setInterval(() => this.#measure(), MEASURE_MS));
     this.#listening = await this.#workers.start(
       this.#config.listen.map(({ address }) => listenPlan(address)),
     );
@@ -362,6 +365,11 @@ export class ProxyProcess {
     if (this.#cells.version === this.#foldedVersion) return;
     this.#foldedVersion = this.#cells.version;
     this.#engine?.hurry();
+  }
+
+  #measure(): void {
+    const published = this.#publisher.measured(this.#monitor.roundTrips());
+    if (published !== undefined) this.#serve(published);
   }
 
   #afterPublish({ plan, input, isOwn, movedShards, movedShare }: Published): void {
