@@ -226,6 +226,11 @@ export const METRICS = {
     labels: [],
     help: 'Models that threw and began anew.',
   },
+  foreshard_model_states_unreadable_total: {
+    kind: 'counter',
+    labels: [],
+    help: 'Kept models that could not be read at a start and were set aside.',
+  },
   foreshard_trainings_total: {
     kind: 'counter',
     labels: ['result'],
