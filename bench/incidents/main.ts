@@ -17,10 +17,12 @@ import { judge, verdictTable } from './goals.ts';
 import { HELP, type Options, parseOptions } from './options.ts';
 import { incidentTable, type Run, type ScriptSet, voidReason } from './report.ts';
 import type { Incident } from './script.ts';
-import { runWorld } from './world.ts';
+import { prepareWorld } from './world.ts';
 
-/** From the first process to the first request: start, and an engine that lives through its history. */
-const PREPARE_MS = 25_000;
+/** A maintenance is announced in a file before the start is known: by then all must be ready. */
+const ANNOUNCE_MS = 45_000;
+/** From the moment when all are ready: the client's process must be there. */
+const COUNTDOWN_MS = 3000;
 
 interface Job {
   readonly incident: Incident;
@@ -69,19 +71,37 @@ async function play(options: Options): Promise<Run[]> {
     progress.show(
       `${i + 1}/${jobs.length}: set ${job.set} seed ${job.seed} ${incident.id} ${incident.title}: ${names}`,
     );
-    const startMs = systemClock.monotonicMs() + PREPARE_MS;
-    const played = contestants.map(async (contestant): Promise<Run> => {
-      const { seed, set } = job;
-      const outcome = await runWorld({ incident, contestant, seed, startMs, folder, clock: systemClock });
-      const run = { incident: incident.id, title: incident.title, contestant: contestant.id, seed, set };
-      if (outcome.kind === 'failed') return { ...run, figures: null, problem: outcome.why };
-      const figures = accountFor(outcome.record);
-      return { ...run, figures, problem: voidReason(figures, options.maxDelayMs) };
-    });
-    runs.push(...(await Promise.all(played)));
+    runs.push(...(await playJob(job, folder, options.maxDelayMs)));
   }
   progress.clear();
   return runs;
+}
+
+/** All are made ready, then begin at the same moment. */
+async function playJob(job: Job, folder: string, maxDelayMs: number): Promise<Run[]> {
+  const { incident, seed, set, contestants } = job;
+  const clock = systemClock;
+  const announcedMs = clock.monotonicMs() + ANNOUNCE_MS;
+  const ready = await Promise.all(
+    contestants.map((contestant) =>
+      prepareWorld({ incident, contestant, seed, startMs: announcedMs, folder, clock }),
+    ),
+  );
+  const soonMs = clock.monotonicMs() + COUNTDOWN_MS;
+  const startMs = incident.maintenanceAt === null ? soonMs : Math.max(soonMs, announcedMs);
+  const played = contestants.map(async ({ id }, i): Promise<Run> => {
+    const run = { incident: incident.id, title: incident.title, contestant: id, seed, set };
+    const world = ready[i]!;
+    const outcome = world.kind === 'ready' ? await world.play(startMs) : world;
+    if (outcome.kind === 'failed') return { ...run, figures: null, problem: outcome.why };
+    const figures = accountFor(outcome.record);
+    const isLate = incident.maintenanceAt !== null && startMs > announcedMs;
+    const problem = isLate
+      ? 'void: the maintenance was announced too early'
+      : voidReason(figures, maxDelayMs);
+    return { ...run, figures, problem };
+  });
+  return Promise.all(played);
 }
 
 /** Contestants that this machine does not have are named and left out. */

@@ -19,23 +19,26 @@ export interface WorldSetup {
   readonly incident: Incident;
   readonly contestant: Contestant;
   readonly seed: number;
-  /** Monotonic milliseconds at which the script begins; everything must be ready by then. */
+  /** Monotonic milliseconds at which the script is meant to begin; what is announced is announced for this time. */
   readonly startMs: number;
   /** Folder of the whole bench. */
   readonly folder: string;
   readonly clock: Clock;
 }
 
+export interface ReadyWorld {
+  readonly kind: 'ready';
+  /** Plays the script and ends the world. @param startMs monotonic milliseconds, in the future. */
+  play(startMs: number): Promise<WorldOutcome>;
+  /** Ends it unplayed. */
+  stop(): Promise<void>;
+}
+
 export type WorldOutcome =
-  | {
-      readonly kind: 'done';
-      readonly record: RunRecord;
-      readonly cpuMicros: number;
-      readonly historyMs: number;
-    }
+  | { readonly kind: 'done'; readonly record: RunRecord; readonly cpuMicros: number }
   | { readonly kind: 'failed'; readonly why: string };
 
-const READY_LIMIT_MS = 15_000;
+const READY_LIMIT_MS = 60_000;
 const POLL_MS = 20;
 const SHARES_EVERY_MS = 250;
 /** Requests may be under way for this long after the last one was due. */
@@ -49,26 +52,51 @@ interface RunningServer {
 
 let worlds = 0;
 
-export async function runWorld(setup: WorldSetup): Promise<WorldOutcome> {
+/** Servers, contestant and its history; nothing is sent yet. */
+export async function prepareWorld(
+  setup: WorldSetup,
+): Promise<ReadyWorld | { readonly kind: 'failed'; readonly why: string }> {
   worlds += 1;
   const folder = join(setup.folder, `${worlds}-${setup.incident.id}-${setup.contestant.id}`);
   mkdirSync(folder);
   const servers: RunningServer[] = [];
   let contestant: RunningContestant | null = null;
-  try {
-    servers.push(...(await startServers(setup)));
-    const started = await startContestant(setup, servers, folder);
-    if (typeof started === 'string') return { kind: 'failed', why: started };
-    contestant = started;
-    return await play(setup, servers, contestant, folder);
-  } catch (error) {
-    return { kind: 'failed', why: error instanceof Error ? error.message : String(error) };
-  } finally {
+  const stop = async (): Promise<void> => {
     await contestant?.stop();
     await Promise.all(servers.map(({ process }) => process.stop()));
     rmSync(folder, { recursive: true, force: true });
+  };
+  const failed = async (why: string): Promise<{ readonly kind: 'failed'; readonly why: string }> => {
+    await stop();
+    return { kind: 'failed', why };
+  };
+  try {
+    servers.push(...(await startServers(setup)));
+    const started = await startContestant(setup, servers, folder);
+    if (typeof started === 'string') return await failed(started);
+    contestant = started;
+    const problem = await tellHistory(setup, servers, contestant);
+    if (problem !== undefined) return await failed(problem);
+  } catch (error) {
+    return failed(messageOf(error));
   }
+  const running = contestant;
+  return {
+    kind: 'ready',
+    stop,
+    play: async (startMs) => {
+      try {
+        return await play({ ...setup, startMs }, servers, running, folder);
+      } catch (error) {
+        return { kind: 'failed', why: messageOf(error) };
+      } finally {
+        await stop();
+      }
+    },
+  };
 }
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 async function startServers({ incident, seed, clock }: WorldSetup): Promise<RunningServer[]> {
   const program = new URL('./server-process.ts', import.meta.url).pathname;
@@ -141,15 +169,7 @@ async function play(
   folder: string,
 ): Promise<WorldOutcome> {
   const { incident, seed, startMs, clock } = setup;
-  const historyMs = await tellHistory(setup, servers, contestant);
-  if (typeof historyMs === 'string') return { kind: 'failed', why: historyMs };
   await Promise.all(servers.map(({ admin }) => fetch(`${admin}/begin?at=${startMs}`)));
-  if (clock.monotonicMs() > startMs) {
-    return {
-      kind: 'failed',
-      why: `it was ready ${Math.round(clock.monotonicMs() - startMs)} ms after the start`,
-    };
-  }
   const cpuBefore = contestant.cpuMicros();
   const file = join(folder, 'driver.json');
   const driver: DriverSetup = { url: contestant.url, incident, seed, startMs, file };
@@ -171,15 +191,15 @@ async function play(
     servers: results,
     shares,
   };
-  return { kind: 'done', record, cpuMicros: contestant.cpuMicros() - cpuBefore, historyMs };
+  return { kind: 'done', record, cpuMicros: contestant.cpuMicros() - cpuBefore };
 }
 
 async function tellHistory(
   { incident, seed, startMs, clock }: WorldSetup,
   servers: readonly RunningServer[],
   { telemetryUrl }: RunningContestant,
-): Promise<number | string> {
-  if (telemetryUrl === null) return 0;
+): Promise<string | undefined> {
+  if (telemetryUrl === null) return undefined;
   const documents = historyOf({
     beginsAt: clock.wallMs() + (startMs - clock.monotonicMs()),
     until: clock.wallMs(),
