@@ -18,6 +18,7 @@ import { buildLiveView } from '../state/live-view.ts';
 import type { LoopDelay } from '../telemetry/loop-delay.ts';
 import type { MetricsRegistry } from '../telemetry/registry.ts';
 import type { PlanPolls } from './plan-polls.ts';
+import type { RecentPlans } from './recent-plans.ts';
 import type { ReportedRegions } from './reported-regions.ts';
 import type { Published, RoutingPublisher } from './routing-publisher.ts';
 import type { WorkerPool } from './worker-pool.ts';
@@ -31,6 +32,7 @@ export interface ControlParts {
   readonly workers: WorkerPool;
   readonly reported: ReportedRegions;
   readonly polls: PlanPolls;
+  readonly recentPlans: RecentPlans;
   readonly loopDelay: LoopDelay;
   engine(): EnginePort | undefined;
   isDraining(): boolean;
@@ -81,6 +83,9 @@ export function controlSource(parts: ControlParts): ControlSource {
         metrics.set('foreshard_region_weight', [id, 'effective'], weight.effective);
       }
     },
+    now: () => systemClock.wallMs(),
+    traces: (query) => workers.traces(query),
+    plannedRegions: (plan) => parts.recentPlans.regionsOf(plan),
     planAfter: (waitMs) => parts.polls.next(waitMs),
     longestWaitMs: () => PAUSES_PER_POLL * publisher.current.config.paeUpdateInterval,
   };

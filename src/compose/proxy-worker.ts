@@ -8,6 +8,7 @@ import { logAccess } from '../proxy/access-log.ts';
 import { ContextHolder, countLocalReply, type DataPlane } from '../proxy/data-plane.ts';
 import { drainListeners } from '../proxy/drain.ts';
 import { handleRequest } from '../proxy/handle-request.ts';
+import { KeptTraces } from '../proxy/kept-traces.ts';
 import { Listener } from '../proxy/listener.ts';
 import { LoadReports } from '../proxy/load-reports.ts';
 import { LongLivedStreams } from '../proxy/long-lived.ts';
@@ -39,6 +40,7 @@ class DataPlaneWorker {
   readonly #upstream: UpstreamPools;
   readonly #reports = new LoadReports();
   readonly #metrics = new MetricDeltas(bucketsOf);
+  readonly #traces: KeptTraces;
   readonly #plane: DataPlane;
   readonly #contexts: ContextHolder;
   readonly #loopDelay: LoopDelay;
@@ -56,6 +58,7 @@ class DataPlaneWorker {
     this.#column = cells.column(start.worker);
     this.#store = new SnapshotStore(cells, (snapshot) => this.#onSnapshot(snapshot));
     this.#upstream = new UpstreamPools(this.#wheel, systemClock, INITIAL_POOL_OPTIONS);
+    this.#traces = new KeptTraces(systemClock, start.worker, start.workers);
     this.#plane = this.#buildPlane(cells);
     this.#contexts = new ContextHolder(this.#plane);
     this.#stopFading = intervalTicker.every(1000, () => this.#column.fadeLatencies());
@@ -103,9 +106,10 @@ class DataPlaneWorker {
       stage: this.#start.input.managerOf === undefined ? 'proxy' : 'rem',
       pseudonym: this.#start.pseudonym,
       ids: new RequestIds(random),
-      record: (trace, snapshot) => {
+      record: (trace, taken) => {
         countGroup(trace, column);
-        logAccess(trace, snapshot, this.#log, random);
+        logAccess(trace, taken.snapshot, this.#log);
+        this.#traces.offer(trace, taken);
       },
     };
   }
@@ -173,6 +177,12 @@ class DataPlaneWorker {
         return this.#longLived.release(message.slots, message.withinMs);
       case 'flush':
         return this.#flush(message.ticket);
+      case 'traces':
+        return this.#say({
+          kind: 'traces',
+          ticket: message.ticket,
+          records: this.#traces.find(message.query),
+        });
       case 'drain':
         void drainListeners(this.#listeners, message.graceMs, systemClock).then(() => this.#stop());
         return;

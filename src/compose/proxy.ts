@@ -29,6 +29,7 @@ import { listenPlan, listenUrl, localHosts } from './listen-plan.ts';
 import type { ListenPlan } from './messages.ts';
 import { PlanPolls } from './plan-polls.ts';
 import { ProxyEngine } from './proxy-engine.ts';
+import { RecentPlans } from './recent-plans.ts';
 import { ReportedRegions } from './reported-regions.ts';
 import { monitorSettings, type Published, RoutingPublisher } from './routing-publisher.ts';
 import { WorkerPool } from './worker-pool.ts';
@@ -62,6 +63,7 @@ export class ProxyProcess {
   #controlAddress: string | undefined;
   #isDraining = false;
   readonly #polls = new PlanPolls();
+  readonly #recentPlans = new RecentPlans();
   /** The plan that those who poll have been told of. */
   #announced: Plan | undefined;
 
@@ -199,6 +201,7 @@ export class ProxyProcess {
       workers: this.#workers,
       reported: this.#reported,
       polls: this.#polls,
+      recentPlans: this.#recentPlans,
       loopDelay: new LoopDelay('main'),
       engine: () => this.#engine?.port,
       isDraining: () => this.#isDraining,
@@ -358,6 +361,7 @@ export class ProxyProcess {
     this.metrics.set('foreshard_moved_keyspace_ratio', [], movedShare);
     if (movedShards > 0) this.metrics.add('foreshard_shard_moves_total', ['human'], movedShards);
     if (plan === this.#announced) return;
+    this.#recentPlans.note(plan);
     this.#announced = plan;
     this.#polls.wake();
   }

@@ -41,6 +41,9 @@ async function start(t: Test, token?: string): Promise<Rig> {
     engine: () => undefined,
     explain: (request) => explainFromConfig(world.config, request),
     refreshMetrics: async () => source.metrics.set('foreshard_connections', [], 7),
+    now: () => 0,
+    traces: async () => [],
+    plannedRegions: () => undefined,
     planAfter: (ms) => polls.next(ms),
     longestWaitMs: () => 300,
   };
