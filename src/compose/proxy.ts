@@ -32,6 +32,7 @@ import type { ListenPlan } from './messages.ts';
 import { PlanFollower } from './plan-follower.ts';
 import { PlanPolls } from './plan-polls.ts';
 import { ProxyEngine } from './proxy-engine.ts';
+import { RecentPlans } from './recent-plans.ts';
 import { ReportedRegions } from './reported-regions.ts';
 import { monitorSettings, type Published, RoutingPublisher } from './routing-publisher.ts';
 import { untilDone } from './until-done.ts';
@@ -71,6 +72,7 @@ export class ProxyProcess {
   readonly #follower: PlanFollower;
   /** Version of the cells that the engine has been told of. */
   #foldedVersion = 0;
+  readonly #recentPlans = new RecentPlans();
   /** The plan that those who poll have been told of. */
   #announced: Plan | undefined;
 
@@ -226,6 +228,7 @@ export class ProxyProcess {
       workers: this.#workers,
       reported: this.#reported,
       polls: this.#polls,
+      recentPlans: this.#recentPlans,
       loopDelay: new LoopDelay('main'),
       engine: () => this.#engine?.port,
       planAgeMs: () => this.#follower.ageMs(),
@@ -379,6 +382,7 @@ export class ProxyProcess {
     // An engine counts the moves of its plans itself, by their reasons.
     if (isOwn && movedShards > 0) this.metrics.add('foreshard_shard_moves_total', ['human'], movedShards);
     if (plan === this.#announced) return;
+    this.#recentPlans.note(plan);
     this.#announced = plan;
     this.#polls.wake();
   }
