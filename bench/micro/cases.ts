@@ -103,7 +103,7 @@ function configOf(routes: readonly object[]): Config {
 
 function inputOf(config: Config) {
   const tables = new SharedTables();
-  const plan = basePlan(config, undefined, tables, {
+  const plan = basePlan(config, { previous: undefined }, tables, {
     incarnation: 'bench',
     generation: 1,
     at: '2026-01-01T00:00:00Z',

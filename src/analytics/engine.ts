@@ -73,6 +73,7 @@ export class Engine {
   readonly #campaigns: CampaignLearner;
   /** Region -> share of each shard group that it owns. */
   #shares: ReadonlyMap<string, Float64Array> = new Map();
+  #unmovedShares: ReadonlyMap<string, Float64Array> = new Map();
   #dropped: Partial<Record<DropReason, number>> = {};
   #lastClosed = Number.NEGATIVE_INFINITY;
   #lastWall: number;
@@ -154,9 +155,30 @@ export class Engine {
     if (count > 0) this.#dropped[reason] = (this.#dropped[reason] ?? 0) + count;
   }
 
-  /** @param shares region -> 64 shares 0..1: what it owns of each shard group now. */
-  setOwnership(shares: ReadonlyMap<string, Float64Array>): void {
+  /**
+   * @param shares region -> 64 shares 0..1: what it owns of each shard group, or is about to.
+   * @param unmoved the same by base weights: what it would own if no prediction had moved anything.
+   */
+  setOwnership(
+    shares: ReadonlyMap<string, Float64Array>,
+    unmoved: ReadonlyMap<string, Float64Array> = shares,
+  ): void {
     this.#shares = shares;
+    this.#unmovedShares = unmoved;
+  }
+
+  /** @param regions those whose traffic was moved because of what was predicted: their outcomes are censored. */
+  setActed(regions: ReadonlySet<string>): void {
+    for (const { watch, servers } of this.#regions()) {
+      const isActed = regions.has(watch.entity.id);
+      watch.acted = isActed;
+      for (const server of servers) server.acted = isActed;
+    }
+  }
+
+  /** Demand over all shard groups; undefined while none was measured. */
+  demandOutlook(): LoadOutlook | undefined {
+    return this.#sumOfGroups(() => 1);
   }
 
   /** A failure that the metrics did not show, or not yet: predictions before it are judged by it. */
@@ -266,6 +288,7 @@ export class Engine {
       watchOf: (entity) => this.#watchOf(entity),
       regions: () => this.#regions(),
       loadOf: (region) => this.#loadOf(region),
+      unmovedLoadOf: (region) => this.#ownedLoad(this.#unmovedShares.get(region)),
       guard: (watch, work) => this.#guard(watch, work),
       onOutcome: (watch, kind, at) => this.#onOutcome(watch, kind, at),
       onDrift: (watch) => this.#tools.onDrift(watch.entity, 'demand'),
@@ -287,15 +310,21 @@ export class Engine {
 
   /** By the demand that a region owns where that is known and measured, else by its own past load. */
   #loadOf(region: string): LoadOutlook | undefined {
-    const shares = this.#shares.get(region);
+    return this.#ownedLoad(this.#shares.get(region)) ?? this.#watches.get(regionEntity(region).key)?.outlook;
+  }
+
+  #ownedLoad(shares: Float64Array | undefined): LoadOutlook | undefined {
+    return shares === undefined ? undefined : this.#sumOfGroups((group) => shares[group]!);
+  }
+
+  #sumOfGroups(shareOf: (group: number) => number): LoadOutlook | undefined {
     const parts: LoadShare[] = [];
-    for (let group = 0; shares !== undefined && group < SHARD_GROUPS; group++) {
-      const share = shares[group]!;
+    for (let group = 0; group < SHARD_GROUPS; group++) {
+      const share = shareOf(group);
       const demand = this.#watches.get(groupEntity(group).key)?.models.demand;
       if (share > 0 && demand !== undefined) parts.push({ demand, share });
     }
-    const combined = parts.length > 0 ? this.#tools.models.combine(parts) : undefined;
-    return combined ?? this.#watches.get(regionEntity(region).key)?.outlook;
+    return parts.length > 0 ? this.#tools.models.combine(parts) : undefined;
   }
 
   #watchOf(entity: Entity): EntityWatch {

@@ -88,6 +88,8 @@ export interface World {
   regions(): Iterable<RegionWatch>;
   /** Load to come of a region as it owns demand now. */
   loadOf(region: string): LoadOutlook | undefined;
+  /** Load that would come to it if nothing had been moved; undefined where ownership is not known. */
+  unmovedLoadOf(region: string): LoadOutlook | undefined;
   /** Runs `work`; a model that throws costs its entity the models, not the engine its life. */
   guard(watch: EntityWatch, work: () => void): void;
   onOutcome(watch: EntityWatch, kind: OutcomeKind, at: number): void;

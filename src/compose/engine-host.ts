@@ -13,6 +13,7 @@ import type { Row } from '../analytics/series-store.ts';
 import type { Config } from '../config/schema.ts';
 import type { EngineAnswer, EngineAsk } from '../control/engine-port.ts';
 import { systemClock } from '../core/clock.ts';
+import type { Plan } from '../plan/plan.ts';
 import { type LockResult, tryLockState } from '../state/state-lock.ts';
 import type { HistoryValue } from '../state/stores/history-messages.ts';
 import { HistoryStore } from '../state/stores/history-store.ts';
@@ -23,6 +24,8 @@ import { answerAsk } from './engine-answers.ts';
 import { rowsOfHistory } from './history-rows.ts';
 import { ModelKeeper } from './model-keeper.ts';
 import { ModelTrainer } from './model-trainer.ts';
+import { startShardManager } from './plan-history.ts';
+import type { ShardManager } from './shard-manager.ts';
 
 export interface HostOptions {
   readonly config: Config;
@@ -31,6 +34,10 @@ export interface HostOptions {
   readonly log: Logger;
   /** Whether a start without a history is refused. */
   readonly needsHistory: boolean;
+  /** Plan in force, where another than the kept one is; its tables are moved on. */
+  readonly plan?: Plan | undefined;
+  /** After every planning round. @param isNew it differs from the one before in more than its stamps. */
+  onPlan(plan: Plan, isNew: boolean): void;
   /** What was counted and how things stand, for the process's one registry. */
   onMetrics(deltas: readonly Delta[]): void;
 }
@@ -47,6 +54,7 @@ export class EngineHost {
   readonly config: Config;
   readonly log: Logger;
   readonly history: HistoryStore | undefined;
+  #shards: ShardManager | undefined;
   readonly #options: HostOptions;
   readonly #lock: LockResult | undefined;
   readonly #counters = new MetricDeltas(bucketsOf);
@@ -137,12 +145,19 @@ export class EngineHost {
     );
   }
 
+  /** Makes the plans. There from the moment that `start` has resolved. */
+  get shards(): ShardManager {
+    if (this.#shards === undefined) throw new Error('the engine has not started yet');
+    return this.#shards;
+  }
+
   ask(ask: EngineAsk): Promise<EngineAnswer> {
     return answerAsk(this, ask);
   }
 
   /** Samples from wherever; counted by what became of them. */
   ingest(samples: readonly Sample[], isBackfill = false): Intake {
+    if (!isBackfill) this.#shards?.note(samples);
     const intake = isBackfill ? this.engine.backfill(samples) : this.engine.ingest(samples);
     this.count('foreshard_telemetry_samples_total', ['accepted'], intake.accepted);
     for (const [reason, count] of Object.entries(intake.dropped)) {
@@ -171,6 +186,7 @@ export class EngineHost {
 
   async #begin(): Promise<void> {
     await this.#restore();
+    this.#shards = await startShardManager(this, this.#options);
     await this.#feeds.start(FEED_MS);
     const { stepMs } = this.engine.settings;
     this.#timers.push(setInterval(() => this.#advance(), Math.max(50, Math.min(1000, stepMs / 10))));
@@ -200,6 +216,7 @@ export class EngineHost {
 
   #advance(): void {
     if (!this.engine.advance()) return;
+    this.#shards?.round();
     this.#keeper?.saveSome();
     this.#publish();
     this.#trainer.train();

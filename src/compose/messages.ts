@@ -4,6 +4,7 @@
 import type { Reason } from '../core/reasons.ts';
 import type { LoadReport } from '../proxy/load-reports.ts';
 import type { SnapshotInput } from '../routing/build-snapshot.ts';
+import type { ServedReport } from '../state/served-tally.ts';
 import type { Delta } from '../telemetry/deltas.ts';
 import type { LoggerOptions } from '../telemetry/logger.ts';
 
@@ -40,6 +41,7 @@ export type FromWorker =
       readonly ticket: number;
       readonly deltas: readonly Delta[];
       readonly reports: readonly LoadReport[];
+      readonly served: ServedReport;
     }
   | { readonly kind: 'refused'; readonly reason: Reason; readonly detail: string }
   | { readonly kind: 'drained' };

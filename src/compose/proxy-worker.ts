@@ -21,6 +21,7 @@ import { KeyBytes } from '../routing/key-bytes.ts';
 import { readUnverifiedClaim } from '../routing/shard-key.ts';
 import type { Snapshot } from '../routing/snapshot.ts';
 import { LiveCells, type WorkerColumn } from '../state/live-cells.ts';
+import { ServedTally } from '../state/served-tally.ts';
 import { SnapshotStore } from '../state/snapshot-store.ts';
 import { MetricDeltas } from '../telemetry/deltas.ts';
 import { createLogger, type Logger } from '../telemetry/logger.ts';
@@ -38,6 +39,7 @@ class DataPlaneWorker {
   readonly #wheel = new TimerWheel(systemClock);
   readonly #upstream: UpstreamPools;
   readonly #reports = new LoadReports();
+  readonly #served = new ServedTally();
   readonly #metrics = new MetricDeltas(bucketsOf);
   readonly #plane: DataPlane;
   readonly #contexts: ContextHolder;
@@ -104,7 +106,7 @@ class DataPlaneWorker {
       pseudonym: this.#start.pseudonym,
       ids: new RequestIds(random),
       record: (trace, snapshot) => {
-        countGroup(trace, column);
+        countServed(trace, snapshot, column, this.#served);
         logAccess(trace, snapshot, this.#log, random);
       },
     };
@@ -187,7 +189,13 @@ class DataPlaneWorker {
       const labels = [route, region, this.#thread];
       deltas.push({ kind: 'gauge', metric: 'foreshard_retry_budget_remaining', labels, value: remaining });
     }
-    this.#say({ kind: 'deltas', ticket, deltas, reports: this.#reports.take() });
+    this.#say({
+      kind: 'deltas',
+      ticket,
+      deltas,
+      reports: this.#reports.take(),
+      served: this.#served.take(),
+    });
   }
 
   #stop(): void {
@@ -207,10 +215,19 @@ class DataPlaneWorker {
 }
 
 /** Demand is forecast per shard group: a region's own load is of our making, every shift breaks its level. */
-function countGroup({ shard, route, status }: RequestTrace, column: WorkerColumn): void {
-  if (shard < 0 || route === undefined) return;
+function countServed(
+  { shard, set, status, attempts }: RequestTrace,
+  snapshot: Snapshot,
+  column: WorkerColumn,
+  served: ServedTally,
+): void {
+  if (set === undefined) return;
   // 2^(32 - shardShift) shards, of which the top six bits are the group.
-  column.groupServed(shard >>> (26 - route.set.shardShift), status >= 500);
+  column.groupServed(shard >>> (26 - set.shardShift), status >= 500);
+  served.countShard(set.key, set.owners.length, shard);
+  for (const { region, durationMs } of attempts) {
+    served.countLatency(snapshot.regions[region]!.id, durationMs);
+  }
 }
 
 const INITIAL_POOL_OPTIONS: PoolOptions = {

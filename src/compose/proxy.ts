@@ -16,8 +16,10 @@ import type { Plan } from '../plan/plan.ts';
 import type { LoadReport } from '../proxy/load-reports.ts';
 import { LoadMeter } from '../region/load-meter.ts';
 import { ServerRegistry } from '../region/registry.ts';
+import type { SnapshotInput } from '../routing/build-snapshot.ts';
 import { LiveCells } from '../state/live-cells.ts';
 import { PlanFile } from '../state/plan-file.ts';
+import type { ServedReport } from '../state/served-tally.ts';
 import { SharedTables } from '../state/shared-tables.ts';
 import { type LockResult, tryLockState } from '../state/state-lock.ts';
 import type { Delta } from '../telemetry/deltas.ts';
@@ -27,10 +29,12 @@ import { MetricsRegistry } from '../telemetry/registry.ts';
 import { controlSource } from './control-source.ts';
 import { listenPlan, listenUrl, localHosts } from './listen-plan.ts';
 import type { ListenPlan } from './messages.ts';
+import { PlanFollower } from './plan-follower.ts';
 import { PlanPolls } from './plan-polls.ts';
 import { ProxyEngine } from './proxy-engine.ts';
 import { ReportedRegions } from './reported-regions.ts';
 import { monitorSettings, type Published, RoutingPublisher } from './routing-publisher.ts';
+import { untilDone } from './until-done.ts';
 import { WorkerPool } from './worker-pool.ts';
 
 // How often cells are folded: a failing server is out this soon after the failure that is one too many.
@@ -62,6 +66,9 @@ export class ProxyProcess {
   #controlAddress: string | undefined;
   #isDraining = false;
   readonly #polls = new PlanPolls();
+  readonly #follower: PlanFollower;
+  /** Version of the cells that the engine has been told of. */
+  #foldedVersion = 0;
   /** The plan that those who poll have been told of. */
   #announced: Plan | undefined;
 
@@ -118,7 +125,7 @@ export class ProxyProcess {
         this.#listening.flatMap((plan) => ('path' in plan ? [] : [`${plan.host}:${plan.port}`])),
       localHosts,
       fetch,
-      onChange: () => this.#refresh(),
+      onChange: () => this.#serve(this.#publisher.refresh()),
       onSuspect: (dataUrl) => this.#monitor.suspect(dataUrl),
     });
     this.#publisher = new RoutingPublisher(
@@ -134,25 +141,42 @@ export class ProxyProcess {
       },
       typeof kept === 'string' ? undefined : kept,
     );
+    this.#follower = this.#newFollower(config);
     const published = this.#publisher.apply(config);
     if (typeof published === 'string') throw new Error(published);
-    this.#workers = new WorkerPool(
-      {
-        cells: this.#cells,
-        clock: systemClock,
-        pseudonym: this.#pseudonym,
-        log: this.log,
-        logLevel: config.log.level,
-        onDeltas: (deltas, reports) => this.#counted(deltas, reports),
-        onRestart: () => this.metrics.add('foreshard_worker_restarts_total', [], 1),
-      },
-      published.input,
-    );
+    this.#workers = this.#newWorkers(config, published.input);
     this.#afterPublish(published);
   }
 
-  #counted(deltas: readonly Delta[], reports: readonly LoadReport[]): void {
-    this.#engine?.apply(deltas, reports);
+  #newWorkers(config: Config, input: SnapshotInput): WorkerPool {
+    const options = {
+      cells: this.#cells,
+      clock: systemClock,
+      pseudonym: this.#pseudonym,
+      log: this.log,
+      logLevel: config.log.level,
+      onDeltas: (deltas: readonly Delta[], reports: readonly LoadReport[], served: ServedReport) =>
+        this.#counted(deltas, reports, served),
+      onRestart: () => this.metrics.add('foreshard_worker_restarts_total', [], 1),
+    };
+    return new WorkerPool(options, input);
+  }
+
+  #newFollower(config: Config): PlanFollower {
+    const follower = new PlanFollower({
+      clock: systemClock,
+      cells: this.#cells,
+      metrics: this.metrics,
+      log: this.log,
+      config: () => this.#config,
+      adopt: (plan) => this.#serve(this.#publisher.adopt(plan)),
+    });
+    follower.reload(config);
+    return follower;
+  }
+
+  #counted(deltas: readonly Delta[], reports: readonly LoadReport[], served: ServedReport): void {
+    this.#engine?.apply(deltas, reports, served);
     this.metrics.apply(deltas);
   }
 
@@ -201,6 +225,7 @@ export class ProxyProcess {
       polls: this.#polls,
       loopDelay: new LoopDelay('main'),
       engine: () => this.#engine?.port,
+      planAgeMs: () => this.#follower.ageMs(),
       isDraining: () => this.#isDraining,
     });
     const server = new ControlServer(proxyRoutes(source), {
@@ -222,8 +247,11 @@ export class ProxyProcess {
       pseudonym: this.#pseudonym,
       servers: () => this.#registry.entries(),
       flush: () => this.#workers.flush(),
+      plan: () => this.#publisher.current.plan,
+      knownPlan: () => this.#follower.known,
+      onPlan: (document, ageMs) => this.#follower.offer(document, ageMs),
+      onUnchanged: (ageMs) => this.#follower.renew(ageMs),
     });
-    this.#engine.published(this.#publisher.current.plan);
   }
 
   /** Another process has the state folder: serve beside it, and take over when it lets go. */
@@ -251,26 +279,9 @@ export class ProxyProcess {
     });
   }
 
-  /** Tries until it has succeeded once; the same failure is told once. */
-  #every(ms: number, attempt: () => Promise<boolean>): void {
-    let told = '';
-    const next = (): void => {
-      const timer = setTimeout(() => {
-        this.#timers.delete(timer);
-        if (this.#isDraining) return;
-        attempt()
-          .catch((error: Error) => {
-            if (error.message !== told) this.log.error({ error: error.message }, 'taking over failed');
-            told = error.message;
-            return false;
-          })
-          .then((isDone) => {
-            if (!isDone) next();
-          });
-      }, ms);
-      this.#timers.add(timer);
-    };
-    next();
+  #every(pauseMs: number, attempt: () => Promise<boolean>): void {
+    const isOver = (): boolean => this.#isDraining;
+    untilDone({ pauseMs, attempt, isOver, log: this.log, timers: this.#timers });
   }
 
   /** Applies a configuration. @returns a sentence when it was refused; then nothing has changed. */
@@ -283,7 +294,8 @@ export class ProxyProcess {
     this.#workers.publish(published.input);
     this.#afterPublish(published);
     this.#keepPlan();
-    void this.#engine?.reload(config).then(() => this.#engine?.published(this.#publisher.current.plan));
+    this.#follower.reload(config);
+    void this.#engine?.reload(config);
     this.log.info(
       { configGeneration: published.input.configGeneration, movedShards: published.movedShards },
       'configuration applied',
@@ -291,14 +303,10 @@ export class ProxyProcess {
     return undefined;
   }
 
-  /** Managers have reported something new. */
-  #refresh(): void {
-    const published = this.#publisher.refresh();
+  /** Managers have reported something new, or an engine has another plan. */
+  #serve(published: Published | string): void {
     if (typeof published === 'string') {
-      this.log.error(
-        { problem: published },
-        'what managers report cannot be taken, the routing in force stays',
-      );
+      this.log.error({ problem: published }, 'the routing in force stays');
       return;
     }
     this.#workers.publish(published.input);
@@ -350,13 +358,18 @@ export class ProxyProcess {
   #fold(): void {
     this.#monitor.tick();
     this.#meter.tick(systemClock.monotonicMs());
+    this.#follower.tick();
+    if (this.#cells.version === this.#foldedVersion) return;
+    this.#foldedVersion = this.#cells.version;
+    this.#engine?.hurry();
   }
 
-  #afterPublish({ plan, input, movedShards, movedShare }: Published): void {
+  #afterPublish({ plan, input, isOwn, movedShards, movedShare }: Published): void {
     this.metrics.set('foreshard_plan_generation', [], plan.generation);
     this.metrics.set('foreshard_config_generation', [], input.configGeneration);
     this.metrics.set('foreshard_moved_keyspace_ratio', [], movedShare);
-    if (movedShards > 0) this.metrics.add('foreshard_shard_moves_total', ['human'], movedShards);
+    // An engine counts the moves of its plans itself, by their reasons.
+    if (isOwn && movedShards > 0) this.metrics.add('foreshard_shard_moves_total', ['human'], movedShards);
     if (plan === this.#announced) return;
     this.#announced = plan;
     this.#polls.wake();

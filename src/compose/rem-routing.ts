@@ -91,7 +91,7 @@ export class RemRouting {
   }
 
   #planOf(config: Config): Plan {
-    return basePlan(config, this.#plan, this.#tools.tables, {
+    return basePlan(config, { previous: this.#plan }, this.#tools.tables, {
       incarnation: this.#tools.incarnation,
       generation: 1,
       at: new Date(this.#tools.clock.wallMs()).toISOString(),

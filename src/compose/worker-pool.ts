@@ -8,6 +8,7 @@ import type { Clock } from '../core/clock.ts';
 import type { LoadReport } from '../proxy/load-reports.ts';
 import type { SnapshotInput } from '../routing/build-snapshot.ts';
 import type { LiveCells } from '../state/live-cells.ts';
+import type { ServedReport } from '../state/served-tally.ts';
 import type { Delta } from '../telemetry/deltas.ts';
 import type { Logger, LoggerOptions } from '../telemetry/logger.ts';
 import type { FromWorker, ListenPlan, ToWorker, WorkerStart } from './messages.ts';
@@ -22,7 +23,7 @@ export interface WorkerPoolOptions {
   readonly clock: Clock;
   readonly log: Logger;
   readonly logLevel: LoggerOptions['level'];
-  readonly onDeltas: (deltas: readonly Delta[], reports: readonly LoadReport[]) => void;
+  readonly onDeltas: (deltas: readonly Delta[], reports: readonly LoadReport[], served: ServedReport) => void;
   readonly onRestart: () => void;
 }
 
@@ -181,7 +182,7 @@ export class WorkerPool {
 
   #onMessage(message: FromWorker): void {
     if (message.kind !== 'deltas') return;
-    this.#options.onDeltas(message.deltas, message.reports);
+    this.#options.onDeltas(message.deltas, message.reports, message.served);
     const flush = this.#flushes.get(message.ticket);
     if (flush === undefined) return;
     flush.left -= 1;

@@ -9,7 +9,7 @@ import { engineRoutes } from './api/engine.ts';
 import { explainRoutes } from './api/explain.ts';
 import { healthRoutes } from './api/health.ts';
 import { metricsRoutes } from './api/metrics.ts';
-import { planRoutes } from './api/plan.ts';
+import { planCommandRoutes, planRoutes } from './api/plan.ts';
 import { regionRoutes } from './api/regions.ts';
 import { gate } from './gate.ts';
 import { rawProblem, sendProblem } from './problem.ts';
@@ -124,5 +124,6 @@ export function proxyRoutes(source: ControlSource): (app: FastifyInstance) => vo
     regionRoutes(app, source);
     explainRoutes(app, source);
     engineRoutes(app, () => source.engine());
+    planCommandRoutes(app, () => source.engine());
   };
 }

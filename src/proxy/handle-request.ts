@@ -248,6 +248,7 @@ function note(decision: Decision, request: ScreenedRequest, taken: Taken, trace:
     trace.hadKey = !(decision.kind === 'refuse' && decision.reason === 'no_shard_key');
     return;
   }
+  trace.set = decision.set;
   trace.shard = decision.shard;
   trace.hadKey = decision.hadKey;
   trace.priority = decision.priority;

@@ -5,7 +5,7 @@ import type { RegionIndex } from '../core/ids.ts';
 import type { Priority } from '../core/model.ts';
 import type { Reason } from '../core/reasons.ts';
 import type { Choice } from '../routing/decide.ts';
-import type { Route } from '../routing/snapshot.ts';
+import type { EligibleSet, Route } from '../routing/snapshot.ts';
 
 export interface AttemptRecord {
   readonly region: RegionIndex;
@@ -29,6 +29,8 @@ export class RequestTrace {
   /** Path with key segments blanked. */
   path = '';
   route: Route | undefined;
+  /** Table that was asked; undefined while nothing was decided. */
+  set: EligibleSet | undefined;
   shard = -1;
   priority: Priority = 'normal';
   /** The key's shard was between two regions. */

@@ -183,6 +183,7 @@ function buildSets(
     const members = Uint16Array.from(names, (id) => indexById.get(id)!);
     sets.set(key, {
       index: sets.size,
+      key,
       members,
       owners: table.owners,
       movement: table.movement,

@@ -66,6 +66,8 @@ export interface Server {
 /** The regions that one or more routes may use, with the table over exactly these. */
 export interface EligibleSet {
   readonly index: number;
+  /** The same in every snapshot that has the set (build-snapshot.ts, regionSetKey and criticalKey). */
+  readonly key: string;
   /** Region indices, ascending. */
   readonly members: Uint16Array;
   /** Owner of each shard as a *region index*; NO_OWNER where nobody may have it. */

@@ -42,6 +42,7 @@ async function start(t: Test, token?: string): Promise<Rig> {
     explain: (request) => explainFromConfig(world.config, request),
     refreshMetrics: async () => source.metrics.set('foreshard_connections', [], 7),
     planAfter: (ms) => polls.next(ms),
+    planAgeMs: () => 0,
     longestWaitMs: () => 300,
   };
   const log = { error: (fields: object) => void errors.push(fields) } as unknown as Logger;
