@@ -3,6 +3,7 @@
 import { ForecastScore, ProbabilityScore } from './accuracy.ts';
 import { CapacityEstimate } from './capacity-estimate.ts';
 import { Drift } from './drift.ts';
+import { HourlyDemand } from './forecast/hourly-demand.ts';
 import type { EventCalendar } from './ingest/event-calendar.ts';
 import type { Entity } from './ingest/sample.ts';
 import type { AnomalyReading, FailureReading, LoadOutlook, ModelSet } from './models.ts';
@@ -29,6 +30,8 @@ export interface EntityWatch {
   /** 0..1: how much of late rows held anything. */
   freshness: number;
   outlook: LoadOutlook | undefined;
+  /** Demand by the hour; of servers there is none, what they get is of our own making. */
+  readonly hourly: HourlyDemand | undefined;
   anomaly: AnomalyReading | undefined;
   failure: FailureReading | undefined;
   /** Regions only: the load to come and the risk. */
@@ -56,6 +59,7 @@ export function newWatch(entity: Entity, models: ModelSet): EntityWatch {
     row: undefined,
     freshness: 0,
     outlook: undefined,
+    hourly: entity.kind === 'server' ? undefined : new HourlyDemand(),
     anomaly: undefined,
     failure: undefined,
     load: undefined,

@@ -41,6 +41,7 @@ function observe(watch: EntityWatch, row: Row, world: World): void {
     const ratio = wasScored ? watch.scores.demand.recentRatio(1) : undefined;
     if (ratio !== undefined && watch.drift.observe(Math.min(MOST_RATIO, ratio))) world.onDrift(watch);
     demand.push(rps ?? Number.NaN);
+    watch.hourly?.push(row.at, rps ?? Number.NaN);
     watch.outlook = demand.outlook();
     if (watch.outlook !== undefined && rps !== undefined) {
       const slot = row.slot + world.settings.horizonSteps;

@@ -10,8 +10,9 @@ import type { ForecastMethod } from '../../src/analytics/forecast/forecast.ts';
 import { type Forecast, probabilityAbove, quantileOf } from '../../src/analytics/forecast/forecast-result.ts';
 import {
   naiveMethods,
-  selectableMethods,
+  quickMethods,
   streamingMethods,
+  TRAINED_METHODS,
   trainedMethods,
 } from '../../src/analytics/forecast/method-sets.ts';
 import { NormalEquations } from '../../src/analytics/forecast/normal-equations.ts';
@@ -25,10 +26,7 @@ import { daily, HOSTILE, make, noisyLevel, normal, randomWalk, SEASON } from './
 const HORIZON = 24;
 const EVERY_METHOD: readonly ForecastMethod[] = [
   ...new Map(
-    [...streamingMethods([SEASON]), ...Object.values(selectableMethods).flat()].map((method) => [
-      method.name,
-      method,
-    ]),
+    [...streamingMethods([SEASON]), ...quickMethods(TRAINED_METHODS)].map((method) => [method.name, method]),
   ).values(),
 ];
 

@@ -6,11 +6,11 @@ import { packNumbers, type StateReader } from '../state-reader.ts';
 import { type Expert, ExpertPool, fitExperts } from './expert-pool.ts';
 import type { ForecastMethod, ModelContext } from './forecast.ts';
 import type { Forecast, ForecastStep } from './forecast-result.ts';
-import { naiveMethods, streamingMethods } from './method-sets.ts';
+import { naiveMethods, type SlowMethod, streamingMethods } from './method-sets.ts';
 import { LEVELS } from './residual-band.ts';
 import { SeasonalFeatures } from './seasonal-features.ts';
 import { SeriesWindow } from './series-window.ts';
-import type { SlowFitRequest, SlowMethod } from './slow-fits.ts';
+import type { SlowFitRequest } from './slow-fits.ts';
 import { rehearse } from './training.ts';
 
 export interface SeriesForecasterOptions {
