@@ -191,6 +191,7 @@ export class EngineHost {
     for (const timer of this.#timers) clearInterval(timer);
     this.#fetcher?.close();
     this.#feeds.close();
+    this.#shards?.close();
     this.#keeper?.saveAll();
     this.saveCalendar();
     await this.history?.close();

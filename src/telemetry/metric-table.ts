@@ -89,6 +89,11 @@ export const METRICS = {
     labels: ['result'],
     help: 'Pulls of the plan from pae.source: ok, unchanged, failed.',
   },
+  foreshard_move_notices_total: {
+    kind: 'counter',
+    labels: ['result'],
+    help: 'Messages to sharding.notify: ok, failed, dropped.',
+  },
   foreshard_shift_progress: {
     kind: 'gauge',
     labels: [],

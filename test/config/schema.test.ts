@@ -65,7 +65,7 @@ const CONTRACT_DEFAULTS = {
     retention: 14 * 24 * 60 * MINUTE,
     forecast: { methods: ['ar', 'mstl', 'sarima'] },
   },
-  trace: { sample: 0.01, keep: 10_000 },
+  trace: { sample: 0.01, keep: 10_000, slow: 1000 },
   otlp: {},
   trustedProxies: [],
   shutdown: { grace: 30_000 },
