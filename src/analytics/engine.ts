@@ -12,7 +12,7 @@ import { type EntityWatch, newWatch, type RegionWatch, type World } from './enti
 import { HOUR_MS, type HourlyMean } from './forecast/hourly-demand.ts';
 import type { HourlyRequest } from './forecast/hourly-fit.ts';
 import type { TrainedMethod } from './forecast/method-sets.ts';
-import { EventCalendar } from './ingest/event-calendar.ts';
+import { EventCalendar, type EventsNear } from './ingest/event-calendar.ts';
 import type { ExternalEvent } from './ingest/external-event.ts';
 import { type DropReason, type Intake, IntakeCount } from './ingest/intake-count.ts';
 import {
@@ -301,12 +301,16 @@ export class Engine {
 
   #world(now: number): World {
     const { stepMs, horizonMs, regions } = this.settings;
-    const capacities = new Map<string, number>();
-    for (const { id, capacity } of regions) if (capacity !== undefined) capacities.set(id, capacity);
+    const events = new Map<string, EventsNear>();
+    const capacities = new Map(regions.flatMap(({ id, capacity }) => (capacity ? [[id, capacity]] : [])));
     return {
       settings: { stepMs, horizonMs, horizonSteps: this.horizonSteps, capacities },
       now,
-      calendar: this.calendar,
+      eventsNear: (region) => {
+        const found = events.get(region) ?? this.calendar.near(region, now, horizonMs);
+        events.set(region, found);
+        return found;
+      },
       watchOf: (entity) => this.#watchOf(entity),
       regions: () => this.#regions(),
       loadOf: (region) => this.#loadOf(region),

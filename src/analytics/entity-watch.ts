@@ -4,7 +4,7 @@ import { ForecastScore, ProbabilityScore } from './accuracy.ts';
 import { CapacityEstimate } from './capacity-estimate.ts';
 import { Drift } from './drift.ts';
 import { HourlyDemand } from './forecast/hourly-demand.ts';
-import type { EventCalendar } from './ingest/event-calendar.ts';
+import type { EventsNear } from './ingest/event-calendar.ts';
 import type { Entity } from './ingest/sample.ts';
 import type { AnomalyReading, FailureReading, LoadOutlook, ModelSet } from './models.ts';
 import { NO_OUTCOME, type OutcomeKind, type OutcomeState } from './outcome.ts';
@@ -40,6 +40,8 @@ export interface EntityWatch {
   risk: Risk | undefined;
   /** Wall milliseconds. */
   assessedAt: number | undefined;
+  /** The failure that lasts began under announced maintenance: nobody learns or is judged by it. */
+  isExcused: boolean;
   /** Traffic was moved because of what was predicted: outcomes are censored. */
   acted: boolean;
 }
@@ -66,6 +68,7 @@ export function newWatch(entity: Entity, models: ModelSet): EntityWatch {
     over: undefined,
     risk: undefined,
     assessedAt: undefined,
+    isExcused: false,
     acted: false,
   };
 }
@@ -87,7 +90,8 @@ export interface World {
   readonly settings: WorldSettings;
   /** End of the slot that is ticked, wall milliseconds. */
   readonly now: number;
-  readonly calendar: EventCalendar;
+  /** Events of a region that are under way now, or begin within the horizon. */
+  eventsNear(region: string): EventsNear;
   watchOf(entity: Entity): EntityWatch;
   regions(): Iterable<RegionWatch>;
   /** Load to come of a region as it owns demand now. */
