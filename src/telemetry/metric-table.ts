@@ -231,6 +231,11 @@ export const METRICS = {
     labels: [],
     help: 'Kept models that could not be read at a start and were set aside.',
   },
+  foreshard_capacity_fits_total: {
+    kind: 'counter',
+    labels: ['result'],
+    help: 'Fits of the hours ahead of a slice of demand: fitted, failed, timeout or out_of_memory.',
+  },
   foreshard_trainings_total: {
     kind: 'counter',
     labels: ['result'],
