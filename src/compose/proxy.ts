@@ -31,6 +31,7 @@ import { PlanPolls } from './plan-polls.ts';
 import { ProxyEngine } from './proxy-engine.ts';
 import { RecentPlans } from './recent-plans.ts';
 import { ReportedRegions } from './reported-regions.ts';
+import { RequestSpans } from './request-spans.ts';
 import { monitorSettings, type Published, RoutingPublisher } from './routing-publisher.ts';
 import { WorkerPool } from './worker-pool.ts';
 
@@ -64,6 +65,7 @@ export class ProxyProcess {
   #isDraining = false;
   readonly #polls = new PlanPolls();
   readonly #recentPlans = new RecentPlans();
+  readonly #spans: RequestSpans;
   /** The plan that those who poll have been told of. */
   #announced: Plan | undefined;
 
@@ -138,6 +140,8 @@ export class ProxyProcess {
     );
     const published = this.#publisher.apply(config);
     if (typeof published === 'string') throw new Error(published);
+    this.#spans = new RequestSpans(this.#pseudonym, this.metrics, this.log);
+    this.#spans.configure(config.otlp.url);
     this.#workers = new WorkerPool(
       {
         cells: this.#cells,
@@ -147,6 +151,7 @@ export class ProxyProcess {
         logLevel: config.log.level,
         onDeltas: (deltas, reports) => this.#counted(deltas, reports),
         onRestart: () => this.metrics.add('foreshard_worker_restarts_total', [], 1),
+        onSpans: (records) => this.#spans.take(records),
       },
       published.input,
     );
@@ -283,6 +288,7 @@ export class ProxyProcess {
     this.#config = config;
     this.log.setLevel(config.log.level);
     this.#workers.setLogLevel(config.log.level);
+    this.#spans.configure(config.otlp.url);
     this.#workers.publish(published.input);
     this.#afterPublish(published);
     this.#keepPlan();
@@ -335,6 +341,7 @@ export class ProxyProcess {
     this.#reported.close();
     await this.#letGo();
     await this.#workers.terminate();
+    await this.#spans.close();
     await this.log.flush();
   }
 

@@ -26,6 +26,8 @@ export interface WorkerPoolOptions {
   readonly logLevel: LoggerOptions['level'];
   readonly onDeltas: (deltas: readonly Delta[], reports: readonly LoadReport[]) => void;
   readonly onRestart: () => void;
+  /** Finished requests that are exported as spans. */
+  readonly onSpans?: (records: readonly TraceRecord[]) => void;
 }
 
 interface Running {
@@ -206,6 +208,7 @@ export class WorkerPool {
   }
 
   #onMessage(message: FromWorker): void {
+    if (message.kind === 'spans') this.#options.onSpans?.(message.records);
     if (message.kind !== 'deltas' && message.kind !== 'traces') return;
     if (message.kind === 'deltas') this.#options.onDeltas(message.deltas, message.reports);
     const question = this.#questions.get(message.ticket);

@@ -32,7 +32,6 @@ export const NOT_YET: readonly NotYet[] = [
   { key: 'routes[].shadow', harmless: [{}] },
   { key: 'routes[].whenNoRegion', harmless: ['reject'] },
   { key: 'routes[].parkFor' },
-  { key: 'otlp', harmless: [{}] },
 ];
 
 /** Every key of the file that asks for a capability that is not there yet. */
