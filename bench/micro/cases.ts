@@ -103,7 +103,7 @@ function configOf(routes: readonly object[]): Config {
 
 function inputOf(config: Config) {
   const tables = new SharedTables();
-  const plan = basePlan(config, undefined, tables, {
+  const plan = basePlan(config, { previous: undefined }, tables, {
     incarnation: 'bench',
     generation: 1,
     at: '2026-01-01T00:00:00Z',
@@ -115,6 +115,7 @@ function inputOf(config: Config) {
     configGeneration: 1,
     slots,
     policies: {},
+    roundTrips: {},
     toMonotonic: (ms) => ms,
   });
 }
@@ -131,6 +132,7 @@ function healthy(snapshot: Snapshot): LiveView {
     present: servers,
     staleSince: Number.POSITIVE_INFINITY,
     setViews: [],
+    reachViews: new Map(),
   };
 }
 
@@ -242,6 +244,7 @@ function planStep(): Step {
       maxDemoted: 0.34,
       targetUtilisation: 0.8,
       shiftPeriod: 1000,
+      notice: 0,
       evaluateEvery: 1000,
       guards: { errors: 0.02, p99: 2, utilisation: 0.9 },
       churn: { perRound: 0.09, perHour: 1000 },

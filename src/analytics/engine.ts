@@ -5,12 +5,18 @@
 import type { Clock } from '../core/clock.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { CampaignLearner } from './campaign-learner.ts';
-import { Drift } from './drift.ts';
-import { EngineState } from './engine-state.ts';
+import type { Resumption } from './engine-state.ts';
 import { type EntityWatch, newWatch, type RegionWatch, type World } from './entity-watch.ts';
 import { EventCalendar } from './ingest/event-calendar.ts';
 import type { ExternalEvent } from './ingest/external-event.ts';
-import { type Entity, groupEntity, regionEntity, type Sample, SHARD_GROUPS } from './ingest/sample.ts';
+import {
+  type Entity,
+  entityOfKey,
+  groupEntity,
+  regionEntity,
+  type Sample,
+  SHARD_GROUPS,
+} from './ingest/sample.ts';
 import type { LoadOutlook, LoadShare, Models } from './models.ts';
 import type { OutcomeKind } from './outcome.ts';
 import { type Row, SeriesStore, type Verdict } from './series-store.ts';
@@ -62,12 +68,12 @@ export class Engine {
   readonly #tools: EngineTools;
   readonly #store: SeriesStore;
   readonly #watches = new Map<string, EntityWatch>();
-  readonly #drifts = new Map<string, Drift>();
   /** Entity -> monotonic milliseconds of its last backfill. */
   readonly #backfilledAt = new Map<string, number>();
   readonly #campaigns: CampaignLearner;
   /** Region -> share of each shard group that it owns. */
   #shares: ReadonlyMap<string, Float64Array> = new Map();
+  #unmovedShares: ReadonlyMap<string, Float64Array> = new Map();
   #dropped: Partial<Record<DropReason, number>> = {};
   #lastClosed = Number.NEGATIVE_INFINITY;
   #lastWall: number;
@@ -149,9 +155,30 @@ export class Engine {
     if (count > 0) this.#dropped[reason] = (this.#dropped[reason] ?? 0) + count;
   }
 
-  /** @param shares region -> 64 shares 0..1: what it owns of each shard group now. */
-  setOwnership(shares: ReadonlyMap<string, Float64Array>): void {
+  /**
+   * @param shares region -> 64 shares 0..1: what it owns of each shard group, or is about to.
+   * @param unmoved the same by base weights: what it would own if no prediction had moved anything.
+   */
+  setOwnership(
+    shares: ReadonlyMap<string, Float64Array>,
+    unmoved: ReadonlyMap<string, Float64Array> = shares,
+  ): void {
     this.#shares = shares;
+    this.#unmovedShares = unmoved;
+  }
+
+  /** @param regions those whose traffic was moved because of what was predicted: their outcomes are censored. */
+  setActed(regions: ReadonlySet<string>): void {
+    for (const { watch, servers } of this.#regions()) {
+      const isActed = regions.has(watch.entity.id);
+      watch.acted = isActed;
+      for (const server of servers) server.acted = isActed;
+    }
+  }
+
+  /** Demand over all shard groups; undefined while none was measured. */
+  demandOutlook(): LoadOutlook | undefined {
+    return this.#sumOfGroups(() => 1);
   }
 
   /** A failure that the metrics did not show, or not yet: predictions before it are judged by it. */
@@ -188,13 +215,23 @@ export class Engine {
     return true;
   }
 
-  /** Lives through kept rows again, oldest first, after a restart: models learn, nothing is scored or kept. */
-  replay(rows: readonly Row[]): void {
+  /** Lives through kept rows again, oldest first, after a restart; each entity takes its saved state in passing. */
+  replay(rows: readonly Row[], resumption: Resumption): void {
     for (const row of rows) this.#store.adopt(row);
-    const state = new EngineState(this.#watches);
-    const scores = state.detachScores();
-    this.#tickBySlot(rows, () => {});
-    state.attachScores(scores);
+    this.#tickBySlot(rows, {
+      before: (row) => resumption.before(row, () => this.#watchOf(row.entity)),
+      after: () => {},
+    });
+  }
+
+  /** All kept rows were lived through: states that no row came after are taken. */
+  finishReplay(resumption: Resumption): void {
+    const oldest = this.#tools.clock.wallMs() - SILENT_SLOTS * this.settings.stepMs;
+    resumption.finish(oldest, (key) => {
+      const entity = entityOfKey(key);
+      const isKnown = entity !== undefined && (entity.region === '' || this.isRegion(entity.region));
+      return isKnown ? this.#watchOf(entity) : undefined;
+    });
   }
 
   #take(sample: Sample, now: number): Verdict | 'unknown_region' {
@@ -218,20 +255,23 @@ export class Engine {
   }
 
   #run(rows: readonly Row[], end: number | undefined): void {
-    this.#tickBySlot(rows, (row) => this.#tools.onRow(row));
+    this.#tickBySlot(rows, { before: () => {}, after: (row) => this.#tools.onRow(row) });
     // Regions are assessed also when nothing at all was measured: events are known without metrics.
     if (end !== undefined && rows.at(-1)?.at !== end) tick([], this.#world(end));
-    for (const watch of this.#watches.values()) this.#observeDrift(watch);
   }
 
-  #tickBySlot(rows: readonly Row[], onRow: (row: Row) => void): void {
+  #tickBySlot(
+    rows: readonly Row[],
+    each: { readonly before: (row: Row) => void; readonly after: (row: Row) => void },
+  ): void {
     const sorted = rows.toSorted((a, b) => a.slot - b.slot);
     for (let from = 0; from < sorted.length; ) {
       let to = from + 1;
       while (to < sorted.length && sorted[to]!.slot === sorted[from]!.slot) to += 1;
       const slice = sorted.slice(from, to);
+      for (const row of slice) each.before(row);
       tick(slice, this.#world(slice[0]!.at));
-      for (const row of slice) onRow(row);
+      for (const row of slice) each.after(row);
       this.counts.rows += slice.length;
       from = to;
     }
@@ -248,8 +288,10 @@ export class Engine {
       watchOf: (entity) => this.#watchOf(entity),
       regions: () => this.#regions(),
       loadOf: (region) => this.#loadOf(region),
+      unmovedLoadOf: (region) => this.#ownedLoad(this.#unmovedShares.get(region)),
       guard: (watch, work) => this.#guard(watch, work),
       onOutcome: (watch, kind, at) => this.#onOutcome(watch, kind, at),
+      onDrift: (watch) => this.#tools.onDrift(watch.entity, 'demand'),
       onNonFinite: () => {
         this.counts.nonFinite += 1;
       },
@@ -268,15 +310,21 @@ export class Engine {
 
   /** By the demand that a region owns where that is known and measured, else by its own past load. */
   #loadOf(region: string): LoadOutlook | undefined {
-    const shares = this.#shares.get(region);
+    return this.#ownedLoad(this.#shares.get(region)) ?? this.#watches.get(regionEntity(region).key)?.outlook;
+  }
+
+  #ownedLoad(shares: Float64Array | undefined): LoadOutlook | undefined {
+    return shares === undefined ? undefined : this.#sumOfGroups((group) => shares[group]!);
+  }
+
+  #sumOfGroups(shareOf: (group: number) => number): LoadOutlook | undefined {
     const parts: LoadShare[] = [];
-    for (let group = 0; shares !== undefined && group < SHARD_GROUPS; group++) {
-      const share = shares[group]!;
+    for (let group = 0; group < SHARD_GROUPS; group++) {
+      const share = shareOf(group);
       const demand = this.#watches.get(groupEntity(group).key)?.models.demand;
       if (share > 0 && demand !== undefined) parts.push({ demand, share });
     }
-    const combined = parts.length > 0 ? this.#tools.models.combine(parts) : undefined;
-    return combined ?? this.#watches.get(regionEntity(region).key)?.outlook;
+    return parts.length > 0 ? this.#tools.models.combine(parts) : undefined;
   }
 
   #watchOf(entity: Entity): EntityWatch {
@@ -305,15 +353,6 @@ export class Engine {
     this.#tools.log.info(fields, `${kind} observed`);
   }
 
-  #observeDrift(watch: EntityWatch): void {
-    const ratio = watch.scores.demand.recentRatio(1);
-    if (ratio === undefined || watch.models.demand === undefined) return;
-    const { key } = watch.entity;
-    const drift = this.#drifts.get(key) ?? new Drift();
-    this.#drifts.set(key, drift);
-    if (drift.observe(Math.min(10, ratio))) this.#tools.onDrift(watch.entity, 'demand');
-  }
-
   #noteJump(wall: number): void {
     const monotonic = this.#tools.clock.monotonicMs();
     const expected = this.#lastWall + (monotonic - this.#lastMonotonic);
@@ -333,7 +372,6 @@ export class Engine {
       // Regions are configured: they stay, silent or not.
       if (key.startsWith('region/')) continue;
       this.#watches.delete(key);
-      this.#drifts.delete(key);
     }
   }
 }

@@ -15,6 +15,8 @@ const CALM: AnomalyReading = { score: 0, causes: [] };
 const NOTHING_KNOWN: FailureReading = { probability: 0, confidence: 0, model: 'none', reasons: [] };
 // Without a measured outcome nobody knows how good a model is.
 const UNPROVEN_CONFIDENCE = 0.5;
+// One error of a hundred times the naive one is no drift.
+const MOST_RATIO = 10;
 // Rows without a measured load for which the last one still counts.
 const STALE_STEPS = 4;
 
@@ -35,7 +37,9 @@ function observe(watch: EntityWatch, row: Row, world: World): void {
   settleOutcome(watch, row, world);
   if (demand !== undefined) {
     const rps = row.values.get('rps');
-    watch.scores.demand.actual(row.slot, rps);
+    const wasScored = watch.scores.demand.actual(row.slot, rps);
+    const ratio = wasScored ? watch.scores.demand.recentRatio(1) : undefined;
+    if (ratio !== undefined && watch.drift.observe(Math.min(MOST_RATIO, ratio))) world.onDrift(watch);
     demand.push(rps ?? Number.NaN);
     watch.outlook = demand.outlook();
     if (watch.outlook !== undefined && rps !== undefined) {
@@ -138,13 +142,30 @@ function overloadOf(
   if (capacity === undefined || !(capacity > 0)) return { p: 0, reasons: [] };
   // Measurements stall first where a region drowns: what was seen last counts for a while.
   if (rps === undefined) return over !== undefined && now <= over.until ? over : { p: 0, reasons: [] };
-  const limit = capacity / events.loadFactor;
+  const limit = (capacity * healthyShareOf(watch, world)) / events.loadFactor;
   const own = watch.models.overload?.observe(rps, limit) ?? { probability: 0, reasons: [] };
-  const foreseen = load === undefined ? 0 : load.above(limit) * load.confidence;
+  // A region that was relieved is still in danger while it would drown unmoved: judged by what is left to it,
+  // it would get everything back, and be relieved again, for ever.
+  const foreseen = Math.max(
+    foreseenOver(load, limit),
+    foreseenOver(world.unmovedLoadOf(watch.entity.region), limit),
+  );
   const p = Math.max(own.probability, Number.isFinite(foreseen) ? foreseen : 0);
   const reasons = [...own.reasons, ...loadReasons(load, capacity, foreseen, events)];
   watch.over = { p, reasons, until: now + STALE_STEPS * settings.stepMs };
   return watch.over;
+}
+
+function foreseenOver(load: LoadOutlook | undefined, limit: number): number {
+  return load === undefined ? 0 : load.above(limit) * load.confidence;
+}
+
+/** A configured capacity is that of all servers; a learnt one follows what is there by itself. */
+function healthyShareOf(watch: EntityWatch, world: World): number {
+  if (!world.settings.capacities.has(watch.entity.region)) return 1;
+  const share = watch.row?.values.get('healthy_share');
+  // Without any healthy server it has failed, which is another matter than too much load.
+  return share === undefined || !(share > 0) ? 1 : share;
 }
 
 /** A model that was worse than its base rate over at least five events is not listened to. */

@@ -2,10 +2,17 @@
 // weight, the tables are those before moved by what changed.
 
 import type { Config } from '../config/schema.ts';
-import { buildPlan, type PlanStamp, type TableRequest } from '../plan/build-plan.ts';
+import { buildPlan, type PlanStamp } from '../plan/build-plan.ts';
 import type { Plan } from '../plan/plan.ts';
-import { eligibleRegions, regionSetKey } from '../routing/build-snapshot.ts';
 import type { SharedTables } from '../state/shared-tables.ts';
+import { tableRequests } from './table-requests.ts';
+
+interface BaseFrom {
+  /** Whose tables are moved on; undefined = they are derived. */
+  readonly previous: Plan | undefined;
+  /** An engine has the say over weights and its plan does not fit the configuration yet: what it said last holds. */
+  readonly keepsWeights?: boolean;
+}
 
 /**
  * The plan for `config`.
@@ -13,7 +20,7 @@ import type { SharedTables } from '../state/shared-tables.ts';
  */
 export function basePlan(
   config: Config,
-  previous: Plan | undefined,
+  { previous, keepsWeights = false }: BaseFrom,
   tables: SharedTables,
   stamp: PlanStamp,
 ): Plan {
@@ -23,11 +30,12 @@ export function basePlan(
       regions: config.regions.map(({ id, weight, capacity }) => ({
         id,
         baseWeight: weight,
-        weight,
+        weight: keepsWeights ? keptWeight(previous, id, weight) : weight,
         capacity,
       })),
       failoverOrder: config.regions.map((region) => region.id),
-      tables: tableRequests(config, tables),
+      // Without an engine nobody is at risk: critical requests use the table of all.
+      tables: tableRequests(config, tables).filter(({ critical }) => !critical),
       shards: config.sharding.shards,
       previous,
       ttlSeconds: config.pae.planTtl / 1000,
@@ -37,15 +45,8 @@ export function basePlan(
   return previous?.digest === plan.digest ? previous : plan;
 }
 
-/** One table per distinct set of eligible regions. */
-function tableRequests(config: Config, tables: SharedTables): TableRequest[] {
-  const sets = new Map<string, readonly string[]>();
-  for (const route of config.routes) {
-    const regionIds = [...eligibleRegions(config, route)].sort();
-    sets.set(regionSetKey(regionIds), regionIds);
-  }
-  return [...sets.values()].map((regionIds) => ({
-    regionIds,
-    orders: tables.ordersFor(regionIds, config.sharding.shards),
-  }));
+function keptWeight(previous: Plan | undefined, id: string, baseWeight: number): number {
+  const before = previous?.regions.find((region) => region.id === id);
+  // A base weight that was changed in the file is a human's word.
+  return before !== undefined && before.baseWeight === baseWeight ? before.weight : baseWeight;
 }

@@ -17,6 +17,7 @@ import type { LiveCells } from '../state/live-cells.ts';
 import { buildLiveView } from '../state/live-view.ts';
 import type { LoopDelay } from '../telemetry/loop-delay.ts';
 import type { MetricsRegistry } from '../telemetry/registry.ts';
+import { effectiveWeights, shiftProgress } from './effective-weights.ts';
 import type { PlanPolls } from './plan-polls.ts';
 import type { RecentPlans } from './recent-plans.ts';
 import type { ReportedRegions } from './reported-regions.ts';
@@ -35,6 +36,8 @@ export interface ControlParts {
   readonly recentPlans: RecentPlans;
   readonly loopDelay: LoopDelay;
   engine(): EnginePort | undefined;
+  /** Milliseconds since the plan in force was last said to be right; 0 where no engine makes it. */
+  planAgeMs(): number;
   isDraining(): boolean;
 }
 
@@ -51,7 +54,12 @@ export function controlSource(parts: ControlParts): ControlSource {
   return {
     metrics,
     engine: () => parts.engine(),
-    plan: () => ({ ...publisher.current.plan, now: new Date(systemClock.wallMs()).toISOString() }),
+    plan: () => {
+      const now = systemClock.wallMs();
+      const evaluatedAt = new Date(now - parts.planAgeMs()).toISOString();
+      return { ...publisher.current.plan, evaluatedAt, now: new Date(now).toISOString() };
+    },
+    planAgeMs: () => parts.planAgeMs(),
     regions: () => regionReports(parts),
     notReady: () => {
       if (parts.isDraining()) return 'shutting down';
@@ -73,11 +81,17 @@ export function controlSource(parts: ControlParts): ControlSource {
       metrics.apply(parts.loopDelay.take());
       metrics.set('foreshard_connections', [], cells.connections());
       metrics.set('foreshard_requests_in_flight', [], cells.requestsInFlight());
-      const age = systemClock.wallMs() - Date.parse(publisher.current.plan.evaluatedAt);
-      metrics.set('foreshard_plan_age_seconds', [], Math.max(0, age / 1000));
+      metrics.set('foreshard_plan_age_seconds', [], parts.planAgeMs() / 1000);
+      metrics.set('foreshard_plan_stale', [], cells.staleSince === Number.POSITIVE_INFINITY ? 0 : 1);
+      metrics.set(
+        'foreshard_shift_progress',
+        [],
+        shiftProgress(publisher.current, systemClock.monotonicMs()),
+      );
       metrics.reset('foreshard_region_weight');
       for (const { id, weight, healthy, registered } of regionReports(parts)) {
         metrics.set('foreshard_region_weight', [id, 'base'], weight.base);
+        metrics.set('foreshard_region_weight', [id, 'risk'], weight.risk);
         metrics.set('foreshard_region_weight', [id, 'health'], healthFactor(healthy, registered));
         metrics.set('foreshard_region_weight', [id, 'desired'], weight.desired);
         metrics.set('foreshard_region_weight', [id, 'effective'], weight.effective);
@@ -97,6 +111,7 @@ const PAUSES_PER_POLL = 4;
 function regionReports({ publisher, monitor, meter, reported }: ControlParts): RegionReport[] {
   const { plan } = publisher.current;
   const servers = monitor.report();
+  const effective = effectiveWeights(publisher.current, systemClock.monotonicMs());
   return plan.regions.map((region, index) => {
     const own = servers.filter((server) => server.region === region.id);
     const seen = own.filter((server) => !server.ejected && server.health !== 'unhealthy').length;
@@ -110,8 +125,9 @@ function regionReports({ publisher, monitor, meter, reported }: ControlParts): R
       id: region.id,
       weight: {
         base: region.baseWeight,
+        risk: region.riskWeight ?? region.baseWeight,
         desired: region.weight,
-        effective: region.weight * healthFactor(healthy, registered),
+        effective: effective[index]! * healthFactor(healthy, registered),
       },
       capacity,
       requestsPerSecond,

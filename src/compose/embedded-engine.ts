@@ -4,15 +4,21 @@
 
 import { Worker } from 'node:worker_threads';
 import type { Sample } from '../analytics/ingest/sample.ts';
+import type { Config } from '../config/schema.ts';
 import type { EngineAnswer, EngineAsk, EnginePort } from '../control/engine-port.ts';
+import type { Plan } from '../plan/plan.ts';
 import type { Delta } from '../telemetry/deltas.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { EngineStart, FromEngine, ToEngine } from './engine-messages.ts';
+import type { ShardCounts } from './shard-load-book.ts';
 
 export interface EmbeddedOptions {
-  readonly start: EngineStart;
+  start(): EngineStart;
   readonly log: Logger;
   onDeltas(deltas: readonly Delta[]): void;
+  onPlan(plan: Plan): void;
+  /** The engine has evaluated, and its plan stays. */
+  onEvaluated(): void;
   /** The thread died and another one takes its place. */
   onRestart(): void;
 }
@@ -34,7 +40,6 @@ export class EmbeddedEngine implements EnginePort {
   #isStopping = false;
   #ticket = 0;
   #restart: NodeJS.Timeout | undefined;
-  #ownership: ReadonlyMap<string, Float64Array> | undefined;
 
   constructor(options: EmbeddedOptions) {
     this.#options = options;
@@ -45,9 +50,13 @@ export class EmbeddedEngine implements EnginePort {
     if (this.#isReady && samples.length > 0) this.#say({ kind: 'samples', samples });
   }
 
-  setOwnership(shares: ReadonlyMap<string, Float64Array>): void {
-    this.#ownership = shares;
-    if (this.#isReady) this.#say({ kind: 'ownership', shares });
+  takeCounts(counts: ShardCounts): void {
+    if (this.#isReady) this.#say({ kind: 'shard_counts', counts });
+  }
+
+  /** What plans are made of has changed; what models belong to has not. */
+  reload(config: Config): void {
+    if (this.#isReady) this.#say({ kind: 'config', config });
   }
 
   ask(ask: EngineAsk): Promise<EngineAnswer> {
@@ -85,7 +94,7 @@ export class EmbeddedEngine implements EnginePort {
 
   #spawn(): Worker {
     const worker = new Worker(new URL('./pae-thread.ts', import.meta.url), {
-      workerData: this.#options.start,
+      workerData: this.#options.start(),
       name: 'analytics',
       resourceLimits: { maxOldGenerationSizeMb: MEMORY_MB },
     });
@@ -115,8 +124,11 @@ export class EmbeddedEngine implements EnginePort {
     switch (message.kind) {
       case 'ready':
         this.#isReady = true;
-        if (this.#ownership !== undefined) this.#say({ kind: 'ownership', shares: this.#ownership });
         return;
+      case 'plan':
+        return this.#options.onPlan(message.plan);
+      case 'evaluated':
+        return this.#options.onEvaluated();
       case 'deltas':
         return this.#options.onDeltas(message.deltas);
       case 'answer':

@@ -10,6 +10,8 @@ import type { EngineAnswer, EngineAsk } from '../control/engine-port.ts';
 import { unreachable } from '../core/assert.ts';
 import { systemClock } from '../core/clock.ts';
 import type { EngineHost } from './engine-host.ts';
+import { obeyPlanCommand, planningReport } from './plan-commands.ts';
+import { decodeShardCounts } from './shard-load-book.ts';
 
 const MOST_HISTORY_MS = 14 * 86_400_000;
 // What a chart can show; more points are thinned.
@@ -19,6 +21,14 @@ export async function answerAsk(host: EngineHost, ask: EngineAsk): Promise<Engin
   switch (ask.kind) {
     case 'telemetry':
       return takeTelemetry(host, ask.body, ask.isBackfill);
+    case 'shard_loads': {
+      const counts = decodeShardCounts(ask.body);
+      if (typeof counts === 'string') return { status: 400, body: counts };
+      host.shards.takeCounts(counts);
+      return { status: 202, body: { accepted: counts.tables.length } };
+    }
+    case 'plan_command':
+      return obeyPlanCommand(host.shards, ask.command, ask.body);
     case 'risk_scores':
       return { status: 200, body: await riskScores(host, ask.historyMs) };
     case 'events':
@@ -46,9 +56,10 @@ function takeTelemetry(host: EngineHost, body: unknown, isBackfill: boolean): En
 
 async function riskScores(host: EngineHost, historyMs: number): Promise<object> {
   const now = systemClock.wallMs();
-  const report = riskReport(host.engine, { mode: host.config.pae.mode, now });
+  const scores = riskReport(host.engine, { mode: host.config.pae.mode, now });
+  const report = { ...scores, planning: planningReport(host.shards) };
   if (historyMs === 0 || host.history === undefined) return report;
-  const regions = report.regions as { id: string }[];
+  const regions = scores.regions as { id: string }[];
   const from = now - Math.min(MOST_HISTORY_MS, historyMs);
   const history = await Promise.all(regions.map(({ id }) => regionHistory(host, id, from, now)));
   return { ...report, regions: regions.map((region, i) => ({ ...region, history: history[i] })) };

@@ -5,11 +5,12 @@
 import { readDocuments } from '../analytics/ingest/telemetry-document.ts';
 import type { Config } from '../config/schema.ts';
 import { systemClock } from '../core/clock.ts';
-import { decodeOwners, type Plan } from '../plan/plan.ts';
+import { decodeOwners, type Plan, type PlanTable } from '../plan/plan.ts';
 import { SHARD_GROUPS } from '../state/live-cells.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { EmbeddedEngine } from './embedded-engine.ts';
 import type { MeasuredDocument, MeasuredServer, OwnMeasurements } from './own-measurements.ts';
+import { encodeShardCounts } from './shard-load-book.ts';
 
 export interface FeedOptions {
   readonly config: Config;
@@ -25,11 +26,14 @@ export interface FeedOptions {
 // Contract: "every 5 s at most".
 const POST_MS = 5000;
 const POST_WAIT_MS = 4000;
+// What happens at one moment comes in several pieces; they are told together.
+const HURRY_MS = 50;
 const MAX_DOCUMENTS = 2000;
 
 export class EngineFeed {
   readonly #options: FeedOptions;
   readonly #timer: NodeJS.Timeout;
+  #hurry: NodeJS.Timeout | undefined;
   #isBusy = false;
   #lastFailure = '';
 
@@ -42,6 +46,15 @@ export class EngineFeed {
 
   close(): void {
     clearInterval(this.#timer);
+    clearTimeout(this.#hurry);
+  }
+
+  /** Measures and tells at once: a region that is gone must not wait for the next turn. */
+  hurry(): void {
+    this.#hurry ??= setTimeout(() => {
+      this.#hurry = undefined;
+      void this.#turn();
+    }, HURRY_MS);
   }
 
   async #turn(): Promise<void> {
@@ -51,8 +64,14 @@ export class EngineFeed {
       const { flush, measurements, engine, servers } = this.#options;
       await flush();
       const documents = measurements.read(servers(), systemClock.monotonicMs(), systemClock.wallMs());
-      if (engine !== undefined) this.#handOver(documents, engine);
-      else await this.#postAll(documents);
+      const counts = measurements.takeCounts();
+      if (engine !== undefined) {
+        this.#handOver(documents, engine);
+        if (counts !== undefined) engine.takeCounts(counts);
+      } else {
+        await this.#postAll(documents);
+        if (counts !== undefined) this.#told(await this.#post('/shard_loads', encodeShardCounts(counts)));
+      }
     } finally {
       this.#isBusy = false;
     }
@@ -69,26 +88,29 @@ export class EngineFeed {
 
   async #postAll(documents: readonly MeasuredDocument[]): Promise<void> {
     for (let at = 0; at < documents.length; at += MAX_DOCUMENTS) {
-      const problem = await this.#post(documents.slice(at, at + MAX_DOCUMENTS));
-      this.#options.onPosted(problem === undefined ? 'ok' : 'failed');
-      // Once per new reason: an engine that is away for a day is one line.
-      if (problem !== undefined && problem !== this.#lastFailure) {
-        this.#options.log.warn({ problem }, 'measurements could not be posted to pae.source');
-      }
-      this.#lastFailure = problem ?? '';
+      this.#told(await this.#post('/telemetry', documents.slice(at, at + MAX_DOCUMENTS)));
     }
   }
 
-  async #post(documents: readonly MeasuredDocument[]): Promise<string | undefined> {
+  #told(problem: string | undefined): void {
+    this.#options.onPosted(problem === undefined ? 'ok' : 'failed');
+    // Once per new reason: an engine that is away for a day is one line.
+    if (problem !== undefined && problem !== this.#lastFailure) {
+      this.#options.log.warn({ problem }, 'measurements could not be posted to pae.source');
+    }
+    this.#lastFailure = problem ?? '';
+  }
+
+  async #post(path: string, body: object): Promise<string | undefined> {
     const { source, token } = this.#options.config.pae;
     try {
-      const response = await fetch(new URL('/telemetry', source), {
+      const response = await fetch(new URL(path, source), {
         method: 'POST',
         headers: {
           'content-type': 'application/json',
           ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
         },
-        body: JSON.stringify(documents),
+        body: JSON.stringify(body),
         signal: AbortSignal.timeout(POST_WAIT_MS),
         redirect: 'error',
       });
@@ -103,9 +125,22 @@ export class EngineFeed {
 
 /** Region -> share of each shard group that it owns: the mean over the plan's tables. */
 export function ownershipOf(plan: Plan): Map<string, Float64Array> {
+  return sharesOf(plan, (table) => decodeOwners(table.owners));
+}
+
+/** The same by base weights alone: where everything would be if no prediction had moved it. */
+export function unmovedOwnershipOf(plan: Plan): Map<string, Float64Array> {
+  return sharesOf(plan, (table) => {
+    const owners = decodeOwners(table.owners);
+    for (const [shard, owner] of table.neutral) owners[shard] = owner;
+    return owners;
+  });
+}
+
+function sharesOf(plan: Plan, ownersOf: (table: PlanTable) => Uint16Array): Map<string, Float64Array> {
   const shares = new Map(plan.regions.map(({ id }) => [id, new Float64Array(SHARD_GROUPS)]));
   for (const table of plan.tables) {
-    const owners = decodeOwners(table.owners);
+    const owners = ownersOf(table);
     const perGroup = owners.length / SHARD_GROUPS;
     owners.forEach((owner, shard) => {
       const region = plan.regions[owner];

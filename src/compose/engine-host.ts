@@ -3,7 +3,7 @@
 
 import { join } from 'node:path';
 import { Engine, type Intake } from '../analytics/engine.ts';
-import { restoreCalendar, restoreWatch, saveCalendar, saveWatch } from '../analytics/engine-state.ts';
+import { restoreCalendar, saveCalendar } from '../analytics/engine-state.ts';
 import { EventFeeds } from '../analytics/ingest/event-feeds.ts';
 import { MetricFetcher, type MetricSource } from '../analytics/ingest/metric-fetcher.ts';
 import type { Sample } from '../analytics/ingest/sample.ts';
@@ -13,6 +13,7 @@ import type { Row } from '../analytics/series-store.ts';
 import type { Config } from '../config/schema.ts';
 import type { EngineAnswer, EngineAsk } from '../control/engine-port.ts';
 import { systemClock } from '../core/clock.ts';
+import type { Plan } from '../plan/plan.ts';
 import { type LockResult, tryLockState } from '../state/state-lock.ts';
 import type { HistoryValue } from '../state/stores/history-messages.ts';
 import { HistoryStore } from '../state/stores/history-store.ts';
@@ -21,7 +22,10 @@ import type { Logger } from '../telemetry/logger.ts';
 import { bucketsOf } from '../telemetry/metric-table.ts';
 import { answerAsk } from './engine-answers.ts';
 import { rowsOfHistory } from './history-rows.ts';
+import { ModelKeeper } from './model-keeper.ts';
 import { ModelTrainer } from './model-trainer.ts';
+import { startShardManager } from './plan-history.ts';
+import type { ShardManager } from './shard-manager.ts';
 
 export interface HostOptions {
   readonly config: Config;
@@ -30,6 +34,10 @@ export interface HostOptions {
   readonly log: Logger;
   /** Whether a start without a history is refused. */
   readonly needsHistory: boolean;
+  /** Plan in force, where another than the kept one is; its tables are moved on. */
+  readonly plan?: Plan | undefined;
+  /** After every planning round. @param isNew it differs from the one before in more than its stamps. */
+  onPlan(plan: Plan, isNew: boolean): void;
   /** What was counted and how things stand, for the process's one registry. */
   onMetrics(deltas: readonly Delta[]): void;
 }
@@ -38,25 +46,23 @@ export interface HostOptions {
 const LONGEST_STEP_MS = 60_000;
 const FEED_MS = 60_000;
 const PRUNE_MS = 3_600_000;
-// All scores are written once in this many evaluations, a few entities at each.
-const SAVE_TURNS = 20;
 const REPLAY_MS = 2 * 86_400_000;
 const REPLAY_VALUES = 150_000;
-const REPLAY_ROWS_AT_ONCE = 500;
 
 export class EngineHost {
   readonly engine: Engine;
   readonly config: Config;
   readonly log: Logger;
   readonly history: HistoryStore | undefined;
+  #shards: ShardManager | undefined;
   readonly #options: HostOptions;
   readonly #lock: LockResult | undefined;
   readonly #counters = new MetricDeltas(bucketsOf);
   readonly #feeds: EventFeeds;
   readonly #trainer: ModelTrainer;
+  readonly #keeper: ModelKeeper | undefined;
   readonly #timers: NodeJS.Timeout[] = [];
   #fetcher: MetricFetcher | undefined;
-  #saved = 0;
   #historyLost = 0;
   #before = { nonFinite: 0, modelFailures: 0, clockJumps: 0 };
 
@@ -115,6 +121,16 @@ export class EngineHost {
       log,
       onEnd: (result) => this.count('foreshard_trainings_total', [result], 1),
     });
+    this.#keeper =
+      history === undefined
+        ? undefined
+        : new ModelKeeper({
+            engine: this.engine,
+            history,
+            clock: systemClock,
+            log,
+            onUnreadable: () => this.count('foreshard_model_states_unreadable_total', [], 1),
+          });
     this.#feeds = new EventFeeds(
       config.pae.externalEvents.map(({ file, url, kind }) => ({ file, url, kind })),
       {
@@ -129,12 +145,19 @@ export class EngineHost {
     );
   }
 
+  /** Makes the plans. There from the moment that `start` has resolved. */
+  get shards(): ShardManager {
+    if (this.#shards === undefined) throw new Error('the engine has not started yet');
+    return this.#shards;
+  }
+
   ask(ask: EngineAsk): Promise<EngineAnswer> {
     return answerAsk(this, ask);
   }
 
   /** Samples from wherever; counted by what became of them. */
   ingest(samples: readonly Sample[], isBackfill = false): Intake {
+    if (!isBackfill) this.#shards?.note(samples);
     const intake = isBackfill ? this.engine.backfill(samples) : this.engine.ingest(samples);
     this.count('foreshard_telemetry_samples_total', ['accepted'], intake.accepted);
     for (const [reason, count] of Object.entries(intake.dropped)) {
@@ -155,7 +178,8 @@ export class EngineHost {
     for (const timer of this.#timers) clearInterval(timer);
     this.#fetcher?.close();
     this.#feeds.close();
-    this.#saveScores(Number.POSITIVE_INFINITY);
+    this.#shards?.close();
+    this.#keeper?.saveAll();
     this.saveCalendar();
     await this.history?.close();
     if (this.#lock?.kind === 'held') this.#lock.release();
@@ -163,6 +187,7 @@ export class EngineHost {
 
   async #begin(): Promise<void> {
     await this.#restore();
+    this.#shards = await startShardManager(this, this.#options);
     await this.#feeds.start(FEED_MS);
     const { stepMs } = this.engine.settings;
     this.#timers.push(setInterval(() => this.#advance(), Math.max(50, Math.min(1000, stepMs / 10))));
@@ -185,22 +210,15 @@ export class EngineHost {
     const calendar = await history.load('calendar');
     if (calendar !== undefined) restoreCalendar(engine.calendar, calendar);
     const from = systemClock.wallMs() - REPLAY_MS;
-    const rows = rowsOfHistory(await history.replay(from, REPLAY_VALUES), engine.settings.stepMs);
-    for (let at = 0; at < rows.length; at += REPLAY_ROWS_AT_ONCE) {
-      engine.replay(rows.slice(at, at + REPLAY_ROWS_AT_ONCE));
-      // Asked questions are answered in between.
-      await new Promise((resolve) => setImmediate(resolve));
-    }
-    for (const watch of engine.watches()) {
-      const saved = await history.load(`scores/${watch.entity.key}`);
-      if (saved !== undefined) restoreWatch(watch, saved);
-    }
-    if (rows.length > 0) this.log.info({ rows: rows.length }, 'the engine has its past back');
+    await this.#keeper?.resume(
+      rowsOfHistory(await history.replay(from, REPLAY_VALUES), engine.settings.stepMs),
+    );
   }
 
   #advance(): void {
     if (!this.engine.advance()) return;
-    this.#saveScores(SAVE_TURNS);
+    this.#shards?.round();
+    this.#keeper?.saveSome();
     this.#publish();
     this.#trainer.train();
   }
@@ -215,17 +233,6 @@ export class EngineHost {
       value,
     }));
     if (values.length > 0) this.history.append(values);
-  }
-
-  #saveScores(turns: number): void {
-    const watches = [...this.engine.watches()];
-    const count = turns === Number.POSITIVE_INFINITY ? watches.length : Math.ceil(watches.length / turns);
-    const now = systemClock.wallMs();
-    for (let i = 0; i < count; i++) {
-      this.#saved = (this.#saved + 1) % watches.length;
-      const watch = watches[this.#saved]!;
-      this.history?.save(`scores/${watch.entity.key}`, now, saveWatch(watch));
-    }
   }
 
   #publish(): void {

@@ -28,7 +28,7 @@ export function explainFromConfig(config: Config, request: ExplainRequest): Expl
 function snapshotOf(config: Config): Snapshot {
   const tables = new SharedTables();
   const at = new Date(systemClock.wallMs()).toISOString();
-  const plan = basePlan(config, undefined, tables, { incarnation: 'none', generation: 1, at });
+  const plan = basePlan(config, { previous: undefined }, tables, { incarnation: 'none', generation: 1, at });
   const urls = config.regions.flatMap((region) => (region.servers ?? []).map(({ url }) => url));
   const slots = Object.fromEntries(urls.map((url, slot) => [url, { slot, incarnation: 1 }]));
   return buildSnapshotAtOnce(
@@ -36,6 +36,7 @@ function snapshotOf(config: Config): Snapshot {
       configGeneration: 1,
       slots,
       policies: {},
+      roundTrips: {},
       toMonotonic: (ms) => ms,
     }),
   );
@@ -53,5 +54,6 @@ function healthyView(snapshot: Snapshot): LiveView {
     present: servers,
     staleSince: Number.POSITIVE_INFINITY,
     setViews: [],
+    reachViews: new Map(),
   };
 }

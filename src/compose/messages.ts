@@ -6,6 +6,7 @@ import type { TraceQuery } from '../proxy/kept-traces.ts';
 import type { LoadReport } from '../proxy/load-reports.ts';
 import type { TraceRecord } from '../proxy/trace-record.ts';
 import type { SnapshotInput } from '../routing/build-snapshot.ts';
+import type { ServedReport } from '../state/served-tally.ts';
 import type { Delta } from '../telemetry/deltas.ts';
 import type { LoggerOptions } from '../telemetry/logger.ts';
 
@@ -43,6 +44,7 @@ export type FromWorker =
       readonly ticket: number;
       readonly deltas: readonly Delta[];
       readonly reports: readonly LoadReport[];
+      readonly served: ServedReport;
     }
   | { readonly kind: 'traces'; readonly ticket: number; readonly records: readonly TraceRecord[] }
   /** Finished requests that are exported as spans. */

@@ -6,7 +6,9 @@ import { parseOrca } from '../analytics/ingest/orca.ts';
 import type { HealthMonitor, ServerReport } from '../health/monitor.ts';
 import type { LoadReport } from '../proxy/load-reports.ts';
 import { type LiveCells, SHARD_GROUPS } from '../state/live-cells.ts';
+import { addCounts, latencyQuantile, type ServedReport } from '../state/served-tally.ts';
 import type { Delta } from '../telemetry/deltas.ts';
+import type { ShardCounts } from './shard-load-book.ts';
 
 export interface MeasuredDocument {
   readonly region?: string;
@@ -44,7 +46,11 @@ export class OwnMeasurements {
   readonly #groups = new Map<number, { requests: number; errors: number }>();
   readonly #routes = new Map<string, { requests: number; errors: number }>();
   readonly #reports = new Map<number, ReadonlyMap<string, number>>();
+  #shards = new Map<string, Uint32Array>();
+  readonly #latencies = new Map<string, Uint32Array>();
   #measuredAt: number | undefined;
+  /** Seconds since shards were taken. */
+  #countedSeconds = 0;
 
   /** @param proxy name of this proxy among others that measure the same regions. */
   constructor(cells: LiveCells, monitor: HealthMonitor, proxy: string) {
@@ -54,7 +60,11 @@ export class OwnMeasurements {
   }
 
   /** What workers have counted since their last flush. */
-  apply(deltas: readonly Delta[], reports: readonly LoadReport[]): void {
+  apply(deltas: readonly Delta[], reports: readonly LoadReport[], { shards, latencies }: ServedReport): void {
+    for (const [set, counts] of shards) this.#shards.set(set, addCounts(this.#shards.get(set), counts));
+    for (const [region, counts] of latencies) {
+      this.#latencies.set(region, addCounts(this.#latencies.get(region), counts));
+    }
     for (const [slot, text] of reports) {
       const metrics = parseOrca(text);
       if (metrics !== undefined) this.#reports.set(slot, metrics);
@@ -80,6 +90,7 @@ export class OwnMeasurements {
       if (elapsed !== undefined && elapsed > 0) documents.push({ ...of, proxy: this.#proxy, at, metrics });
     };
     const seconds = (elapsed ?? 0) / 1000;
+    this.#countedSeconds += seconds;
     this.#readServers(servers, seconds, add);
     this.#readDemand(seconds, add);
     return documents;
@@ -97,12 +108,31 @@ export class OwnMeasurements {
       });
       const healthy = own.filter(({ id }) => isUp(reports.get(id))).length;
       const health = { registered: own.length, healthy, healthy_share: healthy / own.length };
-      add({ region }, { ...rates(sum(measured), seconds), ...health });
+      add({ region }, { ...this.#withQuantiles(region, rates(sum(measured), seconds)), ...health });
     }
+    this.#latencies.clear();
     // A report is of its moment: one that is not renewed is not measured again.
     this.#reports.clear();
     const ids = new Set(servers.map(({ id }) => id));
     for (const id of this.#servers.keys()) if (!ids.has(id)) this.#servers.delete(id);
+  }
+
+  /** Requests per shard since the last call; undefined when there were none. */
+  takeCounts(): ShardCounts | undefined {
+    const seconds = this.#countedSeconds;
+    if (this.#shards.size === 0 || seconds === 0) return undefined;
+    const tables = [...this.#shards];
+    this.#shards = new Map();
+    this.#countedSeconds = 0;
+    return { proxy: this.#proxy, seconds, tables };
+  }
+
+  #withQuantiles(region: string, measured: ReturnType<typeof rates>): ReturnType<typeof rates> {
+    const counts = this.#latencies.get(region);
+    const mean = measured.latency_ms;
+    if (counts === undefined || typeof mean !== 'object') return measured;
+    const of = (q: number): number => latencyQuantile(counts, q) ?? 0;
+    return { ...measured, latency_ms: { ...mean, p50: of(0.5), p90: of(0.9), p99: of(0.99) } };
   }
 
   #readDemand(seconds: number, add: Add): void {

@@ -27,15 +27,19 @@ async function run(port: MessagePort, start: EngineStart): Promise<void> {
     folder: start.folder,
     log,
     needsHistory: false,
+    plan: start.plan,
     onMetrics: (deltas) => say({ kind: 'deltas', deltas }),
+    onPlan: (plan, isNew) => say(isNew ? { kind: 'plan', plan } : { kind: 'evaluated' }),
   });
   port.on('message', (message: ToEngine) => {
     switch (message.kind) {
       case 'samples':
         host.ingest(message.samples);
         return;
-      case 'ownership':
-        return host.engine.setOwnership(message.shares);
+      case 'shard_counts':
+        return host.shards.takeCounts(message.counts);
+      case 'config':
+        return host.shards.reload(message.config);
       case 'ask':
         void host.ask(message.ask).then((answer) => say({ kind: 'answer', ticket: message.ticket, answer }));
         return;

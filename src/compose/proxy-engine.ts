@@ -8,13 +8,16 @@ import type { HealthMonitor } from '../health/monitor.ts';
 import type { Plan } from '../plan/plan.ts';
 import type { LoadReport } from '../proxy/load-reports.ts';
 import type { LiveCells } from '../state/live-cells.ts';
+import type { ServedReport } from '../state/served-tally.ts';
 import type { Delta } from '../telemetry/deltas.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { MetricsRegistry } from '../telemetry/registry.ts';
 import { EmbeddedEngine } from './embedded-engine.ts';
-import { EngineFeed, ownershipOf } from './engine-feed.ts';
+import { EngineFeed } from './engine-feed.ts';
 import { type MeasuredServer, OwnMeasurements } from './own-measurements.ts';
 import { engineFolder } from './pae.ts';
+import { PlanPuller } from './plan-puller.ts';
+import { followsEngine } from './table-requests.ts';
 
 export interface ProxyEngineParts {
   readonly cells: LiveCells;
@@ -24,6 +27,14 @@ export interface ProxyEngineParts {
   readonly pseudonym: string;
   servers(): readonly MeasuredServer[];
   flush(): Promise<void>;
+  /** In force now. */
+  plan(): Plan;
+  /** `incarnation.generation` of the last plan of this source that was taken; undefined = none. */
+  knownPlan(): string | undefined;
+  /** An engine offers a plan. @param ageMs since it was evaluated. */
+  onPlan(document: unknown, ageMs: number): void;
+  /** The engine says that its plan stays. */
+  onUnchanged(ageMs: number): void;
 }
 
 export class ProxyEngine {
@@ -32,6 +43,7 @@ export class ProxyEngine {
   #config: Config;
   #embedded: EmbeddedEngine | undefined;
   #feed: EngineFeed | undefined;
+  #puller: PlanPuller | undefined;
 
   constructor(config: Config, parts: ProxyEngineParts) {
     this.#config = config;
@@ -45,23 +57,29 @@ export class ProxyEngine {
   }
 
   /** The workers' counts, on their way into the registry. */
-  apply(deltas: readonly Delta[], reports: readonly LoadReport[]): void {
-    this.#measurements.apply(deltas, reports);
+  apply(deltas: readonly Delta[], reports: readonly LoadReport[], served: ServedReport): void {
+    this.#measurements.apply(deltas, reports, served);
   }
 
-  published(plan: Plan): void {
-    this.#embedded?.setOwnership(ownershipOf(plan));
+  /** Something happened that an engine should know at once. */
+  hurry(): void {
+    this.#feed?.hurry();
   }
 
   async reload(config: Config): Promise<void> {
     const before = this.#config;
     this.#config = config;
-    if (isDeepStrictEqual(modelled(before), modelled(config))) return;
+    if (isDeepStrictEqual(modelled(before), modelled(config))) {
+      this.#embedded?.reload(config);
+      return;
+    }
     await this.stop();
     this.#start();
   }
 
   async stop(): Promise<void> {
+    this.#puller?.close();
+    this.#puller = undefined;
     this.#feed?.close();
     this.#feed = undefined;
     const embedded = this.#embedded;
@@ -75,10 +93,29 @@ export class ProxyEngine {
     const { log, metrics, servers, flush } = this.#parts;
     if (config.pae.source === 'embedded') {
       this.#embedded = new EmbeddedEngine({
-        start: { config, folder: engineFolder(config), logLevel: config.log.level },
+        start: () => ({
+          config: this.#config,
+          folder: engineFolder(this.#config),
+          logLevel: this.#config.log.level,
+          plan: this.#parts.plan(),
+        }),
         log,
         onDeltas: (deltas) => metrics.apply(deltas),
+        onPlan: (plan) => this.#parts.onPlan(plan, 0),
+        onEvaluated: () => this.#parts.onUnchanged(0),
         onRestart: () => metrics.add('foreshard_engine_restarts_total', [], 1),
+      });
+    } else if (followsEngine(config)) {
+      const { source, token } = config.pae;
+      this.#puller = new PlanPuller({
+        source,
+        token,
+        interval: config.paeUpdateInterval,
+        log,
+        known: () => this.#parts.knownPlan(),
+        onPlan: (document, ageMs) => this.#parts.onPlan(document, ageMs),
+        onUnchanged: (ageMs) => this.#parts.onUnchanged(ageMs),
+        onResult: (result) => metrics.add('foreshard_plan_pulls_total', [result], 1),
       });
     }
     this.#feed = new EngineFeed({
@@ -93,7 +130,13 @@ export class ProxyEngine {
   }
 }
 
-/** What an engine is started with; anything else may change without it. */
-function modelled({ pae, regions, state, log }: Config): object {
-  return { pae, regions, path: state.path, level: log.level };
+/** What models belong to; anything else may change while an engine runs. */
+function modelled({ pae, regions, state, log, paeUpdateInterval }: Config): object {
+  const places = regions.map(({ id, capacity, location, servers = [] }) => ({
+    id,
+    capacity,
+    location,
+    scraped: servers.map(({ url, metrics }) => ({ url, metrics })),
+  }));
+  return { pae, places, path: state.path, level: log.level, paeUpdateInterval };
 }

@@ -23,6 +23,7 @@ import { KeyBytes } from '../routing/key-bytes.ts';
 import { readUnverifiedClaim } from '../routing/shard-key.ts';
 import type { Snapshot } from '../routing/snapshot.ts';
 import { LiveCells, type WorkerColumn } from '../state/live-cells.ts';
+import { ServedTally } from '../state/served-tally.ts';
 import { SnapshotStore } from '../state/snapshot-store.ts';
 import { MetricDeltas } from '../telemetry/deltas.ts';
 import { createLogger, type Logger } from '../telemetry/logger.ts';
@@ -32,6 +33,8 @@ import type { FromWorker, ListenPlan, ToWorker, WorkerStart } from './messages.t
 
 // Spans travel together: a message of their own each would cost more than they do.
 const SPAN_PAUSE_MS = 100;
+// Seconds between looks at long-lived streams: ten thousand of them cost a millisecond.
+const TICKS_PER_RELEASE = 5;
 
 class DataPlaneWorker {
   readonly #start: WorkerStart;
@@ -43,6 +46,7 @@ class DataPlaneWorker {
   readonly #wheel = new TimerWheel(systemClock);
   readonly #upstream: UpstreamPools;
   readonly #reports = new LoadReports();
+  readonly #served = new ServedTally();
   readonly #metrics = new MetricDeltas(bucketsOf);
   readonly #traces: KeptTraces;
   readonly #plane: DataPlane;
@@ -52,6 +56,7 @@ class DataPlaneWorker {
   readonly #stopFading: () => void;
   #spans: TraceRecord[] = [];
   #listeners: Listener[] = [];
+  #ticks = 0;
 
   constructor(start: WorkerStart, port: MessagePort) {
     this.#start = start;
@@ -66,7 +71,10 @@ class DataPlaneWorker {
     this.#traces = new KeptTraces(systemClock, start.worker, start.workers);
     this.#plane = this.#buildPlane(cells);
     this.#contexts = new ContextHolder(this.#plane);
-    this.#stopFading = intervalTicker.every(1000, () => this.#column.fadeLatencies());
+    this.#stopFading = intervalTicker.every(1000, () => {
+      this.#column.fadeLatencies();
+      this.#releaseMoved();
+    });
   }
 
   async run(): Promise<void> {
@@ -112,7 +120,7 @@ class DataPlaneWorker {
       pseudonym: this.#start.pseudonym,
       ids: new RequestIds(random),
       record: (trace, taken) => {
-        countGroup(trace, column);
+        countServed(trace, taken.snapshot, column, this.#served);
         logAccess(trace, taken.snapshot, this.#log);
         const kept = this.#traces.offer(trace, taken);
         if (kept?.span !== undefined) this.#exportSpan(kept);
@@ -180,6 +188,14 @@ class DataPlaneWorker {
     this.#spans = [];
   }
 
+  /** Looks from time to time rather than at every plan: a shift ends between two plans, too. */
+  #releaseMoved(): void {
+    this.#ticks += 1;
+    if (this.#ticks % TICKS_PER_RELEASE !== 0 || !this.#store.isReady) return;
+    const { snapshot } = this.#store.current();
+    this.#longLived.releaseMoved(snapshot, systemClock.monotonicMs(), snapshot.settings.shiftPeriod);
+  }
+
   #onMessage(message: ToWorker): void {
     switch (message.kind) {
       case 'snapshot':
@@ -213,7 +229,13 @@ class DataPlaneWorker {
       const labels = [route, region, this.#thread];
       deltas.push({ kind: 'gauge', metric: 'foreshard_retry_budget_remaining', labels, value: remaining });
     }
-    this.#say({ kind: 'deltas', ticket, deltas, reports: this.#reports.take() });
+    this.#say({
+      kind: 'deltas',
+      ticket,
+      deltas,
+      reports: this.#reports.take(),
+      served: this.#served.take(),
+    });
   }
 
   #stop(): void {
@@ -234,10 +256,20 @@ class DataPlaneWorker {
 }
 
 /** Demand is forecast per shard group: a region's own load is of our making, every shift breaks its level. */
-function countGroup({ shard, route, status }: RequestTrace, column: WorkerColumn): void {
-  if (shard < 0 || route === undefined) return;
+function countServed(
+  { decision, status, attempts }: RequestTrace,
+  snapshot: Snapshot,
+  column: WorkerColumn,
+  served: ServedTally,
+): void {
+  if (decision === undefined) return;
+  const { set, shard } = decision;
   // 2^(32 - shardShift) shards, of which the top six bits are the group.
-  column.groupServed(shard >>> (26 - route.set.shardShift), status >= 500);
+  column.groupServed(shard >>> (26 - set.shardShift), status >= 500);
+  served.countShard(set.key, set.owners.length, shard);
+  for (const { region, durationMs } of attempts) {
+    served.countLatency(snapshot.regions[region]!.id, durationMs);
+  }
 }
 
 const INITIAL_POOL_OPTIONS: PoolOptions = {

@@ -3,7 +3,6 @@
 // operator or the network does ends the process.
 
 import { randomBytes } from 'node:crypto';
-import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import { splitAddress } from '../config/quantities.ts';
 import type { Config } from '../config/schema.ts';
@@ -14,10 +13,13 @@ import { probeOverHttp } from '../health/active-probe.ts';
 import { HealthMonitor } from '../health/monitor.ts';
 import type { Plan } from '../plan/plan.ts';
 import type { LoadReport } from '../proxy/load-reports.ts';
+import type { TraceRecord } from '../proxy/trace-record.ts';
 import { LoadMeter } from '../region/load-meter.ts';
 import { ServerRegistry } from '../region/registry.ts';
+import type { SnapshotInput } from '../routing/build-snapshot.ts';
 import { LiveCells } from '../state/live-cells.ts';
 import { PlanFile } from '../state/plan-file.ts';
+import type { ServedReport } from '../state/served-tally.ts';
 import { SharedTables } from '../state/shared-tables.ts';
 import { type LockResult, tryLockState } from '../state/state-lock.ts';
 import type { Delta } from '../telemetry/deltas.ts';
@@ -25,18 +27,22 @@ import { createLogger, type Logger } from '../telemetry/logger.ts';
 import { LoopDelay } from '../telemetry/loop-delay.ts';
 import { MetricsRegistry } from '../telemetry/registry.ts';
 import { controlSource } from './control-source.ts';
-import { listenPlan, listenUrl, localHosts } from './listen-plan.ts';
+import { listenPlan, listenUrl, localHosts, workerCount } from './listen-plan.ts';
 import type { ListenPlan } from './messages.ts';
+import { PlanFollower } from './plan-follower.ts';
 import { PlanPolls } from './plan-polls.ts';
 import { ProxyEngine } from './proxy-engine.ts';
 import { RecentPlans } from './recent-plans.ts';
 import { ReportedRegions } from './reported-regions.ts';
 import { RequestSpans } from './request-spans.ts';
 import { monitorSettings, type Published, RoutingPublisher } from './routing-publisher.ts';
+import { untilDone } from './until-done.ts';
 import { WorkerPool } from './worker-pool.ts';
 
 // How often cells are folded: a failing server is out this soon after the failure that is one too many.
 const FOLD_MS = 50;
+// How often is looked whether a region is nearer or farther than it was.
+const MEASURE_MS = 10_000;
 // How often a following process tries to take over.
 const LOCK_RETRY_MS = 250;
 // How often a process without state looks whether its folder can be used.
@@ -64,6 +70,9 @@ export class ProxyProcess {
   #controlAddress: string | undefined;
   #isDraining = false;
   readonly #polls = new PlanPolls();
+  readonly #follower: PlanFollower;
+  /** Version of the cells that the engine has been told of. */
+  #foldedVersion = 0;
   readonly #recentPlans = new RecentPlans();
   readonly #spans: RequestSpans;
   /** The plan that those who poll have been told of. */
@@ -94,10 +103,7 @@ export class ProxyProcess {
     this.#lock = lock;
     this.#planFile = planFile;
     this.log = createLogger({ level: config.log.level, thread: 'main' });
-    if (typeof kept === 'string') {
-      this.metrics.add('foreshard_plan_rejected_total', ['on_disk'], 1);
-      this.log.warn({ problem: kept }, 'the plan on disk cannot be used');
-    }
+    if (typeof kept === 'string') this.#cannotUsePlan(kept);
     this.#cells = new LiveCells(workerCount(config));
     const random = systemRandom();
     this.#monitor = new HealthMonitor(
@@ -122,7 +128,7 @@ export class ProxyProcess {
         this.#listening.flatMap((plan) => ('path' in plan ? [] : [`${plan.host}:${plan.port}`])),
       localHosts,
       fetch,
-      onChange: () => this.#refresh(),
+      onChange: () => this.#serve(this.#publisher.refresh()),
       onSuspect: (dataUrl) => this.#monitor.suspect(dataUrl),
     });
     this.#publisher = new RoutingPublisher(
@@ -138,28 +144,50 @@ export class ProxyProcess {
       },
       typeof kept === 'string' ? undefined : kept,
     );
+    this.#follower = this.#newFollower(config);
     const published = this.#publisher.apply(config);
     if (typeof published === 'string') throw new Error(published);
     this.#spans = new RequestSpans(this.#pseudonym, this.metrics, this.log);
     this.#spans.configure(config.otlp.url);
-    this.#workers = new WorkerPool(
-      {
-        cells: this.#cells,
-        clock: systemClock,
-        pseudonym: this.#pseudonym,
-        log: this.log,
-        logLevel: config.log.level,
-        onDeltas: (deltas, reports) => this.#counted(deltas, reports),
-        onRestart: () => this.metrics.add('foreshard_worker_restarts_total', [], 1),
-        onSpans: (records) => this.#spans.take(records),
-      },
-      published.input,
-    );
+    this.#workers = this.#newWorkers(config, published.input);
     this.#afterPublish(published);
   }
 
-  #counted(deltas: readonly Delta[], reports: readonly LoadReport[]): void {
-    this.#engine?.apply(deltas, reports);
+  #newWorkers(config: Config, input: SnapshotInput): WorkerPool {
+    const options = {
+      cells: this.#cells,
+      clock: systemClock,
+      pseudonym: this.#pseudonym,
+      log: this.log,
+      logLevel: config.log.level,
+      onDeltas: (deltas: readonly Delta[], reports: readonly LoadReport[], served: ServedReport) =>
+        this.#counted(deltas, reports, served),
+      onRestart: () => this.metrics.add('foreshard_worker_restarts_total', [], 1),
+      onSpans: (records: readonly TraceRecord[]) => this.#spans.take(records),
+    };
+    return new WorkerPool(options, input);
+  }
+
+  #newFollower(config: Config): PlanFollower {
+    const follower = new PlanFollower({
+      clock: systemClock,
+      cells: this.#cells,
+      metrics: this.metrics,
+      log: this.log,
+      config: () => this.#config,
+      adopt: (plan) => this.#serve(this.#publisher.adopt(plan)),
+    });
+    follower.reload(config);
+    return follower;
+  }
+
+  #cannotUsePlan(problem: string): void {
+    this.metrics.add('foreshard_plan_rejected_total', ['on_disk'], 1);
+    this.log.warn({ problem }, 'the plan on disk cannot be used');
+  }
+
+  #counted(deltas: readonly Delta[], reports: readonly LoadReport[], served: ServedReport): void {
+    this.#engine?.apply(deltas, reports, served);
     this.metrics.apply(deltas);
   }
 
@@ -175,6 +203,7 @@ export class ProxyProcess {
 
   async #begin(): Promise<void> {
     this.#timers.add(setInterval(() => this.#fold(), FOLD_MS));
+    this.#timers.add(setInterval(() => this.#measure(), MEASURE_MS));
     this.#listening = await this.#workers.start(
       this.#config.listen.map(({ address }) => listenPlan(address)),
     );
@@ -209,6 +238,7 @@ export class ProxyProcess {
       recentPlans: this.#recentPlans,
       loopDelay: new LoopDelay('main'),
       engine: () => this.#engine?.port,
+      planAgeMs: () => this.#follower.ageMs(),
       isDraining: () => this.#isDraining,
     });
     const server = new ControlServer(proxyRoutes(source), {
@@ -230,8 +260,11 @@ export class ProxyProcess {
       pseudonym: this.#pseudonym,
       servers: () => this.#registry.entries(),
       flush: () => this.#workers.flush(),
+      plan: () => this.#publisher.current.plan,
+      knownPlan: () => this.#follower.known,
+      onPlan: (document, ageMs) => this.#follower.offer(document, ageMs),
+      onUnchanged: (ageMs) => this.#follower.renew(ageMs),
     });
-    this.#engine.published(this.#publisher.current.plan);
   }
 
   /** Another process has the state folder: serve beside it, and take over when it lets go. */
@@ -259,26 +292,9 @@ export class ProxyProcess {
     });
   }
 
-  /** Tries until it has succeeded once; the same failure is told once. */
-  #every(ms: number, attempt: () => Promise<boolean>): void {
-    let told = '';
-    const next = (): void => {
-      const timer = setTimeout(() => {
-        this.#timers.delete(timer);
-        if (this.#isDraining) return;
-        attempt()
-          .catch((error: Error) => {
-            if (error.message !== told) this.log.error({ error: error.message }, 'taking over failed');
-            told = error.message;
-            return false;
-          })
-          .then((isDone) => {
-            if (!isDone) next();
-          });
-      }, ms);
-      this.#timers.add(timer);
-    };
-    next();
+  #every(pauseMs: number, attempt: () => Promise<boolean>): void {
+    const isOver = (): boolean => this.#isDraining;
+    untilDone({ pauseMs, attempt, isOver, log: this.log, timers: this.#timers });
   }
 
   /** Applies a configuration. @returns a sentence when it was refused; then nothing has changed. */
@@ -292,7 +308,8 @@ export class ProxyProcess {
     this.#workers.publish(published.input);
     this.#afterPublish(published);
     this.#keepPlan();
-    void this.#engine?.reload(config).then(() => this.#engine?.published(this.#publisher.current.plan));
+    this.#follower.reload(config);
+    void this.#engine?.reload(config);
     this.log.info(
       { configGeneration: published.input.configGeneration, movedShards: published.movedShards },
       'configuration applied',
@@ -300,14 +317,10 @@ export class ProxyProcess {
     return undefined;
   }
 
-  /** Managers have reported something new. */
-  #refresh(): void {
-    const published = this.#publisher.refresh();
+  /** Managers have reported something new, or an engine has another plan. */
+  #serve(published: Published | string): void {
     if (typeof published === 'string') {
-      this.log.error(
-        { problem: published },
-        'what managers report cannot be taken, the routing in force stays',
-      );
+      this.log.error({ problem: published }, 'the routing in force stays');
       return;
     }
     this.#workers.publish(published.input);
@@ -360,13 +373,23 @@ export class ProxyProcess {
   #fold(): void {
     this.#monitor.tick();
     this.#meter.tick(systemClock.monotonicMs());
+    this.#follower.tick();
+    if (this.#cells.version === this.#foldedVersion) return;
+    this.#foldedVersion = this.#cells.version;
+    this.#engine?.hurry();
   }
 
-  #afterPublish({ plan, input, movedShards, movedShare }: Published): void {
+  #measure(): void {
+    const published = this.#publisher.measured(this.#monitor.roundTrips());
+    if (published !== undefined) this.#serve(published);
+  }
+
+  #afterPublish({ plan, input, isOwn, movedShards, movedShare }: Published): void {
     this.metrics.set('foreshard_plan_generation', [], plan.generation);
     this.metrics.set('foreshard_config_generation', [], input.configGeneration);
     this.metrics.set('foreshard_moved_keyspace_ratio', [], movedShare);
-    if (movedShards > 0) this.metrics.add('foreshard_shard_moves_total', ['human'], movedShards);
+    // An engine counts the moves of its plans itself, by their reasons.
+    if (isOwn && movedShards > 0) this.metrics.add('foreshard_shard_moves_total', ['human'], movedShards);
     if (plan === this.#announced) return;
     this.#recentPlans.note(plan);
     this.#announced = plan;
@@ -380,10 +403,4 @@ export class ProxyProcess {
       if (problem !== undefined) this.log.error({ problem }, 'the plan could not be kept on disk');
     });
   }
-}
-
-function workerCount(config: Config): number {
-  // A unix path can be bound once: one worker takes it.
-  if (config.listen.some(({ address }) => address.startsWith('unix:'))) return 1;
-  return config.workers === 'auto' ? availableParallelism() : config.workers;
 }

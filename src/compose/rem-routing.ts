@@ -78,6 +78,7 @@ export class RemRouting {
       configGeneration: this.#generation,
       slots: registry.slots(),
       policies: { [region]: this.#policy },
+      roundTrips: {},
       managerOf: region,
       toMonotonic: anchorAt(this.#plan, clock),
     });
@@ -91,7 +92,7 @@ export class RemRouting {
   }
 
   #planOf(config: Config): Plan {
-    return basePlan(config, this.#plan, this.#tools.tables, {
+    return basePlan(config, { previous: this.#plan }, this.#tools.tables, {
       incarnation: this.#tools.incarnation,
       generation: 1,
       at: new Date(this.#tools.clock.wallMs()).toISOString(),

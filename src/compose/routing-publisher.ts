@@ -7,6 +7,7 @@ import type { Clock } from '../core/clock.ts';
 import type { Random } from '../core/random.ts';
 import { ulid } from '../core/ulid.ts';
 import type { HealthMonitor, MonitorSettings } from '../health/monitor.ts';
+import { haveMoved } from '../health/round-trip.ts';
 import { decodeOwners, type Plan } from '../plan/plan.ts';
 import type { LoadMeter } from '../region/load-meter.ts';
 import type { RegisteredServer, ServerRegistry } from '../region/registry.ts';
@@ -16,6 +17,7 @@ import type { LiveCells } from '../state/live-cells.ts';
 import type { SharedTables } from '../state/shared-tables.ts';
 import { basePlan } from './base-plan.ts';
 import type { ReportedRegions } from './reported-regions.ts';
+import { followsEngine, misfit } from './table-requests.ts';
 
 export interface PublisherTools {
   readonly clock: Clock;
@@ -33,6 +35,8 @@ export interface Published {
   readonly config: Config;
   readonly plan: Plan;
   readonly input: SnapshotInput;
+  /** The plan is this process's, not an engine's. */
+  readonly isOwn: boolean;
   /** Share of the key space that changed its owner, over all tables that were there before. */
   readonly movedShare: number;
   readonly movedShards: number;
@@ -46,11 +50,16 @@ export class RoutingPublisher {
   #configGeneration = 0;
   /** As the file says it. */
   #configured: Config | undefined;
+  #roundTrips: Readonly<Record<string, number>> = {};
+  /** An engine's plan, and its instants on our clock. */
+  #adopted: Anchored | undefined;
 
   /** @param previous the plan that was in force before this process, whose tables are moved on. */
   constructor(tools: PublisherTools, previous: Plan | undefined) {
     this.#tools = tools;
     this.#previousPlan = previous;
+    // The plan on disk was anchored by a process that is gone: its instants are those of the wall clock.
+    if (previous !== undefined) this.#adopted = { plan: previous, toMonotonic: wallClockOf(tools.clock) };
     this.#incarnation = ulid(tools.clock, tools.random);
   }
 
@@ -69,6 +78,20 @@ export class RoutingPublisher {
     return result;
   }
 
+  /** Serves by an engine's plan from now on, where the configuration says so and the plan fits it. */
+  adopt(plan: Plan): Published | string {
+    this.#adopted = { plan, toMonotonic: anchorAt(plan, this.#tools.clock) };
+    return this.refresh();
+  }
+
+  /** Takes over how far regions are. @returns undefined when that is nothing new, or matters to no route. */
+  measured(roundTrips: Readonly<Record<string, number>>): Published | string | undefined {
+    const isUsed = this.#configured?.routes.some(({ maxAddedLatency }) => maxAddedLatency > 0) ?? false;
+    if (!isUsed || !haveMoved(this.#roundTrips, roundTrips)) return undefined;
+    this.#roundTrips = roundTrips;
+    return this.refresh();
+  }
+
   /** The same configuration with what managers have reported since. */
   refresh(): Published | string {
     if (this.#configured === undefined) return 'nothing was published yet';
@@ -82,21 +105,34 @@ export class RoutingPublisher {
     if (problem !== undefined) return problem;
     this.#configGeneration = configGeneration;
     const before = this.#previousPlan;
-    const plan = basePlan(config, before, this.#tools.tables, {
-      incarnation: this.#incarnation,
-      generation: before?.incarnation === this.#incarnation ? before.generation + 1 : 1,
-      at: new Date(this.#tools.clock.wallMs()).toISOString(),
-    });
+    const { plan, toMonotonic } = this.#engineOrBase(config);
     this.#previousPlan = plan;
     const input = snapshotInput(config, plan, this.#tools.tables, {
       configGeneration: this.#configGeneration,
       slots: this.#tools.registry.slots(),
       policies: reported.policies(),
-      toMonotonic: anchorAt(plan, this.#tools.clock),
+      roundTrips: this.#roundTrips,
+      toMonotonic,
     });
     this.#watch(config);
-    this.#current = { config, plan, input, ...movesBetween(before, plan) };
+    const isOwn = plan.incarnation === this.#incarnation;
+    this.#current = { config, plan, input, isOwn, ...movesBetween(before, plan) };
     return this.#current;
+  }
+
+  #engineOrBase(config: Config): Anchored {
+    const adopted = this.#adopted;
+    const follows = followsEngine(config);
+    if (follows && adopted !== undefined && misfit(adopted.plan, config) === undefined) return adopted;
+    const before = this.#previousPlan;
+    const { clock, tables } = this.#tools;
+    const stamp = {
+      incarnation: this.#incarnation,
+      generation: before?.incarnation === this.#incarnation ? before.generation + 1 : 1,
+      at: new Date(clock.wallMs()).toISOString(),
+    };
+    const plan = basePlan(config, { previous: before, keepsWeights: follows }, tables, stamp);
+    return { plan, toMonotonic: anchorAt(plan, clock) };
   }
 
   #watch(config: Config): void {
@@ -119,6 +155,17 @@ export class RoutingPublisher {
   }
 }
 
+interface Anchored {
+  readonly plan: Plan;
+  /** Wall milliseconds of the plan to monotonic ones of this process. */
+  readonly toMonotonic: (wallMs: number) => number;
+}
+
+function wallClockOf(clock: Clock): (wallMs: number) => number {
+  const offset = clock.monotonicMs() - clock.wallMs();
+  return (wallMs) => wallMs + offset;
+}
+
 /**
  * The plan's instants on our monotonic clock, anchored at its `now` when it was received: from then on a jump
  * of anybody's wall clock changes nothing.
@@ -136,7 +183,7 @@ export function snapshotInput(
   {
     toMonotonic,
     ...of
-  }: Pick<SnapshotInput, 'configGeneration' | 'slots' | 'policies' | 'managerOf'> & {
+  }: Pick<SnapshotInput, 'configGeneration' | 'slots' | 'policies' | 'roundTrips' | 'managerOf'> & {
     toMonotonic(wallMs: number): number;
   },
 ): SnapshotInput {

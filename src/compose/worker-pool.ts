@@ -10,6 +10,7 @@ import type { LoadReport } from '../proxy/load-reports.ts';
 import type { TraceRecord } from '../proxy/trace-record.ts';
 import type { SnapshotInput } from '../routing/build-snapshot.ts';
 import type { LiveCells } from '../state/live-cells.ts';
+import type { ServedReport } from '../state/served-tally.ts';
 import type { Delta } from '../telemetry/deltas.ts';
 import type { Logger, LoggerOptions } from '../telemetry/logger.ts';
 import type { FromWorker, ListenPlan, ToWorker, WorkerStart } from './messages.ts';
@@ -24,7 +25,7 @@ export interface WorkerPoolOptions {
   readonly clock: Clock;
   readonly log: Logger;
   readonly logLevel: LoggerOptions['level'];
-  readonly onDeltas: (deltas: readonly Delta[], reports: readonly LoadReport[]) => void;
+  readonly onDeltas: (deltas: readonly Delta[], reports: readonly LoadReport[], served: ServedReport) => void;
   readonly onRestart: () => void;
   /** Finished requests that are exported as spans. */
   readonly onSpans?: (records: readonly TraceRecord[]) => void;
@@ -210,7 +211,7 @@ export class WorkerPool {
   #onMessage(message: FromWorker): void {
     if (message.kind === 'spans') this.#options.onSpans?.(message.records);
     if (message.kind !== 'deltas' && message.kind !== 'traces') return;
-    if (message.kind === 'deltas') this.#options.onDeltas(message.deltas, message.reports);
+    if (message.kind === 'deltas') this.#options.onDeltas(message.deltas, message.reports, message.served);
     const question = this.#questions.get(message.ticket);
     if (question === undefined) return;
     question.onAnswer?.(message);

@@ -5,9 +5,15 @@ export type EngineAsk =
   | { readonly kind: 'telemetry'; readonly body: unknown; readonly isBackfill: boolean }
   /** With the history of so many milliseconds; 0 = none. */
   | { readonly kind: 'risk_scores'; readonly historyMs: number }
+  /** What a proxy has counted per shard. */
+  | { readonly kind: 'shard_loads'; readonly body: unknown }
+  | { readonly kind: 'plan_command'; readonly command: PlanCommand; readonly body: unknown }
   | { readonly kind: 'events' }
   | { readonly kind: 'add_event'; readonly body: unknown }
   | { readonly kind: 'remove_event'; readonly id: string };
+
+export const PLAN_COMMANDS = ['accept', 'freeze', 'unfreeze', 'rollback'] as const;
+export type PlanCommand = (typeof PLAN_COMMANDS)[number];
 
 export interface EngineAnswer {
   readonly status: number;

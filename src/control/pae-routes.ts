@@ -1,22 +1,23 @@
-// What `foreshard pae` serves on pae.listen: the engine's resources, metrics and its own health. Plans are made
-// where weights are, which this process does not do yet: /plan says so instead of answering an empty one.
+// What `foreshard pae` serves on pae.listen: the engine's resources, the plan for proxies that pull it, metrics and
+// its own health.
 
 import type { FastifyInstance } from 'fastify';
 import { engineRoutes } from './api/engine.ts';
 import { healthRoutes } from './api/health.ts';
 import { metricsRoutes } from './api/metrics.ts';
+import { planCommandRoutes, planRoutes } from './api/plan.ts';
 import type { EnginePort } from './engine-port.ts';
-import { sendProblem } from './problem.ts';
-import type { ProcessSource } from './source.ts';
+import type { PlanSource, ProcessSource } from './source.ts';
 
-export function paeRoutes(source: ProcessSource, engine: EnginePort): (app: FastifyInstance) => void {
+export function paeRoutes(
+  source: ProcessSource & PlanSource,
+  engine: EnginePort,
+): (app: FastifyInstance) => void {
   return (app) => {
     healthRoutes(app, source);
     metricsRoutes(app, source);
     engineRoutes(app, () => engine);
-    app.get('/plan', async (_request, reply) => {
-      sendProblem(reply, 503, 'this engine computes and logs (shadow); it publishes no plan yet');
-      return reply;
-    });
+    planRoutes(app, source);
+    planCommandRoutes(app, () => engine);
   };
 }

@@ -9,7 +9,7 @@ import { engineRoutes } from './api/engine.ts';
 import { explainRoutes } from './api/explain.ts';
 import { healthRoutes } from './api/health.ts';
 import { metricsRoutes } from './api/metrics.ts';
-import { planRoutes } from './api/plan.ts';
+import { planCommandRoutes, planRoutes } from './api/plan.ts';
 import { regionRoutes } from './api/regions.ts';
 import { tracingRoutes } from './api/tracing.ts';
 import { gate } from './gate.ts';
@@ -126,5 +126,6 @@ export function proxyRoutes(source: ControlSource): (app: FastifyInstance) => vo
     explainRoutes(app, source);
     tracingRoutes(app, source);
     engineRoutes(app, () => source.engine());
+    planCommandRoutes(app, () => source.engine());
   };
 }

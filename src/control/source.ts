@@ -18,8 +18,19 @@ export interface ProcessSource {
   refreshMetrics(): Promise<void>;
 }
 
-export interface ControlSource extends ProcessSource {
-  plan(): Plan;
+/** The plan of a process and how it becomes known. */
+export interface PlanSource {
+  /** In force; undefined where none is made. */
+  plan(): Plan | undefined;
+  /** Milliseconds since the engine last evaluated. */
+  planAgeMs(): number;
+  /** Resolves when another plan is in force, or after `waitMs`. */
+  planAfter(waitMs: number): Promise<void>;
+  /** Longest wait of a long poll, milliseconds. */
+  longestWaitMs(): number;
+}
+
+export interface ControlSource extends ProcessSource, PlanSource {
   /** The embedded engine; undefined when none runs in this process. */
   engine(): EnginePort | undefined;
   regions(): readonly RegionReport[];
@@ -30,15 +41,17 @@ export interface ControlSource extends ProcessSource {
   traces(query: TraceQuery): Promise<readonly TraceRecord[]>;
   /** What a plan that was in force said of regions; undefined when it is too old to be known. */
   plannedRegions(plan: TraceRecord['plan']): readonly PlannedRegion[] | undefined;
-  /** Resolves when another plan is in force, or after `waitMs`. */
-  planAfter(waitMs: number): Promise<void>;
-  /** Longest wait of a long poll, milliseconds. */
-  longestWaitMs(): number;
 }
 
 export interface RegionReport {
   readonly id: string;
-  readonly weight: { readonly base: number; readonly desired: number; readonly effective: number };
+  /** risk: after what is predicted. desired: after capacity, too. effective: as far as shifts have come, and healthy. */
+  readonly weight: {
+    readonly base: number;
+    readonly risk: number;
+    readonly desired: number;
+    readonly effective: number;
+  };
   readonly capacity: number | undefined;
   readonly requestsPerSecond: number;
   readonly utilisation: number | undefined;

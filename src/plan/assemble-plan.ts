@@ -10,6 +10,8 @@ import { planTableId } from './step-tables.ts';
 export interface AssembleFacts {
   readonly failoverOrder: readonly string[];
   readonly projection: readonly Projection[];
+  /** By region: base weight after what is predicted. */
+  readonly riskWeights: ReadonlyMap<string, number>;
 }
 
 export function assemblePlan(
@@ -21,12 +23,16 @@ export function assemblePlan(
   const content = {
     ttlSeconds: input.rules.ttlSeconds,
     mode: input.mode,
-    regions: input.regions.map((region) => planRegion(region, state)),
+    regions: input.regions.map((region) => planRegion(region, state, facts)),
     failoverOrder: [...facts.failoverOrder],
     tables: input.tables.map((request) => planTable(request, state, input)),
   };
   const before = state.plan;
-  const isNew = before === undefined || fingerprint(before) !== fingerprint(content);
+  // The plan of an engine before this one is published anew even where nothing changed: it has to be ours.
+  const isNew =
+    before === undefined ||
+    before.incarnation !== state.incarnation ||
+    fingerprint(before) !== fingerprint(content);
   const generation = isNew ? state.generation + 1 : state.generation;
   const stamped = {
     incarnation: state.incarnation,
@@ -37,7 +43,21 @@ export function assemblePlan(
     ...content,
   };
   const plan: Plan = { ...stamped, digest: planDigest(stamped) };
-  return { state: { ...state, generation, plan }, plan, isNew };
+  const past = isNew ? remember(state, generation, input.now) : state.past;
+  return { state: { ...state, generation, plan, past }, plan, isNew };
+}
+
+// A few hours of changes: what an operator may want back.
+const MAX_PAST = 50;
+
+/** Weights join the past when they differ from the last that did. */
+function remember(state: PlannerState, generation: number, at: number): PlannerState['past'] {
+  const last = state.past.at(-1);
+  const isSame =
+    last !== undefined &&
+    last.weights.size === state.weights.size &&
+    [...state.weights].every(([id, weight]) => last.weights.get(id) === weight);
+  return isSame ? state.past : [...state.past, { generation, at, weights: state.weights }].slice(-MAX_PAST);
 }
 
 /**
@@ -56,7 +76,11 @@ function fingerprint(
   return JSON.stringify([regions, plan.failoverOrder, plan.tables, plan.mode, plan.ttlSeconds]);
 }
 
-function planRegion(region: PlannerInput['regions'][number], state: PlannerState): Plan['regions'][number] {
+function planRegion(
+  region: PlannerInput['regions'][number],
+  state: PlannerState,
+  { riskWeights }: AssembleFacts,
+): Plan['regions'][number] {
   const { assessment } = region;
   const weight = Math.round((state.weights.get(region.id) ?? 0) * 1e6) / 1e6;
   return {
@@ -65,6 +89,7 @@ function planRegion(region: PlannerInput['regions'][number], state: PlannerState
     weight,
     // What of the weight is health's doing: a proxy that sees the same illness must not count it twice.
     healthFactor: Math.round((1 - (state.actedIllness.get(region.id)?.risk ?? 0)) * 1e6) / 1e6,
+    riskWeight: Math.round((riskWeights.get(region.id) ?? 0) * 1e6) / 1e6,
     ...(region.admin === 'active' ? {} : { admin: region.admin }),
     ...(region.capacity === undefined ? {} : { capacity: region.capacity }),
     ...(assessment === undefined

@@ -39,6 +39,12 @@ export function breachOf(now: RegionSignals, before: RegionSignals, limits: Guar
   return now.p99 > baseline * limits.p99 ? 'p99' : undefined;
 }
 
+/** Whether one place fails or delays its requests more than another; what is not measured is not worse. */
+export function isWorse(one: RegionSignals | undefined, other: RegionSignals): boolean {
+  if (one === undefined || one.requests === 0) return false;
+  return one.errorShare > other.errorShare || one.p99 > Math.max(other.p99, P99_FLOOR_MS);
+}
+
 export type GuardVerdict = 'go' | 'hold' | 'revert';
 
 export interface GuardState {

@@ -16,6 +16,8 @@ const planRegion = z.looseObject({
   baseWeight: z.number().min(0).max(1000),
   weight: z.number().min(0).max(1000),
   healthFactor: unitShare.optional(),
+  /** Base weight after what is predicted, before health and capacity. */
+  riskWeight: z.number().min(0).max(1000).optional(),
 });
 
 const planTable = z.looseObject({

@@ -31,7 +31,7 @@ export interface PlannerRegion {
   readonly weightOverride: number | undefined;
   /** min(1, 1.4 x healthy / registered) */
   readonly healthFactor: number;
-  /** Requests/s, configured or learnt; undefined = unknown. */
+  /** Requests/s that its healthy servers can take, configured or learnt; undefined = unknown. */
   readonly capacity: number | undefined;
   readonly assessment: RiskAssessment | undefined;
   readonly signals: RegionSignals | undefined;
@@ -55,6 +55,8 @@ export interface PlannerRules extends RiskDamping {
   /** Milliseconds. */
   readonly shiftPeriod: number;
   readonly evaluateEvery: number;
+  /** Milliseconds that owners are told before a shift begins; 0 = nobody is told. */
+  readonly notice: number;
   readonly guards: GuardLimits;
   /** Shares of the key space. */
   readonly churn: { readonly perRound: number; readonly perHour: number };
@@ -80,6 +82,8 @@ export interface PlannerInput {
 }
 
 export interface PlannedTable extends TableState {
+  /** Weights of the table's regions that `owners` follow; undefined = owners are to be looked at anew. */
+  readonly madeFor: ReadonlyMap<string, number> | undefined;
   readonly lends: readonly (Lend & { readonly until: number })[];
 }
 
@@ -96,14 +100,26 @@ export interface PlannerState {
   readonly tables: ReadonlyMap<string, PlannedTable>;
   /** Desired weights in force, by region. */
   readonly weights: ReadonlyMap<string, number>;
+  /** Regions that critical requests are kept away from. */
+  readonly atRisk: ReadonlySet<string>;
   readonly guard: GuardState;
   /** Signals of the regions before the shift under way began. */
   readonly baseline: ReadonlyMap<string, RegionSignals>;
+  /** Weights before that shift: what a revert goes back to. */
+  readonly weightsBefore: ReadonlyMap<string, number>;
   /** After a revert no new shift begins before this, wall milliseconds. */
   readonly suppressedUntil: number;
+  /** Weights that were in force before, oldest first; for a rollback. */
+  readonly past: readonly PastWeights[];
   /** Shards moved for balance: wall milliseconds and share of the key space. */
   readonly churned: readonly (readonly [number, number])[];
-  readonly shiftCount: number;
+}
+
+export interface PastWeights {
+  readonly generation: number;
+  /** Wall milliseconds of the plan that brought them. */
+  readonly at: number;
+  readonly weights: ReadonlyMap<string, number>;
 }
 
 export type MoveReason = 'risk' | 'health' | 'human' | 'balance' | 'revert';

@@ -6,15 +6,25 @@ import { type ActedRisk, actOnRisk, NO_RISK } from './acted-risk.ts';
 import { assemblePlan } from './assemble-plan.ts';
 import { type Projection, projectCapacity } from './capacity.ts';
 import { failoverOrder } from './failover-order.ts';
-import { type Breach, breachOf, distrust, judgeShift } from './guardrails.ts';
+import {
+  type Breach,
+  breachOf,
+  distrust,
+  type GuardVerdict,
+  isWorse,
+  judgeShift,
+  type RegionSignals,
+} from './guardrails.ts';
+import type { Plan } from './plan.ts';
 import type {
+  PlannedTable,
   PlannerInput,
   PlannerRegion,
   PlannerResult,
   PlannerState,
   WeightRecord,
 } from './planner-types.ts';
-import { destinationsOf, holdShift, resumeShift, revertShift } from './shift.ts';
+import { destinationsOf, holdShift, resumeShift, revertShift, sourcesOf } from './shift.ts';
 import { stepTables } from './step-tables.ts';
 import { PROBE_SHARE, type RegionWeights, weighRegions } from './weights.ts';
 
@@ -28,12 +38,38 @@ export function newPlannerState(incarnation: string): PlannerState {
     regionIds: [],
     tables: new Map(),
     weights: new Map(),
+    atRisk: new Set(),
     guard: { breachedSince: undefined },
     baseline: new Map(),
+    weightsBefore: new Map(),
     suppressedUntil: 0,
+    past: [],
     churned: [],
-    shiftCount: 0,
   };
+}
+
+/** Carries on the plan of an earlier engine, under a new incarnation: nothing moves because of a restart. */
+export function adoptPlan(incarnation: string, plan: Plan): PlannerState {
+  return {
+    ...newPlannerState(incarnation),
+    plan,
+    weights: new Map(plan.regions.map(({ id, weight }) => [id, weight])),
+  };
+}
+
+/**
+ * Weights of an earlier plan put in force again; the tables follow by ramps as for any other change. Whoever
+ * rolls back freezes too, or the next round would undo it.
+ * @param generation of the plan to go back to; the one before the present weights where none is given.
+ * @returns undefined when no such plan is remembered.
+ */
+export function rollBack(state: PlannerState, generation?: number): PlannerState | undefined {
+  const earlier = state.past.filter((past) => past.generation !== state.past.at(-1)?.generation);
+  const target =
+    generation === undefined ? earlier.at(-1) : state.past.findLast((past) => past.generation === generation);
+  if (target === undefined) return undefined;
+  // Shifts under way are left to end: a key that has crossed returns on the next ramp.
+  return { ...state, weights: target.weights, suppressedUntil: 0 };
 }
 
 export function planRound(before: PlannerState, input: PlannerInput): PlannerResult {
@@ -49,13 +85,16 @@ export function planRound(before: PlannerState, input: PlannerInput): PlannerRes
     failoverOrder: orderOf(input, damped),
   });
   const wanted = wantedWeights(input, weighed, projection);
-  const desired = inForce(wanted, damped, input, notes);
-
+  // First the guards: a shift that is taken back takes its weights with it.
   const guarded = guardShifts(damped, input, notes);
-  const stepped = stepTables(guarded, desired, input);
+  const say = sayOf(guarded, input, notes);
+  const desired = inForce(wanted, guarded, input, say);
+  const atRisk = restricted(guarded, input, say);
+  const stepped = stepTables({ ...guarded, atRisk }, desired, input);
   const assembled = assemblePlan({ ...stepped.state, weights: desired }, input, {
     failoverOrder: orderOf(input, damped),
     projection,
+    riskWeights: new Map(weighed.map(({ id, risk }) => [id, risk])),
   });
   return {
     ...assembled,
@@ -86,6 +125,7 @@ function weighable(input: PlannerInput, state: PlannerState) {
     id: region.id,
     baseWeight: baseWeightOf(region),
     risk: isPredicting(input) ? state.acted.get(region.id)!.risk : 0,
+    confidence: region.assessment?.confidence ?? 0,
     healthFactor: 1 - state.actedIllness.get(region.id)!.risk,
     capacity: region.capacity,
   }));
@@ -143,24 +183,52 @@ function wantedWeights(
 // keys on the move for nothing.
 const DEADBAND = 0.02;
 
-/** The mode's say: what is wanted, what was, or the base. */
+/** What the mode, the operator and the engine's own record make of a wish. */
+type Say = 'follow' | 'hold' | 'neutral';
+
+function sayOf(state: PlannerState, input: PlannerInput, notes: string[]): Say {
+  switch (input.mode) {
+    case 'off':
+    case 'shadow':
+      return 'neutral';
+    case 'advisory':
+      return input.accepted && !input.frozen ? 'follow' : 'hold';
+    case 'auto': {
+      const doubt = distrust(input.score);
+      if (doubt !== undefined) {
+        notes.push(`acting like shadow mode: ${doubt}`);
+        return 'neutral';
+      }
+      return input.frozen || input.now < state.suppressedUntil ? 'hold' : 'follow';
+    }
+  }
+}
+
+/** The weights that shall be: what is wanted, what was, or the base. */
 function inForce(
   wanted: ReadonlyMap<string, number>,
   state: PlannerState,
   input: PlannerInput,
-  notes: string[],
+  say: Say,
 ): Map<string, number> {
   const neutral = new Map(input.regions.map((region) => [region.id, availableWeight(region, state)]));
   const before = new Map(input.regions.map((region) => [region.id, state.weights.get(region.id) ?? -1]));
-  if (input.mode === 'off' || input.mode === 'shadow') return settle(neutral, before);
-  const doubt = input.mode === 'auto' ? distrust(input.score) : undefined;
-  if (doubt !== undefined) {
-    notes.push(`acting like shadow mode: ${doubt}`);
-    return settle(neutral, before);
+  switch (say) {
+    case 'neutral':
+      return settle(neutral, before);
+    case 'hold':
+      return settle(keepOrNeutral(before, neutral), before);
+    case 'follow':
+      return settle(wanted, before);
   }
-  if (input.mode === 'advisory' && !input.accepted) return settle(keepOrNeutral(before, neutral), before);
-  const isHeld = input.frozen || input.now < state.suppressedUntil;
-  return settle(isHeld ? keepOrNeutral(before, neutral) : wanted, before);
+}
+
+/** Regions too unsafe for critical requests; they follow the mode like weights do. */
+function restricted(state: PlannerState, input: PlannerInput, say: Say): ReadonlySet<string> {
+  if (say === 'neutral') return new Set();
+  if (say === 'hold') return state.atRisk;
+  const { critical } = input.rules.thresholds;
+  return new Set([...state.acted].filter(([, { risk }]) => risk > critical).map(([id]) => id));
 }
 
 /** Base weight lowered by health and by the operator alone. */
@@ -196,41 +264,54 @@ function settle(next: ReadonlyMap<string, number>, before: ReadonlyMap<string, n
 
 /** Holds, resumes or reverts the shifts under way by what their destinations show. */
 function guardShifts(state: PlannerState, input: PlannerInput, notes: string[]): PlannerState {
-  const destinations = new Set([...state.tables.values()].flatMap((table) => [...destinationsOf(table)]));
-  if (destinations.size === 0) return { ...state, guard: { breachedSince: undefined } };
-  const breach = worstBreach(state, input, destinations);
+  const breach = worstBreach(state, input);
   const { shiftPeriod } = input.rules;
   const patience = Math.max(shiftPeriod / 2, 2 * input.rules.evaluateEvery);
   const { state: guard, verdict } = judgeShift(state.guard, breach?.breach, input.now, patience);
-  let suppressedUntil = state.suppressedUntil;
   const tables = new Map(
-    [...state.tables].map(([id, table]) => {
-      const { shift } = table;
-      if (shift === undefined || shift.phase === 'revert') return [id, table] as const;
-      if (verdict === 'go')
-        return [id, { ...table, shift: resumeShift(shift, input.now, shiftPeriod) }] as const;
-      if (verdict === 'hold') return [id, { ...table, shift: holdShift(shift, input.now) }] as const;
-      suppressedUntil = input.now + 3 * Math.max(shiftPeriod, input.rules.dwell);
-      return [id, { ...table, shift: revertShift(shift, input.now, shiftPeriod) }] as const;
-    }),
+    [...state.tables].map(([id, table]) => [id, { ...table, ...judged(table, verdict, input) }] as const),
   );
   if (verdict !== 'go')
     notes.push(`shift ${verdict === 'hold' ? 'held' : 'reverted'}: ${breach?.breach} in ${breach?.region}`);
-  return { ...state, tables, guard, suppressedUntil };
+  if (verdict !== 'revert') return { ...state, tables, guard };
+  const suppressedUntil = input.now + 3 * Math.max(shiftPeriod, input.rules.dwell);
+  return { ...state, tables, guard, suppressedUntil, weights: state.weightsBefore };
+}
+
+function judged(
+  { shift }: PlannedTable,
+  verdict: GuardVerdict,
+  { now, rules }: PlannerInput,
+): Partial<PlannedTable> {
+  if (shift === undefined || shift.phase === 'revert') return {};
+  switch (verdict) {
+    case 'go':
+      return { shift: resumeShift(shift, now, rules.shiftPeriod) };
+    case 'hold':
+      return { shift: holdShift(shift, now) };
+    case 'revert':
+      return { shift: revertShift(shift, now, rules.shiftPeriod), madeFor: undefined };
+  }
 }
 
 function worstBreach(
   state: PlannerState,
   input: PlannerInput,
-  destinations: ReadonlySet<number>,
-): { breach: Breach; region: string } | undefined {
-  for (const index of destinations) {
-    const id = state.regionIds[index];
-    const signals = input.regions.find((region) => region.id === id)?.signals;
-    const baseline = id === undefined ? undefined : state.baseline.get(id);
-    if (id === undefined || signals === undefined || baseline === undefined) continue;
-    const breach = breachOf(signals, baseline, input.rules.guards);
-    if (breach !== undefined) return { breach, region: id };
+): { readonly breach: Breach; readonly region: string } | undefined {
+  const signalsOf = (index: number): RegionSignals | undefined =>
+    input.regions.find((region) => region.id === state.regionIds[index])?.signals;
+  for (const table of state.tables.values()) {
+    const sources = sourcesOf(table);
+    for (const index of destinationsOf(table)) {
+      const id = state.regionIds[index];
+      const signals = signalsOf(index);
+      const baseline = id === undefined ? undefined : state.baseline.get(id);
+      if (id === undefined || signals === undefined || baseline === undefined) continue;
+      const breach = breachOf(signals, baseline, input.rules.guards);
+      // Keys that came from a place that is worse are better off where they are.
+      if (breach !== undefined && ![...sources].some((source) => isWorse(signalsOf(source), signals)))
+        return { breach, region: id };
+    }
   }
   return undefined;
 }

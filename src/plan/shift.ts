@@ -41,9 +41,14 @@ export function isSettled(shift: Shift, now: number): boolean {
 export interface ShiftRules {
   /** Milliseconds from 0 to 1. */
   readonly period: number;
-  readonly newId: () => string;
+  /** Milliseconds that owners are told before the first key moves. */
+  readonly notice: number;
+  /** Name of the shift that makes these moves: the same on every engine that makes them. */
+  readonly idOf: (moving: ReadonlyMap<number, number>, owners: Uint16Array) => string;
   /** Regions that can serve nothing: what they own or are about to get moves at once. */
   readonly unavailable: ReadonlySet<number>;
+  /** Regions that must not get what is on its way to them any more. */
+  readonly evicted: ReadonlySet<number>;
 }
 
 /**
@@ -57,7 +62,7 @@ export function stepShift(
   rules: ShiftRules,
 ): TableState {
   const settled = endIfSettled(table, now);
-  const rescued = rescue(settled, wanted, rules.unavailable);
+  const rescued = rescue(settled, wanted, rules);
   if (rescued.shift !== undefined) return rescued;
   const moving = new Map<number, number>();
   wanted.forEach((owner, shard) => {
@@ -69,7 +74,10 @@ export function stepShift(
     [now, 0],
     [now + rules.period, 1],
   ];
-  return { owners: wanted, shift: { id: rules.newId(), moving, progress, phase: 'ramp', since: now } };
+  return {
+    owners: wanted,
+    shift: { id: rules.idOf(moving, wanted), moving, progress, phase: 'ramp', since: now },
+  };
 }
 
 function endIfSettled(table: TableState, now: number): TableState {
@@ -82,15 +90,20 @@ function endIfSettled(table: TableState, now: number): TableState {
 }
 
 /** A real failure bypasses the ramp (design, "Shift"). */
-function rescue(table: TableState, wanted: Uint16Array, unavailable: ReadonlySet<number>): TableState {
-  if (unavailable.size === 0) return table;
+function rescue(
+  table: TableState,
+  wanted: Uint16Array,
+  { unavailable, evicted }: Pick<ShiftRules, 'unavailable' | 'evicted'>,
+): TableState {
+  if (unavailable.size === 0 && evicted.size === 0) return table;
   const owners = Uint16Array.from(table.owners);
   const moving = new Map(table.shift?.moving);
   let isChanged = false;
   for (let shard = 0; shard < owners.length; shard++) {
     const before = moving.get(shard);
+    const isBarred = before !== undefined && evicted.has(owners[shard]!) && owners[shard] !== wanted[shard];
     const isLost = unavailable.has(owners[shard]!) || (before !== undefined && unavailable.has(before));
-    if (!isLost) continue;
+    if (!isLost && !isBarred) continue;
     isChanged = true;
     moving.delete(shard);
     // The side of the move that is still there, if the wish is gone as well.
@@ -141,4 +154,9 @@ export function destinationsOf(table: TableState): Set<number> {
   const regions = new Set<number>();
   for (const shard of table.shift?.moving.keys() ?? []) regions.add(table.owners[shard]!);
   return regions;
+}
+
+/** Regions that give keys away in a shift, as region indices. */
+export function sourcesOf(table: TableState): Set<number> {
+  return new Set(table.shift?.moving.values());
 }

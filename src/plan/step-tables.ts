@@ -1,9 +1,10 @@
 // Desired weights -> owners of shards, and shifts towards them: the part of a planning round that touches
 // tables. Every eligible set has its own table; critical ones leave out what is at risk. Pure.
 
+import { xxh64Text } from '../routing/hash.ts';
 import { assignShards, countMoved, NO_OWNER, shardQuotas, toWeightUnits } from '../routing/shard-table.ts';
 import { tableId } from './build-plan.ts';
-import { decodeOwners } from './plan.ts';
+import { decodeOwners, type PlanTable } from './plan.ts';
 import type { MoveReason, PlannedTable, PlannerInput, PlannerState, PlannerTable } from './planner-types.ts';
 import { assignByLoad, BALANCE_TOLERANCE, balance, type LoadInput, lendHotShards } from './rebalance.ts';
 import { stepShift } from './shift.ts';
@@ -25,23 +26,31 @@ export function stepTables(
   const regionIds = input.regions.map((region) => region.id);
   const moves: Partial<Record<MoveReason, number>> = {};
   const tables = new Map<string, PlannedTable>();
-  let { shiftCount } = before;
   let churned = before.churned.filter(([at]) => input.now - at < HOUR_MS);
   for (const request of input.tables) {
     const id = planTableId(request, regionIds.length);
     const current = currentTable(id, request, before, regionIds);
     const budget = churnBudget(churned, input);
-    const wanted = wantedOwners(request, current, weights, { input, budget, previous: before.weights });
+    const own = tableWeights(request, weights, before.atRisk);
+    const wanted = wantedOwners(request, current, own, { input, budget });
     const stepped = stepShift(current, wanted.owners, input.now, {
       period: wanted.isFirst ? 0 : input.rules.shiftPeriod,
-      newId: () => String(++shiftCount),
+      notice: input.rules.notice,
+      idOf: (moving, owners) => shiftId(id, moving, owners),
       unavailable: unavailableRegions(input),
+      evicted: new Set([...regionIds.keys()].filter((i) => weights.get(regionIds[i]!) === 0)),
     });
     const moved = wanted.isFirst ? 0 : countMoved(current.owners, stepped.owners);
     if (moved > 0) moves[wanted.reason] = (moves[wanted.reason] ?? 0) + moved;
     if (moved > 0 && wanted.reason === 'balance')
       churned = [...churned, [input.now, moved / request.orders.shardCount]];
-    tables.set(id, { ...stepped, lends: lendsOf(request, stepped.owners, weights, input) });
+    // A wish that has to wait for the shift under way is wished again in the next round.
+    const isFulfilled = countMoved(wanted.owners, stepped.owners) === 0;
+    tables.set(id, {
+      ...stepped,
+      madeFor: isFulfilled ? own : current.madeFor,
+      lends: lendsOf(request, stepped.owners, own, input),
+    });
   }
   const isShifting = [...tables.values()].some((table) => table.shift !== undefined);
   return {
@@ -50,8 +59,7 @@ export function stepTables(
       regionIds,
       tables,
       churned,
-      shiftCount,
-      baseline: baselineFor(before, input, isShifting),
+      ...beforeShift(before, input, isShifting),
     },
     moves,
   };
@@ -62,6 +70,16 @@ export function planTableId(request: PlannerTable, regionCount: number): string 
   return `${tableId(request.regionIds, regionCount)}${request.critical ? '!critical' : ''}`;
 }
 
+/**
+ * Two engines that make the same moves must place every key alike on the ramp, and the id is what seeds that.
+ * It is in the digest, too.
+ */
+function shiftId(table: string, moving: ReadonlyMap<number, number>, owners: Uint16Array): string {
+  const moves = [...moving].map(([shard, from]) => `${shard}:${from}>${owners[shard]}`);
+  const { hi, lo } = xxh64Text(`${table} ${moves.join(' ')}`);
+  return hi.toString(16).padStart(8, '0') + lo.toString(16).padStart(8, '0');
+}
+
 /** The table so far, in today's region indices; from the plan on disk after a restart; else empty. */
 function currentTable(
   id: string,
@@ -69,22 +87,38 @@ function currentTable(
   before: PlannerState,
   regionIds: readonly string[],
 ): PlannedTable {
+  const unmoved = { shift: undefined, madeFor: undefined, lends: [] };
   const known = before.tables.get(id);
   const isSame =
     before.regionIds.length === regionIds.length && before.regionIds.every((r, i) => r === regionIds[i]);
   if (known !== undefined && known.owners.length === request.orders.shardCount) {
     if (isSame) return known;
-    return { owners: translate(known.owners, before.regionIds, regionIds), shift: undefined, lends: [] };
+    return {
+      ...unmoved,
+      madeFor: known.madeFor,
+      owners: translate(known.owners, before.regionIds, regionIds),
+    };
   }
   const kept = before.plan?.tables.find(
     (table) => table.id === id && table.shards === request.orders.shardCount,
   );
   if (kept !== undefined) {
     const ids = before.plan!.regions.map((region) => region.id);
-    return { owners: translate(decodeOwners(kept.owners), ids, regionIds), shift: undefined, lends: [] };
+    const madeFor = new Map(before.plan!.regions.map(({ id, weight }) => [id, weight]));
+    const owners = translate(decodeOwners(kept.owners), ids, regionIds);
+    return { ...unmoved, madeFor, owners, shift: keptShift(kept, ids.join() === regionIds.join()) };
   }
   const owners = new Uint16Array(request.orders.shardCount).fill(NO_OWNER);
-  return { owners, shift: undefined, lends: [] };
+  return { ...unmoved, owners };
+}
+
+/** A ramp that an earlier engine began goes on; with other regions its owners mean nothing, and it is over. */
+function keptShift({ shift }: PlanTable, hasSameRegions: boolean): PlannedTable['shift'] {
+  if (shift === undefined || !hasSameRegions) return undefined;
+  const progress = shift.progress.map(([at, value]) => [Date.parse(at), value] as const);
+  const last = progress.at(-1)![1];
+  const phase = last === 1 ? 'ramp' : last === 0 ? 'revert' : 'hold';
+  return { id: shift.id, moving: new Map(shift.moving), progress, phase, since: progress[0]![0] };
 }
 
 function translate(owners: Uint16Array, from: readonly string[], to: readonly string[]): Uint16Array {
@@ -106,36 +140,32 @@ interface WantedContext {
   readonly input: PlannerInput;
   /** Shards that may move for balance. */
   readonly budget: number;
-  readonly previous: ReadonlyMap<string, number>;
 }
 
 function wantedOwners(
   request: PlannerTable,
   current: PlannedTable,
   weights: ReadonlyMap<string, number>,
-  { input, budget, previous }: WantedContext,
+  { input, budget }: WantedContext,
 ): Wanted {
   const { regionIds, orders, loads } = request;
-  const own = tableWeights(request, weights, input);
+  const own = [...weights.values()];
   const global = regionIds.map((id) => input.regions.findIndex((region) => region.id === id));
   const local = localOwners(current.owners, global);
   const isFirst = local.every((owner) => owner === NO_OWNER);
-  const lowered = loweredRegions(regionIds, weights, previous);
+  const lowered = loweredRegions(weights, current.madeFor);
   const isChanged =
-    isFirst || lowered.size > 0 || local.some((owner) => owner === NO_OWNER || own[owner] === 0);
+    lowered.size > 0 ||
+    isRaised(weights, current.madeFor) ||
+    local.some((owner) => owner === NO_OWNER || own[owner] === 0);
   let owners = local;
   let reason = reasonFor(regionIds, input);
-  if (loads === undefined || isFirst) {
-    owners = assignShards(
-      orders,
-      shardQuotas(own.map(toWeightUnits), orders.shardCount),
-      isFirst ? undefined : local,
-    );
-  } else {
+  if (isFirst || (isChanged && loads === undefined)) {
+    const quotas = shardQuotas(own.map(toWeightUnits), orders.shardCount);
+    owners = assignShards(orders, quotas, isFirst ? undefined : local);
+  } else if (loads !== undefined) {
     const load: LoadInput = { orders, weights: own, loads, previous: local };
-    if (isChanged || raisedRegions(regionIds, weights, previous)) {
-      owners = assignByLoad(load, lowered.size > 0 ? lowered : allRegions(regionIds));
-    }
+    if (isChanged) owners = assignByLoad(load, lowered.size > 0 ? lowered : allRegions(regionIds));
     if (current.shift === undefined && !input.frozen && countMoved(local, owners) === 0) {
       owners = balance({ ...load, previous: owners }, { budget, tolerance: BALANCE_TOLERANCE });
       if (countMoved(local, owners) > 0) reason = 'balance';
@@ -151,43 +181,44 @@ function localOwners(owners: Uint16Array, global: readonly number[]): Uint16Arra
   return owners.map((owner) => position.get(owner) ?? NO_OWNER);
 }
 
-/** Weights of a table's regions; in a critical one what is at risk gets nothing, unless all are. */
+/** Weights of a table's regions, in their order; in a critical one what is at risk gets nothing, unless all are. */
 function tableWeights(
   request: PlannerTable,
   weights: ReadonlyMap<string, number>,
-  input: PlannerInput,
-): number[] {
-  const own = request.regionIds.map((id) => weights.get(id) ?? 0);
-  if (!request.critical || input.mode !== 'auto') return own;
-  const stable = own.map((weight, i) => {
-    const region = input.regions.find(({ id }) => id === request.regionIds[i]);
-    return (region?.assessment?.risk ?? 0) > input.rules.thresholds.critical ? 0 : weight;
-  });
-  return stable.some((weight) => weight > 0) ? stable : own;
+  atRisk: ReadonlySet<string>,
+): Map<string, number> {
+  const own = new Map(request.regionIds.map((id) => [id, weights.get(id) ?? 0]));
+  if (!request.critical) return own;
+  const stable = new Map([...own].map(([id, weight]) => [id, atRisk.has(id) ? 0 : weight]));
+  return [...stable.values()].some((weight) => weight > 0) ? stable : own;
 }
 
+/** Positions of the regions whose share is lower than the one that the table was made for. */
 function loweredRegions(
-  regionIds: readonly string[],
   weights: ReadonlyMap<string, number>,
-  previous: ReadonlyMap<string, number>,
+  madeFor: ReadonlyMap<string, number> | undefined,
 ): Set<number> {
-  const shares = sharesOf(regionIds, weights);
-  const before = sharesOf(regionIds, previous);
-  return new Set([...regionIds.keys()].filter((i) => shares[i]! < before[i]! - 1e-9));
+  if (madeFor === undefined) return new Set();
+  const ids = [...weights.keys()];
+  const [shares, before] = [sharesOf(ids, weights), sharesOf(ids, madeFor)];
+  return new Set([...ids.keys()].filter((i) => shares[i]! < before[i]! - LEAST_CHANGE));
 }
 
-function raisedRegions(
-  regionIds: readonly string[],
+function isRaised(
   weights: ReadonlyMap<string, number>,
-  previous: ReadonlyMap<string, number>,
+  madeFor: ReadonlyMap<string, number> | undefined,
 ): boolean {
-  const shares = sharesOf(regionIds, weights);
-  const before = sharesOf(regionIds, previous);
-  return shares.some((share, i) => share > before[i]! + 1e-9);
+  if (madeFor === undefined) return true;
+  const ids = [...weights.keys()];
+  const [shares, before] = [sharesOf(ids, weights), sharesOf(ids, madeFor)];
+  return shares.some((share, i) => share > before[i]! + LEAST_CHANGE);
 }
 
-function sharesOf(regionIds: readonly string[], weights: ReadonlyMap<string, number>): number[] {
-  const own = regionIds.map((id) => weights.get(id) ?? 0);
+// Shares are sums of decimals: below this they are equal.
+const LEAST_CHANGE = 1e-9;
+
+function sharesOf(ids: readonly string[], weights: ReadonlyMap<string, number>): number[] {
+  const own = ids.map((id) => weights.get(id) ?? 0);
   const total = own.reduce((sum, weight) => sum + weight, 0);
   return own.map((weight) => (total === 0 ? 0 : weight / total));
 }
@@ -220,23 +251,23 @@ function lendsOf(
   const until = input.now + LEND_ROUNDS * input.rules.evaluateEvery;
   return lendHotShards({
     orders: request.orders,
-    weights: tableWeights(request, weights, input),
+    weights: [...weights.values()],
     loads: request.loads,
     previous: localOwners(owners, global),
   }).map((lend) => ({ ...lend, to: global[lend.to]!, until }));
 }
 
-/** Signals from before a shift, kept while one is under way: the destination's own normal state. */
-function baselineFor(
+/** How things were before a shift, kept while one is under way: what its guards compare with and go back to. */
+function beforeShift(
   before: PlannerState,
   input: PlannerInput,
   isShifting: boolean,
-): PlannerState['baseline'] {
+): Pick<PlannerState, 'baseline' | 'weightsBefore'> {
+  const { baseline, weightsBefore } = before;
   const wasShifting = [...before.tables.values()].some((table) => table.shift !== undefined);
-  if (isShifting && wasShifting) return before.baseline;
-  return new Map(
-    input.regions.flatMap((region) =>
-      region.signals === undefined ? [] : [[region.id, region.signals] as const],
-    ),
+  if (isShifting && wasShifting) return { baseline, weightsBefore };
+  const signals = input.regions.flatMap((region) =>
+    region.signals === undefined ? [] : [[region.id, region.signals] as const],
   );
+  return { baseline: new Map(signals), weightsBefore: before.weights };
 }

@@ -13,6 +13,8 @@ export interface RiskThresholds {
 const LEAST_MULTIPLIER = 0.1;
 /** Share of its base that a demoted region keeps as probe, whatever capacity.ts takes away. */
 export const PROBE_SHARE = 0.03;
+/** An engine without outcomes claims no more than this: it demotes down to the probe share and evicts nobody. */
+const UNPROVEN_CONFIDENCE = 0.5;
 
 /** 1 up to low, linear to 0.1 at high, 0.1 up to evict, then 0 (design, "Risk -> weight"). */
 export function riskMultiplier(risk: number, { low, high, evict }: RiskThresholds): number {
@@ -27,6 +29,8 @@ export interface WeighedRegion {
   readonly baseWeight: number;
   /** 0..1, acted upon (acted-risk.ts). */
   readonly risk: number;
+  /** 0..1: how far the risk is proven. */
+  readonly confidence: number;
   /** min(1, 1.4 x healthy / registered); 0 = no server can serve. */
   readonly healthFactor: number;
   /** Requests/s; undefined = unknown. */
@@ -54,7 +58,7 @@ export function weighRegions(regions: readonly WeighedRegion[], rules: WeightRul
   const spared = spareFromDemotion(regions, rules);
   return regions.map((region) => {
     const kept = spared.get(region.id);
-    const multiplier = kept === undefined ? riskMultiplier(region.risk, rules.thresholds) : 1;
+    const multiplier = kept === undefined ? multiplierOf(region, rules.thresholds) : 1;
     const risk = region.baseWeight * multiplier;
     return {
       id: region.id,
@@ -64,6 +68,11 @@ export function weighRegions(regions: readonly WeighedRegion[], rules: WeightRul
       reason: kept ?? reasonOf(region, multiplier),
     };
   });
+}
+
+function multiplierOf({ risk, confidence }: WeighedRegion, thresholds: RiskThresholds): number {
+  const multiplier = riskMultiplier(risk, thresholds);
+  return multiplier === 0 && confidence <= UNPROVEN_CONFIDENCE ? PROBE_SHARE : multiplier;
 }
 
 function reasonOf(region: WeighedRegion, multiplier: number): RegionWeights['reason'] {

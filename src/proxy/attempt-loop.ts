@@ -104,6 +104,7 @@ export class AttemptLoop implements AttemptOwner {
       {
         client,
         server: target.server,
+        decision,
         request: {
           method: request.method,
           target: request.target,

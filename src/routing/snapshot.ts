@@ -44,6 +44,8 @@ export interface Region {
   /** Requests/s it can take; undefined = unknown. */
   readonly capacity: number | undefined;
   readonly location: Location | undefined;
+  /** Milliseconds there and back from this proxy, measured, else by distance; undefined = not known. */
+  readonly roundTripMs: number | undefined;
   readonly servers: readonly Server[];
   /** Weights of the servers, summed: what stands in for an unknown capacity. */
   readonly serverWeight: number;
@@ -66,6 +68,8 @@ export interface Server {
 /** The regions that one or more routes may use, with the table over exactly these. */
 export interface EligibleSet {
   readonly index: number;
+  /** The same in every snapshot that has the set (build-snapshot.ts, regionSetKey and criticalKey). */
+  readonly key: string;
   /** Region indices, ascending. */
   readonly members: Uint16Array;
   /** Owner of each shard as a *region index*; NO_OWNER where nobody may have it. */
@@ -86,6 +90,8 @@ export interface Route {
   /** Table for critical requests; the ordinary one where the plan has none. */
   readonly criticalSet: EligibleSet;
   readonly policy: PolicyKind;
+  /** A region farther than the nearest that can serve by more than so many milliseconds is left out; 0 = none is. */
+  readonly maxAddedLatency: number;
   /** Importance of its requests, or the header of a trusted peer that names it. */
   readonly priority: Priority | { readonly header: string };
   readonly key: KeyPlan;
@@ -156,6 +162,8 @@ export interface DataPlaneSettings {
   readonly originLocation: Location | undefined;
   readonly clientLocationHeader: string | undefined;
   readonly targetUtilisation: number;
+  /** Milliseconds over which a shift, and the closing of streams that it moved, is spread. */
+  readonly shiftPeriod: number;
   readonly forwardedHeader: 'x' | 'rfc7239' | 'none';
   readonly debugHeaders: boolean;
   readonly accessLog: 'off' | 'sampled' | 'all';

@@ -75,7 +75,7 @@ export const METRICS = {
   foreshard_region_weight: {
     kind: 'gauge',
     labels: ['region', 'kind'],
-    help: 'Weight of a region: base, health, desired, effective.',
+    help: 'Weight of a region: base, risk, health, desired, effective.',
   },
   foreshard_region_servers: {
     kind: 'gauge',
@@ -84,10 +84,30 @@ export const METRICS = {
   },
   foreshard_plan_generation: { kind: 'gauge', labels: [], help: 'Generation of the plan in force.' },
   foreshard_plan_age_seconds: { kind: 'gauge', labels: [], help: 'Since the plan in force was evaluated.' },
+  foreshard_plan_stale: {
+    kind: 'gauge',
+    labels: [],
+    help: '1 = the engine has not been heard of for pae.planTtl; keys go back to base weights.',
+  },
+  foreshard_plan_pulls_total: {
+    kind: 'counter',
+    labels: ['result'],
+    help: 'Pulls of the plan from pae.source: ok, unchanged, failed.',
+  },
+  foreshard_move_notices_total: {
+    kind: 'counter',
+    labels: ['result'],
+    help: 'Messages to sharding.notify: ok, failed, dropped.',
+  },
+  foreshard_shift_progress: {
+    kind: 'gauge',
+    labels: [],
+    help: 'Share of the keys of moving shards that have crossed; 1 while nothing moves.',
+  },
   foreshard_plan_rejected_total: {
     kind: 'counter',
     labels: ['reason'],
-    help: 'Plans that were refused: on_disk = the kept one was no valid plan.',
+    help: 'Plans that were refused: invalid, misfit = not for this configuration, on_disk = the kept one.',
   },
   foreshard_config_generation: { kind: 'gauge', labels: [], help: 'Configurations applied by this process.' },
   foreshard_config_rejected_total: { kind: 'counter', labels: [], help: 'Configurations refused at reload.' },
@@ -210,6 +230,11 @@ export const METRICS = {
     kind: 'counter',
     labels: [],
     help: 'Models that threw and began anew.',
+  },
+  foreshard_model_states_unreadable_total: {
+    kind: 'counter',
+    labels: [],
+    help: 'Kept models that could not be read at a start and were set aside.',
   },
   foreshard_trainings_total: {
     kind: 'counter',

@@ -256,7 +256,6 @@ t.test('the reference has a line for every key', async (t) => {
   }
   t.match(table, '| `health.timeout` | `1s` | a duration from 10ms to 60s |');
   t.match(table, '| `regions[].location.lat` | required in `location` |');
-  t.match(table, /\| `pae\.mode` \| `off` \|.*\*Only off and shadow are available yet\.\*/);
 });
 
 t.test('a default is a value that the key takes', async (t) => {

@@ -45,6 +45,7 @@ async function start(t: Test, token?: string): Promise<Rig> {
     traces: async () => [],
     plannedRegions: () => undefined,
     planAfter: (ms) => polls.next(ms),
+    planAgeMs: () => 0,
     longestWaitMs: () => 300,
   };
   const log = { error: (fields: object) => void errors.push(fields) } as unknown as Logger;

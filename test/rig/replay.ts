@@ -31,6 +31,7 @@ export function snapshotOf(config: Config, plan: Plan): Snapshot {
       configGeneration: 1,
       slots: Object.fromEntries(urls.map((url, slot) => [url, { slot, incarnation: 1 }])),
       policies: {},
+      roundTrips: {},
       toMonotonic: (ms) => ms,
     }),
   );
@@ -66,6 +67,7 @@ function liveOf(snapshot: Snapshot, { regions, inputs }: Recorded): LiveView {
     // The moment of the decision is 0.
     staleSince: inputs.neutrality === 0 ? Number.POSITIVE_INFINITY : -inputs.neutrality * snapshot.plan.ttl,
     setViews: [],
+    reachViews: new Map(),
   };
 }
 

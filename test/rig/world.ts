@@ -79,6 +79,7 @@ export class World {
         configGeneration: 1,
         slots,
         policies,
+        roundTrips: {},
         toMonotonic: (ms) => ms,
       }),
     );
@@ -118,7 +119,7 @@ export class World {
 
 function planOf(config: Config, weights: Readonly<Record<string, number>> | undefined): Plan {
   const stamp = { incarnation: '01JD0000000000000000000000', generation: 1, at: '2026-11-21T10:00:00.000Z' };
-  const base = basePlan(config, undefined, tables, stamp);
+  const base = basePlan(config, { previous: undefined }, tables, stamp);
   if (weights === undefined) return base;
   return buildPlan(
     {

@@ -18,7 +18,7 @@ function input(configGeneration: number, routes = 200): SnapshotInput {
     routes: Array.from({ length: routes }, (_, i) => ({ id: `r${i}`, match: { path: `/${i}` } })),
   });
   const at = '2026-01-01T00:00:00.000Z';
-  const plan = basePlan(config, undefined, tables, {
+  const plan = basePlan(config, { previous: undefined }, tables, {
     incarnation: '01JD0000000000000000000000',
     generation: 1,
     at,
@@ -31,6 +31,7 @@ function input(configGeneration: number, routes = 200): SnapshotInput {
     configGeneration,
     slots,
     policies: {},
+    roundTrips: {},
     toMonotonic: (ms) => ms,
   });
 }

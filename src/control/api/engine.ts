@@ -6,22 +6,29 @@ import { parseDuration } from '../../core/units.ts';
 import type { EngineAsk, EnginePort } from '../engine-port.ts';
 import { sendProblem } from '../problem.ts';
 
+/** Asks the engine and answers what it said; without one, says that none runs here. */
+export async function relayTo(
+  engine: EnginePort | undefined,
+  reply: FastifyReply,
+  ask: EngineAsk,
+): Promise<FastifyReply> {
+  if (engine === undefined) {
+    sendProblem(reply, 503, 'no engine runs in this process: pae.mode is off or pae.source names another');
+    return reply;
+  }
+  const { status, body } = await engine.ask(ask);
+  if (typeof body === 'string') sendProblem(reply, status, body);
+  else reply.code(status).send(body);
+  return reply;
+}
+
 /** @param port undefined answers say that no engine runs here. */
 export function engineRoutes(app: FastifyInstance, port: () => EnginePort | undefined): void {
-  const relay = async (reply: FastifyReply, ask: EngineAsk): Promise<FastifyReply> => {
-    const engine = port();
-    if (engine === undefined) {
-      sendProblem(reply, 503, 'no engine runs in this process: pae.mode is off or pae.source names another');
-      return reply;
-    }
-    const { status, body } = await engine.ask(ask);
-    if (typeof body === 'string') sendProblem(reply, status, body);
-    else reply.code(status).send(body);
-    return reply;
-  };
+  const relay = (reply: FastifyReply, ask: EngineAsk): Promise<FastifyReply> => relayTo(port(), reply, ask);
   app.post<{ Querystring: { backfill?: string } }>('/telemetry', (request, reply) =>
     relay(reply, { kind: 'telemetry', body: request.body, isBackfill: request.query.backfill === '1' }),
   );
+  app.post('/shard_loads', (request, reply) => relay(reply, { kind: 'shard_loads', body: request.body }));
   app.get<{ Querystring: { history?: string } }>('/risk_scores', async (request, reply) => {
     const { history = '0' } = request.query;
     const parsed = parseDuration(history);

@@ -1,11 +1,14 @@
 // GET /plan: the plan in force. With `?after=` and `&wait=` it is a long poll; `If-None-Match` answers 304.
+// POST /plan/{accept|freeze|unfreeze|rollback}: what an operator may do with plans, where they are made.
 
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import { parseDuration } from '../../core/units.ts';
 import type { Plan } from '../../plan/plan.ts';
+import { type EnginePort, PLAN_COMMANDS } from '../engine-port.ts';
 import { sendProblem } from '../problem.ts';
-import type { ControlSource } from '../source.ts';
+import type { PlanSource } from '../source.ts';
+import { relayTo } from './engine.ts';
 
 export const planTag = (plan: Plan): string => `${plan.incarnation}.${plan.generation}`;
 
@@ -14,21 +17,36 @@ const planQuery = z.object({
   wait: z.string().max(32).prefault('0').transform(parseDuration),
 });
 
-export function planRoutes(app: FastifyInstance, source: ControlSource): void {
+/** Says how old the evaluation behind an answer is, in seconds; a proxy counts its ttl from there. */
+const PLAN_AGE_FIELD = 'foreshard-plan-age';
+
+export function planRoutes(app: FastifyInstance, source: PlanSource): void {
   app.get('/plan', async (request, reply) => {
     const query = planQuery.safeParse(request.query);
     if (!query.success) return sendProblem(reply, 400, 'after and wait may be given once each');
     const { after, wait } = query.data;
     if (!wait.ok) return sendProblem(reply, 400, `wait must be ${wait.allowed}`);
-    if (after !== undefined && planTag(source.plan()) === after) {
+    const before = source.plan();
+    if (after !== undefined && before !== undefined && planTag(before) === after) {
       await source.planAfter(Math.min(source.longestWaitMs(), wait.value));
     }
     const plan = source.plan();
+    if (plan === undefined) return sendProblem(reply, 503, 'no plan is made here: pae.mode is off');
+    reply.header(PLAN_AGE_FIELD, (source.planAgeMs() / 1000).toFixed(3));
     const tag = planTag(plan);
     reply.header('etag', `"${tag}"`);
     const isKnown = after === undefined ? matchesTag(request.headers['if-none-match'], tag) : after === tag;
     return isKnown ? reply.code(304).send() : plan;
   });
+}
+
+/** @param port the engine that makes the plans; undefined answers say where to ask instead. */
+export function planCommandRoutes(app: FastifyInstance, port: () => EnginePort | undefined): void {
+  for (const command of PLAN_COMMANDS) {
+    app.post(`/plan/${command}`, (request, reply) =>
+      relayTo(port(), reply, { kind: 'plan_command', command, body: request.body }),
+    );
+  }
 }
 
 /** RFC 9110, 13.1.2: a list of entity tags, compared weakly, or `*`. */
