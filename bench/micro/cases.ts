@@ -136,13 +136,25 @@ function healthy(snapshot: Snapshot): LiveView {
   };
 }
 
+/** Deciding over 50 regions, for other steps to stand on. */
+export function decidedWorld(): { snapshot: Snapshot; live: LiveView; requests: readonly RequestFacts[] } {
+  const snapshot = buildSnapshotAtOnce(inputOf(configOf(single().routes)));
+  return { snapshot, live: healthy(snapshot), requests: requestsOf({}) };
+}
+
 function decideStep(routing: () => Routing): Step {
   const { routes, facts } = routing();
   const snapshot = buildSnapshotAtOnce(inputOf(configOf(routes)));
   const live = healthy(snapshot);
   const context = idleContext(seededRandom(1), readUnverifiedClaim, () => null);
-  // Different keys, so that no branch is learnt by heart.
-  const requests = Array.from({ length: 1024 }, (_, i): RequestFacts => {
+  const requests = requestsOf(facts);
+  let i = 0;
+  return () => decide(snapshot, live, requests[i++ & 1023]!, context);
+}
+
+/** Different keys, so that no branch is learnt by heart. */
+function requestsOf(facts: Partial<RequestFacts>): RequestFacts[] {
+  return Array.from({ length: 1024 }, (_, i): RequestFacts => {
     const path = '/orders/17';
     return {
       method: 'GET',
@@ -168,8 +180,6 @@ function decideStep(routing: () => Routing): Step {
       ],
     };
   });
-  let i = 0;
-  return () => decide(snapshot, live, requests[i++ & 1023]!, context);
 }
 
 function hashStep(bytes: number): Step {

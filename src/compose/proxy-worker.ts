@@ -8,6 +8,7 @@ import { logAccess } from '../proxy/access-log.ts';
 import { ContextHolder, countLocalReply, type DataPlane } from '../proxy/data-plane.ts';
 import { drainListeners } from '../proxy/drain.ts';
 import { handleRequest } from '../proxy/handle-request.ts';
+import { KeptTraces } from '../proxy/kept-traces.ts';
 import { Listener } from '../proxy/listener.ts';
 import { LoadReports } from '../proxy/load-reports.ts';
 import { LongLivedStreams } from '../proxy/long-lived.ts';
@@ -44,6 +45,7 @@ class DataPlaneWorker {
   readonly #reports = new LoadReports();
   readonly #served = new ServedTally();
   readonly #metrics = new MetricDeltas(bucketsOf);
+  readonly #traces: KeptTraces;
   readonly #plane: DataPlane;
   readonly #contexts: ContextHolder;
   readonly #loopDelay: LoopDelay;
@@ -62,6 +64,7 @@ class DataPlaneWorker {
     this.#column = cells.column(start.worker);
     this.#store = new SnapshotStore(cells, (snapshot) => this.#onSnapshot(snapshot));
     this.#upstream = new UpstreamPools(this.#wheel, systemClock, INITIAL_POOL_OPTIONS);
+    this.#traces = new KeptTraces(systemClock, start.worker, start.workers);
     this.#plane = this.#buildPlane(cells);
     this.#contexts = new ContextHolder(this.#plane);
     this.#stopFading = intervalTicker.every(1000, () => {
@@ -112,9 +115,10 @@ class DataPlaneWorker {
       stage: this.#start.input.managerOf === undefined ? 'proxy' : 'rem',
       pseudonym: this.#start.pseudonym,
       ids: new RequestIds(random),
-      record: (trace, snapshot) => {
-        countServed(trace, snapshot, column, this.#served);
-        logAccess(trace, snapshot, this.#log, random);
+      record: (trace, taken) => {
+        countServed(trace, taken.snapshot, column, this.#served);
+        logAccess(trace, taken.snapshot, this.#log);
+        this.#traces.offer(trace, taken);
       },
     };
   }
@@ -190,6 +194,12 @@ class DataPlaneWorker {
         return this.#longLived.release(message.slots, message.withinMs);
       case 'flush':
         return this.#flush(message.ticket);
+      case 'traces':
+        return this.#say({
+          kind: 'traces',
+          ticket: message.ticket,
+          records: this.#traces.find(message.query),
+        });
       case 'drain':
         void drainListeners(this.#listeners, message.graceMs, systemClock).then(() => this.#stop());
         return;
@@ -231,12 +241,13 @@ class DataPlaneWorker {
 
 /** Demand is forecast per shard group: a region's own load is of our making, every shift breaks its level. */
 function countServed(
-  { shard, set, status, attempts }: RequestTrace,
+  { decision, status, attempts }: RequestTrace,
   snapshot: Snapshot,
   column: WorkerColumn,
   served: ServedTally,
 ): void {
-  if (set === undefined) return;
+  if (decision === undefined) return;
+  const { set, shard } = decision;
   // 2^(32 - shardShift) shards, of which the top six bits are the group.
   column.groupServed(shard >>> (26 - set.shardShift), status >= 500);
   served.countShard(set.key, set.owners.length, shard);

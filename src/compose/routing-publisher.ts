@@ -84,6 +84,12 @@ export class RoutingPublisher {
     return this.refresh();
   }
 
+  /** The same by a plan that another process has kept on disk. */
+  adoptKept(plan: Plan): Published | string {
+    this.#adopted = { plan, toMonotonic: wallClockOf(this.#tools.clock) };
+    return this.refresh();
+  }
+
   /** Takes over how far regions are. @returns undefined when that is nothing new, or matters to no route. */
   measured(roundTrips: Readonly<Record<string, number>>): Published | string | undefined {
     const isUsed = this.#configured?.routes.some(({ maxAddedLatency }) => maxAddedLatency > 0) ?? false;

@@ -19,7 +19,7 @@ const ANSWER_MS = 5000;
 const PAUSE_MS = 500;
 
 /** Hexadecimal HMAC-SHA-256 of the body. */
-export const SIGNATURE_FIELD = 'foreshard-signature';
+const SIGNATURE_FIELD = 'foreshard-signature';
 
 export class Webhook {
   readonly #options: WebhookOptions;

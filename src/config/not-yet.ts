@@ -20,7 +20,6 @@ export const NOT_YET: readonly NotYet[] = [
   { key: 'routes[].shadow', harmless: [{}] },
   { key: 'routes[].whenNoRegion', harmless: ['reject'] },
   { key: 'routes[].parkFor' },
-  { key: 'trace.keep' },
   { key: 'otlp', harmless: [{}] },
 ];
 

@@ -291,6 +291,8 @@ function buildSettings(config: Config, manager: ManagerHop | null): DataPlaneSet
     debugHeaders: config.debugHeaders,
     accessLog: config.log.access,
     traceSample: config.trace.sample,
+    traceKeep: config.trace.keep,
+    traceSlow: config.trace.slow,
     trustedProxies: config.trustedProxies,
     zone: config.zone,
     manager,

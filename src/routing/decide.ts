@@ -228,7 +228,7 @@ function priorityOf({ priority }: Route, facts: RequestFacts): Priority {
 }
 
 /** How far a stale plan has been left for the base weights: 0 while it is fresh, 1 after one ttl. */
-function neutralityAt(snapshot: Snapshot, live: LiveView, now: number): number {
+export function neutralityAt(snapshot: Snapshot, live: LiveView, now: number): number {
   if (now < live.staleSince) return 0;
   return snapshot.plan.ttl === 0 ? 1 : Math.min(1, (now - live.staleSince) / snapshot.plan.ttl);
 }

@@ -168,6 +168,10 @@ export interface DataPlaneSettings {
   readonly debugHeaders: boolean;
   readonly accessLog: 'off' | 'sampled' | 'all';
   readonly traceSample: number;
+  /** Traces kept, over all workers. */
+  readonly traceKeep: number;
+  /** Requests that take so long are kept always; 0 = none for that reason. */
+  readonly traceSlow: number;
   readonly trustedProxies: readonly string[];
   /** Zone whose servers are preferred; empty = none. */
   readonly zone: string;
