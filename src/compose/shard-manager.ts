@@ -6,6 +6,7 @@ import type { Engine } from '../analytics/engine.ts';
 import type { Sample } from '../analytics/ingest/sample.ts';
 import type { Config } from '../config/schema.ts';
 import type { Clock } from '../core/clock.ts';
+import { adoptPlan } from '../plan/adopt-plan.ts';
 import {
   type DemotionLedger,
   EMPTY_LEDGER,
@@ -14,7 +15,7 @@ import {
 } from '../plan/demotion-ledger.ts';
 import { moveNotices } from '../plan/move-notice.ts';
 import type { Plan } from '../plan/plan.ts';
-import { adoptPlan, newPlannerState, planRound, rollBack } from '../plan/planner.ts';
+import { newPlannerState, planRound, rollBack } from '../plan/planner.ts';
 import type {
   PlannerInput,
   PlannerRegion,
