@@ -5,12 +5,18 @@
 import type { Clock } from '../core/clock.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { CampaignLearner } from './campaign-learner.ts';
-import { Drift } from './drift.ts';
-import { EngineState } from './engine-state.ts';
+import type { Resumption } from './engine-state.ts';
 import { type EntityWatch, newWatch, type RegionWatch, type World } from './entity-watch.ts';
 import { EventCalendar } from './ingest/event-calendar.ts';
 import type { ExternalEvent } from './ingest/external-event.ts';
-import { type Entity, groupEntity, regionEntity, type Sample, SHARD_GROUPS } from './ingest/sample.ts';
+import {
+  type Entity,
+  entityOfKey,
+  groupEntity,
+  regionEntity,
+  type Sample,
+  SHARD_GROUPS,
+} from './ingest/sample.ts';
 import type { LoadOutlook, LoadShare, Models } from './models.ts';
 import type { OutcomeKind } from './outcome.ts';
 import { type Row, SeriesStore, type Verdict } from './series-store.ts';
@@ -62,7 +68,6 @@ export class Engine {
   readonly #tools: EngineTools;
   readonly #store: SeriesStore;
   readonly #watches = new Map<string, EntityWatch>();
-  readonly #drifts = new Map<string, Drift>();
   /** Entity -> monotonic milliseconds of its last backfill. */
   readonly #backfilledAt = new Map<string, number>();
   readonly #campaigns: CampaignLearner;
@@ -210,13 +215,23 @@ export class Engine {
     return true;
   }
 
-  /** Lives through kept rows again, oldest first, after a restart: models learn, nothing is scored or kept. */
-  replay(rows: readonly Row[]): void {
+  /** Lives through kept rows again, oldest first, after a restart; each entity takes its saved state in passing. */
+  replay(rows: readonly Row[], resumption: Resumption): void {
     for (const row of rows) this.#store.adopt(row);
-    const state = new EngineState(this.#watches);
-    const scores = state.detachScores();
-    this.#tickBySlot(rows, () => {});
-    state.attachScores(scores);
+    this.#tickBySlot(rows, {
+      before: (row) => resumption.before(row, () => this.#watchOf(row.entity)),
+      after: () => {},
+    });
+  }
+
+  /** All kept rows were lived through: states that no row came after are taken. */
+  finishReplay(resumption: Resumption): void {
+    const oldest = this.#tools.clock.wallMs() - SILENT_SLOTS * this.settings.stepMs;
+    resumption.finish(oldest, (key) => {
+      const entity = entityOfKey(key);
+      const isKnown = entity !== undefined && (entity.region === '' || this.isRegion(entity.region));
+      return isKnown ? this.#watchOf(entity) : undefined;
+    });
   }
 
   #take(sample: Sample, now: number): Verdict | 'unknown_region' {
@@ -240,20 +255,23 @@ export class Engine {
   }
 
   #run(rows: readonly Row[], end: number | undefined): void {
-    this.#tickBySlot(rows, (row) => this.#tools.onRow(row));
+    this.#tickBySlot(rows, { before: () => {}, after: (row) => this.#tools.onRow(row) });
     // Regions are assessed also when nothing at all was measured: events are known without metrics.
     if (end !== undefined && rows.at(-1)?.at !== end) tick([], this.#world(end));
-    for (const watch of this.#watches.values()) this.#observeDrift(watch);
   }
 
-  #tickBySlot(rows: readonly Row[], onRow: (row: Row) => void): void {
+  #tickBySlot(
+    rows: readonly Row[],
+    each: { readonly before: (row: Row) => void; readonly after: (row: Row) => void },
+  ): void {
     const sorted = rows.toSorted((a, b) => a.slot - b.slot);
     for (let from = 0; from < sorted.length; ) {
       let to = from + 1;
       while (to < sorted.length && sorted[to]!.slot === sorted[from]!.slot) to += 1;
       const slice = sorted.slice(from, to);
+      for (const row of slice) each.before(row);
       tick(slice, this.#world(slice[0]!.at));
-      for (const row of slice) onRow(row);
+      for (const row of slice) each.after(row);
       this.counts.rows += slice.length;
       from = to;
     }
@@ -273,6 +291,7 @@ export class Engine {
       unmovedLoadOf: (region) => this.#ownedLoad(this.#unmovedShares.get(region)),
       guard: (watch, work) => this.#guard(watch, work),
       onOutcome: (watch, kind, at) => this.#onOutcome(watch, kind, at),
+      onDrift: (watch) => this.#tools.onDrift(watch.entity, 'demand'),
       onNonFinite: () => {
         this.counts.nonFinite += 1;
       },
@@ -334,15 +353,6 @@ export class Engine {
     this.#tools.log.info(fields, `${kind} observed`);
   }
 
-  #observeDrift(watch: EntityWatch): void {
-    const ratio = watch.scores.demand.recentRatio(1);
-    if (ratio === undefined || watch.models.demand === undefined) return;
-    const { key } = watch.entity;
-    const drift = this.#drifts.get(key) ?? new Drift();
-    this.#drifts.set(key, drift);
-    if (drift.observe(Math.min(10, ratio))) this.#tools.onDrift(watch.entity, 'demand');
-  }
-
   #noteJump(wall: number): void {
     const monotonic = this.#tools.clock.monotonicMs();
     const expected = this.#lastWall + (monotonic - this.#lastMonotonic);
@@ -362,7 +372,6 @@ export class Engine {
       // Regions are configured: they stay, silent or not.
       if (key.startsWith('region/')) continue;
       this.#watches.delete(key);
-      this.#drifts.delete(key);
     }
   }
 }

@@ -2,6 +2,7 @@
 
 import { ForecastScore, ProbabilityScore } from './accuracy.ts';
 import { CapacityEstimate } from './capacity-estimate.ts';
+import { Drift } from './drift.ts';
 import type { EventCalendar } from './ingest/event-calendar.ts';
 import type { Entity } from './ingest/sample.ts';
 import type { AnomalyReading, FailureReading, LoadOutlook, ModelSet } from './models.ts';
@@ -21,6 +22,7 @@ export interface EntityWatch {
   models: ModelSet;
   scores: WatchScores;
   capacity: CapacityEstimate;
+  drift: Drift;
   outcome: OutcomeState;
   /** The last row taken. */
   row: Row | undefined;
@@ -49,6 +51,7 @@ export function newWatch(entity: Entity, models: ModelSet): EntityWatch {
       demand: new ForecastScore(),
     },
     capacity: new CapacityEstimate(),
+    drift: new Drift(),
     outcome: NO_OUTCOME,
     row: undefined,
     freshness: 0,
@@ -90,5 +93,7 @@ export interface World {
   /** Runs `work`; a model that throws costs its entity the models, not the engine its life. */
   guard(watch: EntityWatch, work: () => void): void;
   onOutcome(watch: EntityWatch, kind: OutcomeKind, at: number): void;
+  /** Its forecasts have got worse than they were. */
+  onDrift(watch: EntityWatch): void;
   onNonFinite(what: string): void;
 }

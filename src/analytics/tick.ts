@@ -15,6 +15,8 @@ const CALM: AnomalyReading = { score: 0, causes: [] };
 const NOTHING_KNOWN: FailureReading = { probability: 0, confidence: 0, model: 'none', reasons: [] };
 // Without a measured outcome nobody knows how good a model is.
 const UNPROVEN_CONFIDENCE = 0.5;
+// One error of a hundred times the naive one is no drift.
+const MOST_RATIO = 10;
 // Rows without a measured load for which the last one still counts.
 const STALE_STEPS = 4;
 
@@ -35,7 +37,9 @@ function observe(watch: EntityWatch, row: Row, world: World): void {
   settleOutcome(watch, row, world);
   if (demand !== undefined) {
     const rps = row.values.get('rps');
-    watch.scores.demand.actual(row.slot, rps);
+    const wasScored = watch.scores.demand.actual(row.slot, rps);
+    const ratio = wasScored ? watch.scores.demand.recentRatio(1) : undefined;
+    if (ratio !== undefined && watch.drift.observe(Math.min(MOST_RATIO, ratio))) world.onDrift(watch);
     demand.push(rps ?? Number.NaN);
     watch.outlook = demand.outlook();
     if (watch.outlook !== undefined && rps !== undefined) {

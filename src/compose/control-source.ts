@@ -19,6 +19,7 @@ import type { LoopDelay } from '../telemetry/loop-delay.ts';
 import type { MetricsRegistry } from '../telemetry/registry.ts';
 import { effectiveWeights, shiftProgress } from './effective-weights.ts';
 import type { PlanPolls } from './plan-polls.ts';
+import type { RecentPlans } from './recent-plans.ts';
 import type { ReportedRegions } from './reported-regions.ts';
 import type { Published, RoutingPublisher } from './routing-publisher.ts';
 import type { WorkerPool } from './worker-pool.ts';
@@ -32,6 +33,7 @@ export interface ControlParts {
   readonly workers: WorkerPool;
   readonly reported: ReportedRegions;
   readonly polls: PlanPolls;
+  readonly recentPlans: RecentPlans;
   readonly loopDelay: LoopDelay;
   engine(): EnginePort | undefined;
   /** Milliseconds since the plan in force was last said to be right; 0 where no engine makes it. */
@@ -95,6 +97,9 @@ export function controlSource(parts: ControlParts): ControlSource {
         metrics.set('foreshard_region_weight', [id, 'effective'], weight.effective);
       }
     },
+    now: () => systemClock.wallMs(),
+    traces: (query) => workers.traces(query),
+    plannedRegions: (plan) => parts.recentPlans.regionsOf(plan),
     planAfter: (waitMs) => parts.polls.next(waitMs),
     longestWaitMs: () => PAUSES_PER_POLL * publisher.current.config.paeUpdateInterval,
   };

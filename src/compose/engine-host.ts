@@ -3,7 +3,7 @@
 
 import { join } from 'node:path';
 import { Engine, type Intake } from '../analytics/engine.ts';
-import { restoreCalendar, restoreWatch, saveCalendar, saveWatch } from '../analytics/engine-state.ts';
+import { restoreCalendar, saveCalendar } from '../analytics/engine-state.ts';
 import { EventFeeds } from '../analytics/ingest/event-feeds.ts';
 import { MetricFetcher, type MetricSource } from '../analytics/ingest/metric-fetcher.ts';
 import type { Sample } from '../analytics/ingest/sample.ts';
@@ -22,6 +22,7 @@ import type { Logger } from '../telemetry/logger.ts';
 import { bucketsOf } from '../telemetry/metric-table.ts';
 import { answerAsk } from './engine-answers.ts';
 import { rowsOfHistory } from './history-rows.ts';
+import { ModelKeeper } from './model-keeper.ts';
 import { ModelTrainer } from './model-trainer.ts';
 import { startShardManager } from './plan-history.ts';
 import type { ShardManager } from './shard-manager.ts';
@@ -45,11 +46,8 @@ export interface HostOptions {
 const LONGEST_STEP_MS = 60_000;
 const FEED_MS = 60_000;
 const PRUNE_MS = 3_600_000;
-// All scores are written once in this many evaluations, a few entities at each.
-const SAVE_TURNS = 20;
 const REPLAY_MS = 2 * 86_400_000;
 const REPLAY_VALUES = 150_000;
-const REPLAY_ROWS_AT_ONCE = 500;
 
 export class EngineHost {
   readonly engine: Engine;
@@ -62,9 +60,9 @@ export class EngineHost {
   readonly #counters = new MetricDeltas(bucketsOf);
   readonly #feeds: EventFeeds;
   readonly #trainer: ModelTrainer;
+  readonly #keeper: ModelKeeper | undefined;
   readonly #timers: NodeJS.Timeout[] = [];
   #fetcher: MetricFetcher | undefined;
-  #saved = 0;
   #historyLost = 0;
   #before = { nonFinite: 0, modelFailures: 0, clockJumps: 0 };
 
@@ -123,6 +121,16 @@ export class EngineHost {
       log,
       onEnd: (result) => this.count('foreshard_trainings_total', [result], 1),
     });
+    this.#keeper =
+      history === undefined
+        ? undefined
+        : new ModelKeeper({
+            engine: this.engine,
+            history,
+            clock: systemClock,
+            log,
+            onUnreadable: () => this.count('foreshard_model_states_unreadable_total', [], 1),
+          });
     this.#feeds = new EventFeeds(
       config.pae.externalEvents.map(({ file, url, kind }) => ({ file, url, kind })),
       {
@@ -170,7 +178,8 @@ export class EngineHost {
     for (const timer of this.#timers) clearInterval(timer);
     this.#fetcher?.close();
     this.#feeds.close();
-    this.#saveScores(Number.POSITIVE_INFINITY);
+    this.#shards?.close();
+    this.#keeper?.saveAll();
     this.saveCalendar();
     await this.history?.close();
     if (this.#lock?.kind === 'held') this.#lock.release();
@@ -201,23 +210,15 @@ export class EngineHost {
     const calendar = await history.load('calendar');
     if (calendar !== undefined) restoreCalendar(engine.calendar, calendar);
     const from = systemClock.wallMs() - REPLAY_MS;
-    const rows = rowsOfHistory(await history.replay(from, REPLAY_VALUES), engine.settings.stepMs);
-    for (let at = 0; at < rows.length; at += REPLAY_ROWS_AT_ONCE) {
-      engine.replay(rows.slice(at, at + REPLAY_ROWS_AT_ONCE));
-      // Asked questions are answered in between.
-      await new Promise((resolve) => setImmediate(resolve));
-    }
-    for (const watch of engine.watches()) {
-      const saved = await history.load(`scores/${watch.entity.key}`);
-      if (saved !== undefined) restoreWatch(watch, saved);
-    }
-    if (rows.length > 0) this.log.info({ rows: rows.length }, 'the engine has its past back');
+    await this.#keeper?.resume(
+      rowsOfHistory(await history.replay(from, REPLAY_VALUES), engine.settings.stepMs),
+    );
   }
 
   #advance(): void {
     if (!this.engine.advance()) return;
     this.#shards?.round();
-    this.#saveScores(SAVE_TURNS);
+    this.#keeper?.saveSome();
     this.#publish();
     this.#trainer.train();
   }
@@ -232,17 +233,6 @@ export class EngineHost {
       value,
     }));
     if (values.length > 0) this.history.append(values);
-  }
-
-  #saveScores(turns: number): void {
-    const watches = [...this.engine.watches()];
-    const count = turns === Number.POSITIVE_INFINITY ? watches.length : Math.ceil(watches.length / turns);
-    const now = systemClock.wallMs();
-    for (let i = 0; i < count; i++) {
-      this.#saved = (this.#saved + 1) % watches.length;
-      const watch = watches[this.#saved]!;
-      this.history?.save(`scores/${watch.entity.key}`, now, saveWatch(watch));
-    }
   }
 
   #publish(): void {

@@ -36,6 +36,7 @@ function snapshotOf(config: Config): Snapshot {
       configGeneration: 1,
       slots,
       policies: {},
+      roundTrips: {},
       toMonotonic: (ms) => ms,
     }),
   );
@@ -53,5 +54,6 @@ function healthyView(snapshot: Snapshot): LiveView {
     present: servers,
     staleSince: Number.POSITIVE_INFINITY,
     setViews: [],
+    reachViews: new Map(),
   };
 }

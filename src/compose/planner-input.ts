@@ -91,6 +91,9 @@ function signalsOf(
   };
 }
 
+// Owners that carry state get this long to hear of a move before its first key: a webhook and its answer.
+const NOTICE_MS = 1000;
+
 export function plannerRules({ pae, sharding }: Config): PlannerRules {
   const { thresholds } = pae;
   return {
@@ -101,6 +104,7 @@ export function plannerRules({ pae, sharding }: Config): PlannerRules {
     targetUtilisation: pae.targetUtilisation,
     shiftPeriod: sharding.shiftPeriod,
     evaluateEvery: pae.evaluateEvery,
+    notice: sharding.notify === '' ? 0 : NOTICE_MS,
     guards: sharding.guards,
     churn: sharding.churn,
     shards: sharding.shards,

@@ -4,7 +4,6 @@
 
 import { randomBytes } from 'node:crypto';
 import { availableParallelism } from 'node:os';
-import { resolve } from 'node:path';
 import { splitAddress } from '../config/quantities.ts';
 import type { Config } from '../config/schema.ts';
 import { ControlServer, proxyRoutes } from '../control/server.ts';
@@ -18,10 +17,8 @@ import { LoadMeter } from '../region/load-meter.ts';
 import { ServerRegistry } from '../region/registry.ts';
 import type { SnapshotInput } from '../routing/build-snapshot.ts';
 import { LiveCells } from '../state/live-cells.ts';
-import { PlanFile } from '../state/plan-file.ts';
 import type { ServedReport } from '../state/served-tally.ts';
 import { SharedTables } from '../state/shared-tables.ts';
-import { type LockResult, tryLockState } from '../state/state-lock.ts';
 import type { Delta } from '../telemetry/deltas.ts';
 import { createLogger, type Logger } from '../telemetry/logger.ts';
 import { LoopDelay } from '../telemetry/loop-delay.ts';
@@ -32,17 +29,16 @@ import type { ListenPlan } from './messages.ts';
 import { PlanFollower } from './plan-follower.ts';
 import { PlanPolls } from './plan-polls.ts';
 import { ProxyEngine } from './proxy-engine.ts';
+import { RecentPlans } from './recent-plans.ts';
 import { ReportedRegions } from './reported-regions.ts';
 import { monitorSettings, type Published, RoutingPublisher } from './routing-publisher.ts';
-import { untilDone } from './until-done.ts';
+import { StateFolder, type Waiting } from './state-folder.ts';
 import { WorkerPool } from './worker-pool.ts';
 
 // How often cells are folded: a failing server is out this soon after the failure that is one too many.
 const FOLD_MS = 50;
-// How often a following process tries to take over.
-const LOCK_RETRY_MS = 250;
-// How often a process without state looks whether its folder can be used.
-const STATE_RETRY_MS = 5000;
+// How often is looked whether a region is nearer or farther than it was.
+const MEASURE_MS = 10_000;
 
 export class ProxyProcess {
   readonly log: Logger;
@@ -55,11 +51,10 @@ export class ProxyProcess {
   readonly #reported: ReportedRegions;
   readonly #publisher: RoutingPublisher;
   readonly #workers: WorkerPool;
-  readonly #planFile: PlanFile;
+  readonly #state: StateFolder;
   readonly #registry: ServerRegistry;
   readonly #pseudonym = `foreshard-${randomBytes(4).toString('hex')}`;
   readonly #timers = new Set<NodeJS.Timeout>();
-  #lock: LockResult;
   #control: ControlServer | undefined;
   #engine: ProxyEngine | undefined;
   #listening: readonly ListenPlan[] = [];
@@ -69,15 +64,14 @@ export class ProxyProcess {
   readonly #follower: PlanFollower;
   /** Version of the cells that the engine has been told of. */
   #foldedVersion = 0;
+  readonly #recentPlans = new RecentPlans();
   /** The plan that those who poll have been told of. */
   #announced: Plan | undefined;
 
   /** Builds and starts. Rejects with an Error whose message is for the operator. */
   static async start(config: Config): Promise<ProxyProcess> {
-    const folder = resolve(config.state.path);
-    const lock = tryLockState(folder);
-    const planFile = new PlanFile(folder);
-    const process = new ProxyProcess(config, lock, planFile, await planFile.read());
+    const state = new StateFolder(config.state.path);
+    const process = new ProxyProcess(config, state, await state.read());
     try {
       await process.#begin();
     } catch (error) {
@@ -87,15 +81,9 @@ export class ProxyProcess {
     return process;
   }
 
-  private constructor(
-    config: Config,
-    lock: LockResult,
-    planFile: PlanFile,
-    kept: Awaited<ReturnType<PlanFile['read']>>,
-  ) {
+  private constructor(config: Config, state: StateFolder, kept: Plan | string | undefined) {
     this.#config = config;
-    this.#lock = lock;
-    this.#planFile = planFile;
+    this.#state = state;
     this.log = createLogger({ level: config.log.level, thread: 'main' });
     if (typeof kept === 'string') {
       this.metrics.add('foreshard_plan_rejected_total', ['on_disk'], 1);
@@ -192,12 +180,13 @@ export class ProxyProcess {
 
   async #begin(): Promise<void> {
     this.#timers.add(setInterval(() => this.#fold(), FOLD_MS));
+    this.#timers.add(setInterval(() => this.#measure(), MEASURE_MS));
     this.#listening = await this.#workers.start(
       this.#config.listen.map(({ address }) => listenPlan(address)),
     );
-    if (this.#lock.kind === 'busy') this.#follow();
+    if (this.#state.kind === 'busy') this.#follow();
     else await this.#lead();
-    if (this.#lock.kind === 'unusable') this.#serveWithoutState(this.#lock.why);
+    this.#state.retry(this.#waiting, () => this.#keepPlan());
     this.log.info(
       {
         addresses: this.listening,
@@ -223,6 +212,7 @@ export class ProxyProcess {
       workers: this.#workers,
       reported: this.#reported,
       polls: this.#polls,
+      recentPlans: this.#recentPlans,
       loopDelay: new LoopDelay('main'),
       engine: () => this.#engine?.port,
       planAgeMs: () => this.#follower.ageMs(),
@@ -254,34 +244,18 @@ export class ProxyProcess {
     });
   }
 
-  /** Another process has the state folder: serve beside it, and take over when it lets go. */
   #follow(): void {
-    this.log.info({ state: this.#config.state.path }, 'following: another process has the lock');
-    this.#every(LOCK_RETRY_MS, async () => {
-      if (this.#lock.kind !== 'held') this.#lock = tryLockState(resolve(this.#config.state.path));
-      if (this.#lock.kind === 'busy') return false;
-      await this.#lead();
-      this.log.info({ control: this.#controlAddress }, 'leading: the other process let go');
-      return true;
+    this.#state.follow(this.#waiting, {
+      lead: async () => {
+        await this.#lead();
+        this.log.info({ control: this.#controlAddress }, 'leading: the other process let go');
+      },
+      onPlan: (plan) => this.#serve(this.#publisher.adoptKept(plan)),
     });
   }
 
-  /** A full or read-only disk costs what is kept over a restart, not the traffic. */
-  #serveWithoutState(why: string): void {
-    this.log.error({ problem: why }, 'nothing can be kept on disk, serving without');
-    this.#every(STATE_RETRY_MS, async () => {
-      const lock = tryLockState(resolve(this.#config.state.path));
-      if (lock.kind !== 'held') return false;
-      this.#lock = lock;
-      this.log.info({ state: this.#config.state.path }, 'state can be kept on disk again');
-      this.#keepPlan();
-      return true;
-    });
-  }
-
-  #every(pauseMs: number, attempt: () => Promise<boolean>): void {
-    const isOver = (): boolean => this.#isDraining;
-    untilDone({ pauseMs, attempt, isOver, log: this.log, timers: this.#timers });
+  get #waiting(): Waiting {
+    return { log: this.log, timers: this.#timers, isOver: () => this.#isDraining };
   }
 
   /** Applies a configuration. @returns a sentence when it was refused; then nothing has changed. */
@@ -350,18 +324,23 @@ export class ProxyProcess {
     await control?.close();
     await this.#engine?.stop();
     this.#engine = undefined;
-    await this.#planFile.settled();
-    if (this.#lock.kind === 'held') this.#lock.release();
-    this.#lock = { kind: 'busy' };
+    await this.#state.release();
   }
 
   #fold(): void {
     this.#monitor.tick();
     this.#meter.tick(systemClock.monotonicMs());
+    // Whoever follows hears of the engine by the plans that the leading process keeps.
+    if (this.#state.kind === 'busy') this.#follower.renew(0);
     this.#follower.tick();
     if (this.#cells.version === this.#foldedVersion) return;
     this.#foldedVersion = this.#cells.version;
     this.#engine?.hurry();
+  }
+
+  #measure(): void {
+    const published = this.#publisher.measured(this.#monitor.roundTrips());
+    if (published !== undefined) this.#serve(published);
   }
 
   #afterPublish({ plan, input, isOwn, movedShards, movedShare }: Published): void {
@@ -371,16 +350,13 @@ export class ProxyProcess {
     // An engine counts the moves of its plans itself, by their reasons.
     if (isOwn && movedShards > 0) this.metrics.add('foreshard_shard_moves_total', ['human'], movedShards);
     if (plan === this.#announced) return;
+    this.#recentPlans.note(plan);
     this.#announced = plan;
     this.#polls.wake();
   }
 
   #keepPlan(): void {
-    // A follower keeps its hands off: the file belongs to the process that has the lock.
-    if (this.#lock.kind !== 'held') return;
-    void this.#planFile.write(this.#publisher.current.plan).then((problem) => {
-      if (problem !== undefined) this.log.error({ problem }, 'the plan could not be kept on disk');
-    });
+    this.#state.keep(this.#publisher.current.plan, this.log);
   }
 }
 

@@ -12,6 +12,7 @@ import {
   falseShiftRate,
   observeDemotions,
 } from '../plan/demotion-ledger.ts';
+import { moveNotices } from '../plan/move-notice.ts';
 import type { Plan } from '../plan/plan.ts';
 import { adoptPlan, newPlannerState, planRound, rollBack } from '../plan/planner.ts';
 import type {
@@ -38,6 +39,7 @@ import {
 } from './planner-input.ts';
 import { type ShardCounts, ShardLoadBook } from './shard-load-book.ts';
 import { tableRequests } from './table-requests.ts';
+import { Webhook } from './webhook.ts';
 
 export interface ShardManagerTools {
   readonly engine: Engine;
@@ -69,11 +71,13 @@ export class ShardManager {
   #accepted = false;
   #last: PlannerResult | undefined;
   #told = '';
+  #notify: Webhook | undefined;
 
   constructor(config: Config, tools: ShardManagerTools, previous: Plan | undefined, kept: KeptDecisions) {
     this.#config = config;
     this.#tools = tools;
     this.#frozen = kept.frozen;
+    this.#notify = this.#newNotify();
     this.#health = new HealthBook(config.pae.evaluateEvery);
     this.#loads = new ShardLoadBook(config.pae.evaluateEvery);
     this.#state =
@@ -100,8 +104,17 @@ export class ShardManager {
   }
 
   reload(config: Config): void {
+    const isMoved = config.sharding.notify !== this.#config.sharding.notify;
     this.#config = config;
+    if (isMoved) {
+      this.#notify?.close();
+      this.#notify = this.#newNotify();
+    }
     this.round();
+  }
+
+  close(): void {
+    this.#notify?.close();
   }
 
   /** Health in samples on their way to the engine: a region that is gone must not wait for the next evaluation. */
@@ -152,6 +165,7 @@ export class ShardManager {
     if (config.pae.mode === 'off') return;
     const now = clock.wallMs();
     const regions = this.#regions();
+    const before = this.#last?.plan;
     const result = planRound(this.#state, this.#input(regions, now));
     this.#accepted = false;
     this.#state = result.state;
@@ -162,7 +176,24 @@ export class ShardManager {
     engine.setOwnership(ownershipOf(result.plan), unmovedOwnershipOf(result.plan));
     engine.setActed(new Set(demotedRegions(result.weights).map(({ id }) => id)));
     this.#tell(result);
+    if (result.isNew) this.#announce(before, result.plan);
     onPlan(result.plan, result.isNew);
+  }
+
+  #newNotify(): Webhook | undefined {
+    const { notify } = this.#config.sharding;
+    if (notify === '') return undefined;
+    const { log, count } = this.#tools;
+    const onResult = (result: string): void => count('foreshard_move_notices_total', [result], 1);
+    return new Webhook({ url: notify, log, onResult });
+  }
+
+  #announce(before: Plan | undefined, after: Plan): void {
+    if (this.#notify === undefined) return;
+    const { incarnation, generation } = after;
+    for (const notice of moveNotices(before, after)) {
+      this.#notify.send({ incarnation, generation, ...notice });
+    }
   }
 
   #regions(): PlannerRegion[] {

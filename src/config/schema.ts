@@ -103,8 +103,17 @@ export const configSchema = z.strictObject({
     .strictObject({
       sample: share(0, 1)
         .prefault('1%')
-        .describe('Share of requests that log.access: sampled writes; failures and retries always are.'),
-      keep: whole(0, 1_000_000).prefault(10_000).describe('Traces that are kept for /event_tracing.'),
+        .describe(
+          'Share of requests that log.access: sampled writes and of which a trace is kept; failures and retries always.',
+        ),
+      keep: whole(0, 1_000_000)
+        .prefault(10_000)
+        .describe(
+          'Most traces kept in memory for /event_tracing: 30% errors, 20% retries, 15% moved keys, 15% slow, 20% sampled; some 1 KiB each.',
+        ),
+      slow: duration('0ms', '1h')
+        .prefault('1s')
+        .describe('Requests that take so long are always kept; 0 = not.'),
     })
     .prefault({})
     .describe('Traces of requests.'),

@@ -11,6 +11,7 @@ import { healthRoutes } from './api/health.ts';
 import { metricsRoutes } from './api/metrics.ts';
 import { planCommandRoutes, planRoutes } from './api/plan.ts';
 import { regionRoutes } from './api/regions.ts';
+import { tracingRoutes } from './api/tracing.ts';
 import { gate } from './gate.ts';
 import { rawProblem, sendProblem } from './problem.ts';
 import type { ControlSource } from './source.ts';
@@ -123,6 +124,7 @@ export function proxyRoutes(source: ControlSource): (app: FastifyInstance) => vo
     planRoutes(app, source);
     regionRoutes(app, source);
     explainRoutes(app, source);
+    tracingRoutes(app, source);
     engineRoutes(app, () => source.engine());
     planCommandRoutes(app, () => source.engine());
   };

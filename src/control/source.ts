@@ -2,9 +2,12 @@
 // comes from.
 
 import type { Plan } from '../plan/plan.ts';
+import type { TraceQuery } from '../proxy/kept-traces.ts';
+import type { TraceRecord } from '../proxy/trace-record.ts';
 import type { ExplainRequest, Explanation } from '../routing/explain.ts';
 import type { MetricsRegistry } from '../telemetry/registry.ts';
 import type { EnginePort } from './engine-port.ts';
+import type { PlannedRegion } from './trace-document.ts';
 
 /** What every process of ours tells of itself. */
 export interface ProcessSource {
@@ -32,6 +35,12 @@ export interface ControlSource extends ProcessSource, PlanSource {
   engine(): EnginePort | undefined;
   regions(): readonly RegionReport[];
   explain(request: ExplainRequest): Explanation;
+  /** Wall milliseconds. */
+  now(): number;
+  /** Newest first. */
+  traces(query: TraceQuery): Promise<readonly TraceRecord[]>;
+  /** What a plan that was in force said of regions; undefined when it is too old to be known. */
+  plannedRegions(plan: TraceRecord['plan']): readonly PlannedRegion[] | undefined;
 }
 
 export interface RegionReport {

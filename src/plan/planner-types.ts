@@ -55,6 +55,8 @@ export interface PlannerRules extends RiskDamping {
   /** Milliseconds. */
   readonly shiftPeriod: number;
   readonly evaluateEvery: number;
+  /** Milliseconds that owners are told before a shift begins; 0 = nobody is told. */
+  readonly notice: number;
   readonly guards: GuardLimits;
   /** Shares of the key space. */
   readonly churn: { readonly perRound: number; readonly perHour: number };

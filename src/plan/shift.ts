@@ -41,6 +41,8 @@ export function isSettled(shift: Shift, now: number): boolean {
 export interface ShiftRules {
   /** Milliseconds from 0 to 1. */
   readonly period: number;
+  /** Milliseconds that owners are told before the first key moves. */
+  readonly notice: number;
   /** Name of the shift that makes these moves: the same on every engine that makes them. */
   readonly idOf: (moving: ReadonlyMap<number, number>, owners: Uint16Array) => string;
   /** Regions that can serve nothing: what they own or are about to get moves at once. */

@@ -35,6 +35,7 @@ export function stepTables(
     const wanted = wantedOwners(request, current, own, { input, budget });
     const stepped = stepShift(current, wanted.owners, input.now, {
       period: wanted.isFirst ? 0 : input.rules.shiftPeriod,
+      notice: input.rules.notice,
       idOf: (moving, owners) => shiftId(id, moving, owners),
       unavailable: unavailableRegions(input),
       evicted: new Set([...regionIds.keys()].filter((i) => weights.get(regionIds[i]!) === 0)),

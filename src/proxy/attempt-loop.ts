@@ -100,6 +100,7 @@ export class AttemptLoop implements AttemptOwner {
       {
         client,
         server: target.server,
+        decision,
         request: {
           method: request.method,
           target: request.target,
@@ -167,6 +168,7 @@ export class AttemptLoop implements AttemptOwner {
       region,
       server: server.id,
       outcome: isFailure ? end.reason : (end.status ?? 'client_closed'),
+      startedAt: this.#current!.startedAt,
       durationMs: this.#plane.tools.now() - this.#current!.startedAt,
       retryCause: this.#cause,
       cause: isFailure ? end.cause : undefined,

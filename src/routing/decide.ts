@@ -7,7 +7,14 @@ import { unreachable } from '../core/assert.ts';
 import { NO_REGION, type RegionIndex, regionIndex } from '../core/ids.ts';
 import { type Location, type PolicyKind, PRIORITIES, type Priority } from '../core/model.ts';
 import { hex64, type Random } from '../core/random.ts';
-import { firstUsable, type LiveView, mayStandIn, type SetView, viewOfSet } from './eligibility.ts';
+import {
+  firstUsable,
+  type LiveView,
+  mayStandIn,
+  type SetView,
+  viewOfSet,
+  viewWithinReach,
+} from './eligibility.ts';
 import { fractionOf, newU64, SEED_ZERO, type U64, xxh64Text } from './hash.ts';
 import { KeyBytes } from './key-bytes.ts';
 import { isMoving } from './ownership.ts';
@@ -138,7 +145,8 @@ function place(
   const priority = priorityOf(route, facts);
   // Critical requests stay in stable regions: their table leaves out what is at risk.
   const set = priority === 'critical' ? route.criticalSet : route.set;
-  const whole = viewOfSet(snapshot, set, live);
+  let whole = viewOfSet(snapshot, set, live);
+  if (route.maxAddedLatency > 0) whole = viewWithinReach(snapshot, { route, set, live }, whole);
   const view = snapshot.policies?.restrict(set, whole, facts, context.verify) ?? whole;
   if (typeof view === 'string') return view;
   const now = context.now();
@@ -220,7 +228,7 @@ function priorityOf({ priority }: Route, facts: RequestFacts): Priority {
 }
 
 /** How far a stale plan has been left for the base weights: 0 while it is fresh, 1 after one ttl. */
-function neutralityAt(snapshot: Snapshot, live: LiveView, now: number): number {
+export function neutralityAt(snapshot: Snapshot, live: LiveView, now: number): number {
   if (now < live.staleSince) return 0;
   return snapshot.plan.ttl === 0 ? 1 : Math.min(1, (now - live.staleSince) / snapshot.plan.ttl);
 }

@@ -89,6 +89,11 @@ export const METRICS = {
     labels: ['result'],
     help: 'Pulls of the plan from pae.source: ok, unchanged, failed.',
   },
+  foreshard_move_notices_total: {
+    kind: 'counter',
+    labels: ['result'],
+    help: 'Messages to sharding.notify: ok, failed, dropped.',
+  },
   foreshard_shift_progress: {
     kind: 'gauge',
     labels: [],
@@ -220,6 +225,11 @@ export const METRICS = {
     kind: 'counter',
     labels: [],
     help: 'Models that threw and began anew.',
+  },
+  foreshard_model_states_unreadable_total: {
+    kind: 'counter',
+    labels: [],
+    help: 'Kept models that could not be read at a start and were set aside.',
   },
   foreshard_trainings_total: {
     kind: 'counter',

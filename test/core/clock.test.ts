@@ -15,6 +15,8 @@ t.test('all threads share one count of monotonic milliseconds', async (t) => {
 });
 
 t.test('the wall clock is for stamps, in the form of RFC 3339', async (t) => {
-  t.ok(Math.abs(systemClock.wallMs() - Date.now()) < 1000);
+  const before = Date.now();
+  const wall = systemClock.wallMs();
+  t.ok(before <= wall && wall <= Date.now());
   t.equal(wallTimestamp(new HandClock()), '2026-01-01T00:00:00.000Z');
 });

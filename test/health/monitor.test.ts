@@ -59,7 +59,7 @@ class Rig {
         metrics: this.metrics,
         prober: ({ origin, path }) => {
           this.probes.push({ origin, path, at: this.clock.monotonicMs() });
-          const answer = this.answers.get(origin) ?? { passed: true, detail: 'status 200' };
+          const answer = this.answers.get(origin) ?? { passed: true, detail: 'status 200', tookMs: 1 };
           return answer === 'hang' ? new Promise((done) => this.hanging.push(done)) : Promise.resolve(answer);
         },
       },
@@ -86,7 +86,7 @@ class Rig {
   }
 
   fail(origin: string): void {
-    this.answers.set(origin, { passed: false, detail: 'status 500' });
+    this.answers.set(origin, { passed: false, detail: 'status 500', tookMs: 1 });
   }
 
   slot(origin: string): number {
@@ -240,7 +240,7 @@ t.test('failing traffic brings the next check forward, one at a time and never w
   }
   t.equal(rig.probesOf('http://east-0').length, before + 1, 'not while it is being asked');
   rig.answers.delete('http://east-0');
-  rig.hanging[0]!({ passed: true, detail: 'status 200' });
+  rig.hanging[0]!({ passed: true, detail: 'status 200', tookMs: 1 });
   for (let i = 0; i < 20; i++) {
     rig.traffic('http://east-0', 'connect_failure', 1);
     await rig.pass(FOLD_MS);
@@ -296,7 +296,7 @@ t.test(
     const [, other] = rig.servers;
     rig.servers = [other!];
     rig.monitor.watch(rig.servers, { ...SETTINGS, unhealthyThreshold: 1 });
-    rig.hanging[0]!({ passed: false, detail: 'late' });
+    rig.hanging[0]!({ passed: false, detail: 'late', tookMs: 1 });
     await rig.pass(FOLD_MS);
     t.equal(rig.cells.health(0), 'unknown');
     rig.monitor.close();

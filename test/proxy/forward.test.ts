@@ -25,6 +25,7 @@ const proxy = await startProxy(
         key: { from: [{ header: 'x-key' }], onMissing: 'reject' },
       },
       { id: 'late', match: { path: '/late' }, timeouts: { response: '300ms' }, retry: { attempts: 1 } },
+      { id: 'hung', match: { path: '/hang' }, timeouts: { response: '10m' }, retry: { attempts: 1 } },
       { id: 'all', retry: { attempts: 1 } },
     ],
   }),
@@ -335,7 +336,7 @@ t.test('rule 9: a client that leaves takes its exchange along at once', async (t
       if (bytes.includes('/half')) await wire.until('half');
       if (how === 'end') wire.socket.end();
       else wire.socket.resetAndDestroy();
-      await eventually(() => to!.isOver(), `${when}: the exchange ends by ${how}`, 1000);
+      await eventually(() => to!.isOver(), `${when}: the exchange ends by ${how}`);
       t.pass(`${when}, by ${how}`);
     }
   }

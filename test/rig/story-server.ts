@@ -11,7 +11,7 @@ import type { Socket } from 'node:net';
 export interface Behaviour {
   /** Milliseconds from the end of a request to its answer. */
   readonly answerMs: number;
-  /** Connections are accepted and requests read, and nothing is answered. */
+  /** Connections are accepted and requests read (and written down), and nothing is answered. */
   readonly hangs: boolean;
   /** Status of the health page; it hangs like everything else. */
   readonly health: number;
@@ -56,14 +56,13 @@ function serve(start: StoryServerStart): void {
   const server = createServer((request, response) => {
     idle.busy(request.socket);
     response.on('close', () => idle.free(request.socket));
-    if (behaviour.hangs) return;
     if (request.url === '/healthz') {
-      response.writeHead(isDraining ? 503 : behaviour.health).end();
+      if (!behaviour.hangs) response.writeHead(isDraining ? 503 : behaviour.health).end();
       return;
     }
     readId(request, (id) => {
       writeSync(log, `came ${request.method} ${id}\n`);
-      setTimeout(answer, behaviour.answerMs, id, response);
+      if (!behaviour.hangs) setTimeout(answer, behaviour.answerMs, id, response);
     });
   });
   server.on('upgrade', (request, socket) => {

@@ -2,7 +2,11 @@
 // never a retry. What came back is a ledger, from which lost, doubled and mixed-up requests are counted.
 
 import { Agent, request } from 'node:http';
-import type { Fleet } from './fleet.ts';
+import type { Fleet, FleetServer } from './fleet.ts';
+
+// What is waited for takes a fraction of a second; a machine that runs other things may stall for many, and
+// no story fails because of that.
+const PATIENCE_MS = 45_000;
 
 export interface TrafficOptions {
   readonly port: number;
@@ -23,9 +27,10 @@ export interface TrafficOptions {
 export interface Entry {
   readonly id: string;
   readonly method: 'GET' | 'POST';
-  /** Milliseconds of performance.now(). */
-  readonly startedAt: number;
-  readonly endedAt: number;
+  /** Place in the order in which requests were begun, from 1. Stories judge by it: instants say nothing on a machine that stalls. */
+  readonly number: number;
+  /** Milliseconds it took, for the figures in a test's output. */
+  readonly ms: number;
   /** 0 when the connection broke. */
   readonly status: number;
   /** Code of the error where the connection broke. */
@@ -66,13 +71,22 @@ export class Ledger {
       .map(([id]) => id);
   }
 
-  between(from: number, to: number): Entry[] {
-    return this.entries.filter(({ startedAt }) => startedAt >= from && startedAt < to);
+  /** Begun after so many requests had been begun (`Traffic.begun` at some moment). */
+  after(begun: number): Entry[] {
+    return this.entries.filter(({ number }) => number > begun);
+  }
+
+  /** Of requests begun after `begun`, the ids that one of these servers has read. */
+  readAfter(begun: number, servers: readonly FleetServer[]): string[] {
+    const read = new Set(servers.flatMap((server) => server.arrivals().map(({ id }) => id)));
+    return this.after(begun)
+      .filter(({ id }) => read.has(id))
+      .map(({ id }) => id);
   }
 
   /** Milliseconds that a share of the entries took at most. */
   static quantile(entries: readonly Entry[], share: number): number {
-    const sorted = entries.map(({ startedAt, endedAt }) => endedAt - startedAt).sort((a, b) => a - b);
+    const sorted = entries.map(({ ms }) => ms).sort((a, b) => a - b);
     return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0;
   }
 
@@ -104,6 +118,11 @@ export class Traffic {
     this.#clients = Array.from({ length: options.clients ?? 24 }, () => this.#client());
   }
 
+  /** Requests begun so far: a mark for `Ledger.after`. */
+  get begun(): number {
+    return this.#sent;
+  }
+
   /** Ends after the requests under way, or after `requests`. */
   async stop(): Promise<Ledger> {
     this.#isStopping = this.#options.requests === undefined;
@@ -114,7 +133,7 @@ export class Traffic {
   /** Resolves when `count` more requests have ended. */
   async more(count: number): Promise<void> {
     const goal = this.ledger.entries.length + count;
-    await until(() => this.ledger.entries.length >= goal, 20_000, `${count} more requests`);
+    await until(() => this.ledger.entries.length >= goal, PATIENCE_MS, `${count} more requests`);
   }
 
   async #client(): Promise<void> {
@@ -126,16 +145,16 @@ export class Traffic {
       this.#sent += 1;
       const id = `${this.#run}-${process.pid}-${this.#sent}`;
       const method = (this.#sent * posts) % 1 < posts ? 'POST' : 'GET';
-      this.ledger.entries.push(await this.#ask(agent, method, id));
+      this.ledger.entries.push(await this.#ask(agent, method, { id, number: this.#sent }));
       await pause(pauseMs * (0.5 + Math.random()));
     }
     agent.destroy();
   }
 
-  #ask(agent: Agent, method: Entry['method'], id: string): Promise<Entry> {
+  #ask(agent: Agent, method: Entry['method'], { id, number }: Pick<Entry, 'id' | 'number'>): Promise<Entry> {
     const startedAt = performance.now();
     const headers: Record<string, string> = {
-      'x-user-id': `user-${this.#sent % 997}`,
+      'x-user-id': `user-${number % 997}`,
       ...this.#options.fields,
     };
     if (method === 'POST') headers['content-length'] = String(id.length);
@@ -144,7 +163,7 @@ export class Traffic {
       const done = (rest: Pick<Entry, 'status' | 'error' | 'isOwn' | 'server' | 'route'>): void => {
         if (isDone) return;
         isDone = true;
-        resolve({ id, method, startedAt, endedAt: performance.now(), ...rest });
+        resolve({ id, method, number, ms: performance.now() - startedAt, ...rest });
       };
       const broke = (error: NodeJS.ErrnoException): void =>
         done({
@@ -189,12 +208,13 @@ export function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-/** Resolves as soon as `holds` is true; rejects after `ms`. */
+/** Resolves as soon as `holds` is true; rejects after `limitMs`, which only ends what would never end. */
 export async function until(
   holds: () => boolean | Promise<boolean>,
-  ms: number,
+  limitMs: number,
   what: string,
 ): Promise<void> {
+  const ms = Math.max(limitMs, PATIENCE_MS);
   const deadline = performance.now() + ms;
   while (!(await holds())) {
     if (performance.now() > deadline) throw new Error(`not within ${ms} ms: ${what}`);

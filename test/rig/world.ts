@@ -79,6 +79,7 @@ export class World {
         configGeneration: 1,
         slots,
         policies,
+        roundTrips: {},
         toMonotonic: (ms) => ms,
       }),
     );

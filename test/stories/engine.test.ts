@@ -6,6 +6,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import { readdirSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import root, { type Test } from 'tap';
 import { seededRandom } from '../../src/core/random.ts';
 import { post, scoresOf, until } from '../rig/engine-client.ts';
@@ -85,7 +86,12 @@ root.test('documents that are wrong are refused with a path; nothing of them is 
     title: /^\[1\]\.metrics\.cpu: must be a number from 0 to 1, given 2$/,
   });
   t.equal((await send('{"region": NaN}')).status, 400);
-  t.equal((await send(`[${' '.repeat(1024 * 1024)}]`)).status, 413);
+  // The answer comes before the body is read: a client that is still writing may see the cut first.
+  const tooLarge = await send(`[${' '.repeat(1024 * 1024)}]`).then(
+    ({ status }) => status,
+    () => 'cut',
+  );
+  t.ok(tooLarge === 413 || tooLarge === 'cut', `too large: ${tooLarge}`);
   t.equal((await scoresOf(first.url)).telemetry.accepted, accepted);
   t.equal((await send(JSON.stringify(good))).status, 202);
   t.equal((await fetch(`${first.url}/plan`)).status, 503);
@@ -106,11 +112,31 @@ root.test('a restart has its past back: scores, rows and events', async (t) => {
   });
   const before = (await scoresOf(first.url)).regions[1]!;
   t.equal((await first.stop()).code, 0);
+  // One of the kept models is damaged.
+  const database = new DatabaseSync(join(first.folder, 'data/pae/history.sqlite'));
+  const kept = database.prepare("SELECT key FROM state WHERE key LIKE 'models/%'").all();
+  t.equal(kept.length, 4, 'two regions, two servers');
+  const damaged = 'models/server/eu-west/s';
+  database.prepare('UPDATE state SET body = substr(body, 1, 1000) WHERE key = ?').run(damaged);
   restarted = await startPae(root, {}, first.folder);
+  const unreadable = restarted.log.find((line) => line.msg.startsWith('what its models had learnt cannot'));
+  t.match(unreadable, { entity: 'server/eu-west/s' });
+  await until(async () => {
+    const aside = database.prepare('SELECT key FROM state WHERE key = ?').all(`aside/${damaged}`);
+    return aside.length === 1 || undefined;
+  }, 'the damaged one set aside');
+  database.close();
   const after = (await scoresOf(restarted.url, '?history=3h')).regions[1]!;
   t.ok(after.accuracy.failure.scored >= before.accuracy.failure.scored, 'scores are kept');
   t.ok(after.history!.length >= 200, 'and rows');
-  t.ok(restarted.log.some((line) => line.msg === 'the engine has its past back'));
+  t.match(
+    restarted.log.find((line) => line.msg === 'the engine has its past back'),
+    { models: 3 },
+    'and the models that could be read',
+  );
+  const forecasts = (of: object) =>
+    (of as { accuracy: { forecast: { scored: number } } }).accuracy.forecast.scored;
+  t.ok(forecasts(before) > 100 && forecasts(after) >= forecasts(before), 'scores of forecasts too');
   const known = (await (await fetch(`${restarted.url}/external_events`)).json()) as {
     events: { id: string }[];
   };

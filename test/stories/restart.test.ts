@@ -9,7 +9,7 @@ import { controlJson, metricOf, serversOf } from '../rig/control.ts';
 import { startFleet } from '../rig/fleet.ts';
 import { freePorts, listenersOn } from '../rig/process-facts.ts';
 import { type LogLine, proxyConfig, type RunningProxy, startProxy } from '../rig/proxy.ts';
-import { pause, Traffic, until } from '../rig/traffic.ts';
+import { Traffic, until } from '../rig/traffic.ts';
 
 const fleet = await startFleet(t);
 
@@ -83,8 +83,8 @@ async function controlIsClosed(proxy: RunningProxy): Promise<boolean> {
 
 t.test('a second SIGTERM stops at once, a watcher of the plan or not', async (t) => {
   await fleet.reset();
-  await Promise.all(fleet.servers.map((server) => server.behave({ answerMs: 20_000 })));
-  const proxy = await startProxy(t, proxyConfig({ regions: fleet.regions, shutdown: { grace: '30s' } }));
+  await Promise.all(fleet.servers.map((server) => server.behave({ answerMs: 600_000 })));
+  const proxy = await startProxy(t, proxyConfig({ regions: fleet.regions, shutdown: { grace: '10m' } }));
   const long = ask(proxy.port, `/items/${longId()}`);
   const { incarnation } = await planOf(proxy);
   const poll = fetch(`${proxy.controlUrl}/plan?after=${incarnation}.1&wait=20s`).then(
@@ -96,13 +96,11 @@ t.test('a second SIGTERM stops at once, a watcher of the plan or not', async (t)
     5000,
     'the long request is under way',
   );
-  const startedAt = performance.now();
   proxy.child.kill('SIGTERM');
   t.equal(await poll, 304, 'who waits for a plan is answered');
   t.equal(proxy.child.exitCode, null, 'the long request is waited for');
   const { code } = await proxy.stop('SIGTERM');
   t.equal(code, 1);
-  t.ok(performance.now() - startedAt < 10_000, 'long before the grace is over');
   t.equal((await long).status, 0, 'what was under way is cut');
 });
 
@@ -181,21 +179,20 @@ async function crashWorker(t: Test, { how, options, says }: Crash): Promise<void
   t.equal(listenersOn(proxy.port), 2);
   const traffic = new Traffic({ port: proxy.port });
   await traffic.more(200);
-  const crashedAt = performance.now();
   pull(trigger, how);
   const died = ({ msg }: LogLine): boolean => msg === 'worker died, another takes its place';
   const failed = await proxy.waitForLog(({ msg }) => msg === 'worker failed');
   t.match(String(failed.error), says);
   await proxy.waitForLog(died);
   await until(() => listenersOn(proxy.port) === 2, 10_000, 'two workers listen again');
-  const againAt = performance.now();
-  t.comment(`two listeners again ${(againAt - crashedAt).toFixed(0)} ms after the crash was asked for`);
+  await traffic.more(24);
+  const again = traffic.begun;
   await traffic.more(300);
   const ledger = await traffic.stop();
   t.comment(ledger.summary());
   t.ok(ledger.broken().length <= 24, 'at most what its connections had under way');
   t.ok(
-    ledger.lost().every(({ startedAt, status }) => startedAt < againAt && status === 0),
+    ledger.lost().every(({ number, status }) => number <= again && status === 0),
     'nothing is lost afterwards, and nothing but by the broken connections',
   );
   t.same(ledger.doubled(fleet), []);
@@ -241,19 +238,16 @@ t.test('F12: the process is killed and started again by whoever supervises it', 
   const owners = (await planOf(first)).tables[0]!.owners;
   const traffic = new Traffic({ port: first.port });
   await traffic.more(100);
-  const killedAt = performance.now();
   await first.stop('SIGKILL');
   const second = await startProxy(t, {}, { folder: first.folder });
-  const againAt = performance.now();
-  t.comment(`listening ${(againAt - killedAt).toFixed(0)} ms after the kill`);
   t.not(second.controlUrl, '', 'the lock went with the process that held it');
   t.ok((await planOf(second)).tables[0]!.owners === owners, 'the table is the one that was in force');
-  await pause(100);
-  const from = performance.now();
+  await traffic.more(24);
+  const again = traffic.begun;
   await traffic.more(200);
   const ledger = await traffic.stop();
   t.same(
-    ledger.lost().filter(({ startedAt }) => startedAt >= from),
+    ledger.lost().filter(({ number }) => number > again),
     [],
   );
   t.same(ledger.doubled(fleet), []);

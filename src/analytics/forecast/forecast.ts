@@ -23,6 +23,10 @@ export interface Model {
   push(): void;
   /** Writes the forecast of step h (1..out.length) to out[h - 1], in the unit of the series. */
   forecast(out: Float64Array): void;
+  /** What it has learnt, as numbers; of a model whose past is all in the window there are none. */
+  numbers?(): number[];
+  /** Takes what a model of the same method and context gave; false when it cannot be. */
+  restore?(numbers: Float64Array): boolean;
 }
 
 /** One way to forecast. */

@@ -2,6 +2,7 @@
 // window, the features and the pool of experts; puts the intervals around what the pool issues.
 
 import { assert } from '../../core/assert.ts';
+import { packNumbers, type StateReader } from '../state-reader.ts';
 import { type Expert, ExpertPool, fitExperts } from './expert-pool.ts';
 import type { ForecastMethod, ModelContext } from './forecast.ts';
 import type { Forecast, ForecastStep } from './forecast-result.ts';
@@ -98,6 +99,29 @@ export class SeriesForecaster {
     const kept = this.#window.at(0);
     if (isThere) this.#widen(kept);
     this.#pool.push(isThere ? kept : Number.NaN, this.#bounds(), (at) => this.#scaleOf(at));
+  }
+
+  /**
+   * All that it has learnt, for a forecaster of the same horizon and seasons in a later process. Of trained methods
+   * only those scores are kept that streaming ones have: they are fitted anew.
+   */
+  state(): object {
+    return {
+      window: this.#window.state(),
+      features: this.#features.state(),
+      range: packNumbers([this.#low, this.#high]),
+      ...(this.#pool.experts.length === this.#streamingExperts.length ? { pool: this.#pool.state() } : {}),
+    };
+  }
+
+  /** Takes what `state` gave; throws UnreadableState, and is then of no use. */
+  restore(state: StateReader): void {
+    this.#window.restore(state.at('window'));
+    this.#features.restore(state.at('features'));
+    const [low = Number.NaN, high = Number.NaN] = state.numbers('range', 2);
+    this.#low = low;
+    this.#high = high;
+    if (state.has('pool')) this.#pool.restore(state.at('pool'));
   }
 
   /** Foretells the next `steps` (at most the horizon) steps. */

@@ -114,6 +114,10 @@ export class HistoryDatabase {
     return row === undefined ? undefined : String(row.body);
   }
 
+  setAside(key: string): void {
+    this.#db.prepare("UPDATE OR REPLACE state SET key = 'aside/' || key WHERE key = ?").run(key);
+  }
+
   /** Folds what is complete into buckets and deletes what is too old. */
   prune(now: number, retentionMs: number): void {
     const complete = Math.floor(now / BUCKET_MS) * BUCKET_MS;
@@ -127,6 +131,8 @@ export class HistoryDatabase {
         .run(this.#bucketedTo, complete);
       this.#db.prepare('DELETE FROM raw WHERE at < ?').run(now - Math.min(RAW_MS, retentionMs));
       this.#db.prepare('DELETE FROM bucket WHERE at < ?').run(now - retentionMs);
+      // Of servers that are gone, and of earlier versions; the engine's own keys have no folder.
+      this.#db.prepare("DELETE FROM state WHERE key LIKE '%/%' AND at < ?").run(now - retentionMs);
       // Series of which nothing is left: servers come and go.
       this.#db.exec(
         'DELETE FROM series WHERE NOT EXISTS (SELECT 1 FROM bucket WHERE series = id) AND NOT EXISTS (SELECT 1 FROM raw WHERE series = id)',

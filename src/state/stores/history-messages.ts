@@ -24,6 +24,8 @@ export interface HistoryPoint {
 export type ToHistory =
   | { readonly kind: 'append'; readonly values: readonly HistoryValue[] }
   | { readonly kind: 'save'; readonly key: string; readonly at: number; readonly body: string }
+  /** What lies under this key cannot be read: it is kept under another one, for whoever wants to know why. */
+  | { readonly kind: 'set_aside'; readonly key: string }
   | { readonly kind: 'prune'; readonly now: number }
   | { readonly kind: 'query'; readonly ticket: number; readonly query: HistoryQuery }
   | { readonly kind: 'load'; readonly ticket: number; readonly key: string }

@@ -70,6 +70,11 @@ export class HistoryStore {
     this.#say({ kind: 'save', key, at, body });
   }
 
+  /** What was saved under this key is of no use; it is kept under `aside/` and its key. */
+  setAside(key: string): void {
+    this.#say({ kind: 'set_aside', key });
+  }
+
   prune(now: number): void {
     this.#say({ kind: 'prune', now });
   }

@@ -41,6 +41,8 @@ class HistoryThread {
         return this.#append(message.values);
       case 'save':
         return this.#history.save(message.key, message.at, message.body);
+      case 'set_aside':
+        return this.#history.setAside(message.key);
       case 'prune':
         this.#commit();
         return this.#history.prune(message.now, this.#start.retentionMs);
