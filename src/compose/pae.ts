@@ -2,6 +2,7 @@
 // nothing that a source, a client or the disk does ends the process.
 
 import { join, resolve } from 'node:path';
+import { withFilePolicies } from '../config/apply-policies.ts';
 import { splitAddress } from '../config/quantities.ts';
 import type { Config } from '../config/schema.ts';
 import { paeRoutes } from '../control/pae-routes.ts';
@@ -35,7 +36,8 @@ export class PaeProcess {
   readonly #polls: PlanPolls;
 
   /** Rejects with an Error whose message is for the operator. */
-  static async start(config: Config): Promise<PaeProcess> {
+  static async start(written: Config): Promise<PaeProcess> {
+    const config = withFilePolicies(written);
     const log = createLogger({ level: config.log.level, thread: 'main' });
     const metrics = new MetricsRegistry();
     const polls = new PlanPolls();

@@ -64,6 +64,7 @@ const CONTRACT_DEFAULTS = {
     externalEvents: [],
     retention: 14 * 24 * 60 * MINUTE,
   },
+  shardingPolicies: [],
   trace: { sample: 0.01, keep: 10_000, slow: 1000 },
   otlp: {},
   trustedProxies: [],
