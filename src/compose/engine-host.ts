@@ -2,9 +2,10 @@
 // object runs in `foreshard pae` and in the analytics thread of a proxy.
 
 import { join } from 'node:path';
-import { Engine, type Intake } from '../analytics/engine.ts';
+import { Engine } from '../analytics/engine.ts';
 import { restoreCalendar, saveCalendar } from '../analytics/engine-state.ts';
 import { EventFeeds } from '../analytics/ingest/event-feeds.ts';
+import type { Intake } from '../analytics/ingest/intake-count.ts';
 import { MetricFetcher, type MetricSource } from '../analytics/ingest/metric-fetcher.ts';
 import type { Sample } from '../analytics/ingest/sample.ts';
 import { createModels } from '../analytics/model-set.ts';
@@ -20,12 +21,16 @@ import { HistoryStore } from '../state/stores/history-store.ts';
 import { type Delta, MetricDeltas } from '../telemetry/deltas.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { bucketsOf } from '../telemetry/metric-table.ts';
+import { CapacityHook } from './capacity-hook.ts';
+import { capacityGauges, capacityReport } from './capacity-report.ts';
+import { CapacityTrainer } from './capacity-trainer.ts';
 import { answerAsk } from './engine-answers.ts';
-import { rowsOfHistory } from './history-rows.ts';
+import { hoursByEntity, rowsOfHistory } from './history-rows.ts';
 import { ModelKeeper } from './model-keeper.ts';
 import { ModelTrainer } from './model-trainer.ts';
 import { startShardManager } from './plan-history.ts';
 import type { ShardManager } from './shard-manager.ts';
+import { Webhook } from './webhook.ts';
 
 export interface HostOptions {
   readonly config: Config;
@@ -48,6 +53,8 @@ const FEED_MS = 60_000;
 const PRUNE_MS = 3_600_000;
 const REPLAY_MS = 2 * 86_400_000;
 const REPLAY_VALUES = 150_000;
+const HOURLY_KEYS = ['region/', 'route/', 'group/'];
+const HOURS_MS = 42 * 86_400_000;
 
 export class EngineHost {
   readonly engine: Engine;
@@ -61,8 +68,11 @@ export class EngineHost {
   readonly #feeds: EventFeeds;
   readonly #trainer: ModelTrainer;
   readonly #keeper: ModelKeeper | undefined;
+  readonly #capacity: CapacityTrainer;
   readonly #timers: NodeJS.Timeout[] = [];
   #fetcher: MetricFetcher | undefined;
+  #webhook: Webhook | undefined;
+  #capacityHook: CapacityHook | undefined;
   #historyLost = 0;
   #before = { nonFinite: 0, modelFailures: 0, clockJumps: 0 };
 
@@ -102,6 +112,7 @@ export class EngineHost {
       {
         stepMs,
         horizonMs: horizon,
+        hourlyMethods: config.pae.forecast.methods,
         regions: config.regions.map(({ id, capacity }) => ({ id, capacity })),
       },
       {
@@ -120,6 +131,13 @@ export class EngineHost {
       clock: systemClock,
       log,
       onEnd: (result) => this.count('foreshard_trainings_total', [result], 1),
+    });
+    this.#capacity = new CapacityTrainer({
+      engine: this.engine,
+      clock: systemClock,
+      log,
+      onEnd: (result) => this.count('foreshard_capacity_fits_total', [result], 1),
+      onReplaced: (count) => this.count('foreshard_forecasts_replaced_total', [], count),
     });
     this.#keeper =
       history === undefined
@@ -179,6 +197,7 @@ export class EngineHost {
     this.#fetcher?.close();
     this.#feeds.close();
     this.#shards?.close();
+    this.#webhook?.close();
     this.#keeper?.saveAll();
     this.saveCalendar();
     await this.history?.close();
@@ -188,6 +207,7 @@ export class EngineHost {
   async #begin(): Promise<void> {
     await this.#restore();
     this.#shards = await startShardManager(this, this.#options);
+    this.#openCapacityHook();
     await this.#feeds.start(FEED_MS);
     const { stepMs } = this.engine.settings;
     this.#timers.push(setInterval(() => this.#advance(), Math.max(50, Math.min(1000, stepMs / 10))));
@@ -213,6 +233,16 @@ export class EngineHost {
     await this.#keeper?.resume(
       rowsOfHistory(await history.replay(from, REPLAY_VALUES), engine.settings.stepMs),
     );
+    engine.loadHours(hoursByEntity(await history.hours('rps', HOURLY_KEYS, systemClock.wallMs() - HOURS_MS)));
+  }
+
+  #openCapacityHook(): void {
+    const { capacityHook } = this.config.pae;
+    if (capacityHook === undefined) return;
+    const onResult = (result: string): void => this.count('foreshard_capacity_hooks_total', [result], 1);
+    const webhook = new Webhook({ ...capacityHook, log: this.log, onResult });
+    this.#webhook = webhook;
+    this.#capacityHook = new CapacityHook((message) => webhook.send(message));
   }
 
   #advance(): void {
@@ -221,6 +251,7 @@ export class EngineHost {
     this.#keeper?.saveSome();
     this.#publish();
     this.#trainer.train();
+    this.#capacity.train();
   }
 
   #keep(row: Row): void {
@@ -251,7 +282,10 @@ export class EngineHost {
       this.#historyLost = this.history.lost;
       this.#keepRisk();
     }
-    this.#options.onMetrics([...this.#counters.take(), ...engineGauges(this.engine)]);
+    const capacity = capacityReport(this.engine, this.shards, systemClock.wallMs());
+    this.#capacityHook?.offer(capacity, systemClock.monotonicMs());
+    const gauges = [...engineGauges(this.engine), ...capacityGauges(capacity)];
+    this.#options.onMetrics([...this.#counters.take(), ...gauges]);
   }
 
   /** What was said goes into the history beside what was measured: /risk_scores?history= shows both. */

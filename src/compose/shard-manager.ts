@@ -6,6 +6,7 @@ import type { Engine } from '../analytics/engine.ts';
 import type { Sample } from '../analytics/ingest/sample.ts';
 import type { Config } from '../config/schema.ts';
 import type { Clock } from '../core/clock.ts';
+import { adoptPlan } from '../plan/adopt-plan.ts';
 import {
   type DemotionLedger,
   EMPTY_LEDGER,
@@ -14,7 +15,7 @@ import {
 } from '../plan/demotion-ledger.ts';
 import { moveNotices } from '../plan/move-notice.ts';
 import type { Plan } from '../plan/plan.ts';
-import { adoptPlan, newPlannerState, planRound, rollBack } from '../plan/planner.ts';
+import { newPlannerState, planRound, rollBack } from '../plan/planner.ts';
 import type {
   PlannerInput,
   PlannerRegion,
@@ -84,6 +85,10 @@ export class ShardManager {
       previous === undefined ? newPlannerState(tools.incarnation) : adoptPlan(tools.incarnation, previous);
   }
 
+  get config(): Config {
+    return this.#config;
+  }
+
   /** undefined before the first round. */
   get plan(): Plan | undefined {
     return this.#last?.plan;
@@ -120,6 +125,11 @@ export class ShardManager {
   /** Health in samples on their way to the engine: a region that is gone must not wait for the next evaluation. */
   note(samples: readonly Sample[]): void {
     if (this.#health.take(samples, this.#tools.clock.monotonicMs())) this.round();
+  }
+
+  /** Servers that a region has, as the proxies say. */
+  registered(region: string): number | undefined {
+    return this.#health.registered(region);
   }
 
   takeCounts(counts: ShardCounts): void {

@@ -22,6 +22,13 @@ export const NOT_YET: readonly NotYet[] = [
   { key: 'routes[].parkFor' },
 ];
 
+/** The same of a manager's file. */
+export const REM_NOT_YET: readonly NotYet[] = [
+  { key: 'listen[].tls' },
+  { key: 'listen[].proxyProtocol', harmless: [false] },
+  { key: 'servers[].metrics' },
+];
+
 /** Every key of the file that asks for a capability that is not there yet. */
 export function findNotYet(root: Tree, table: readonly NotYet[]): Finding[] {
   return table.flatMap(({ key, harmless = [] }) =>
