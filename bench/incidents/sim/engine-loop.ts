@@ -59,7 +59,12 @@ export class EngineLoop {
     const { evaluateEvery: stepMs, horizon: horizonMs } = config.pae;
     const horizonSteps = Math.max(1, Math.round(horizonMs / stepMs));
     this.engine = new Engine(
-      { stepMs, horizonMs, regions: config.regions.map(({ id, capacity }) => ({ id, capacity })) },
+      {
+        stepMs,
+        horizonMs,
+        hourlyMethods: ['ar'],
+        regions: config.regions.map(({ id, capacity }) => ({ id, capacity })),
+      },
       {
         clock,
         log: SILENT,
