@@ -114,6 +114,15 @@ export class ProbabilityScore {
     for (const { at: made, p } of waiting) this.#settled.push(made, p, 1);
   }
 
+  /** What began at `at` was announced: it says nothing of who predicted, neither that it was foreseen nor missed. */
+  excuse(at: number): void {
+    if (this.#inEvent) return;
+    this.pass(at - 1);
+    this.#inEvent = true;
+    this.#pending = [];
+    this.#episodeEnd = Number.NEGATIVE_INFINITY;
+  }
+
   eventEnded(): void {
     this.#inEvent = false;
   }

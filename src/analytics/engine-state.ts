@@ -39,6 +39,7 @@ export function saveWatch(watch: EntityWatch, { stepMs, horizonMs }: StateSettin
     outcome: packNumbers(KINDS.flatMap((kind) => [since[kind] ?? Number.NaN, seen[kind]])),
     freshness: packNumbers([watch.freshness]),
     acted: watch.acted ? 'yes' : 'no',
+    excused: watch.isExcused ? 'yes' : 'no',
     models: {
       demand: models.demand?.state(),
       failure: models.failure?.state(),
@@ -100,6 +101,7 @@ export function restoreWatch(watch: EntityWatch, { state }: SavedWatch): string[
   part(() => {
     watch.freshness = state.numbers('freshness', 1)[0]!;
     watch.acted = state.oneOf('acted', ['yes', 'no']) === 'yes';
+    watch.isExcused = state.oneOf('excused', ['yes', 'no']) === 'yes';
     watch.models.failure?.setActedUpon(watch.acted);
   });
   for (const name of ['demand', 'failure', 'overload'] as const) {

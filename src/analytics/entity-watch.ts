@@ -3,7 +3,8 @@
 import { ForecastScore, ProbabilityScore } from './accuracy.ts';
 import { CapacityEstimate } from './capacity-estimate.ts';
 import { Drift } from './drift.ts';
-import type { EventCalendar } from './ingest/event-calendar.ts';
+import { HourlyDemand } from './forecast/hourly-demand.ts';
+import type { EventsNear } from './ingest/event-calendar.ts';
 import type { Entity } from './ingest/sample.ts';
 import type { AnomalyReading, FailureReading, LoadOutlook, ModelSet } from './models.ts';
 import { NO_OUTCOME, type OutcomeKind, type OutcomeState } from './outcome.ts';
@@ -29,6 +30,8 @@ export interface EntityWatch {
   /** 0..1: how much of late rows held anything. */
   freshness: number;
   outlook: LoadOutlook | undefined;
+  /** Demand by the hour; of servers there is none, what they get is of our own making. */
+  readonly hourly: HourlyDemand | undefined;
   anomaly: AnomalyReading | undefined;
   failure: FailureReading | undefined;
   /** Regions only: the load to come and the risk. */
@@ -37,6 +40,8 @@ export interface EntityWatch {
   risk: Risk | undefined;
   /** Wall milliseconds. */
   assessedAt: number | undefined;
+  /** The failure that lasts began under announced maintenance: nobody learns or is judged by it. */
+  isExcused: boolean;
   /** Traffic was moved because of what was predicted: outcomes are censored. */
   acted: boolean;
 }
@@ -56,12 +61,14 @@ export function newWatch(entity: Entity, models: ModelSet): EntityWatch {
     row: undefined,
     freshness: 0,
     outlook: undefined,
+    hourly: entity.kind === 'server' ? undefined : new HourlyDemand(),
     anomaly: undefined,
     failure: undefined,
     load: undefined,
     over: undefined,
     risk: undefined,
     assessedAt: undefined,
+    isExcused: false,
     acted: false,
   };
 }
@@ -83,7 +90,8 @@ export interface World {
   readonly settings: WorldSettings;
   /** End of the slot that is ticked, wall milliseconds. */
   readonly now: number;
-  readonly calendar: EventCalendar;
+  /** Events of a region that are under way now, or begin within the horizon. */
+  eventsNear(region: string): EventsNear;
   watchOf(entity: Entity): EntityWatch;
   regions(): Iterable<RegionWatch>;
   /** Load to come of a region as it owns demand now. */

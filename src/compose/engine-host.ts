@@ -2,9 +2,10 @@
 // object runs in `foreshard pae` and in the analytics thread of a proxy.
 
 import { join } from 'node:path';
-import { Engine, type Intake } from '../analytics/engine.ts';
+import { Engine } from '../analytics/engine.ts';
 import { restoreCalendar, saveCalendar } from '../analytics/engine-state.ts';
 import { EventFeeds } from '../analytics/ingest/event-feeds.ts';
+import type { Intake } from '../analytics/ingest/intake-count.ts';
 import { MetricFetcher, type MetricSource } from '../analytics/ingest/metric-fetcher.ts';
 import type { Sample } from '../analytics/ingest/sample.ts';
 import { createModels } from '../analytics/model-set.ts';
@@ -20,8 +21,9 @@ import { HistoryStore } from '../state/stores/history-store.ts';
 import { type Delta, MetricDeltas } from '../telemetry/deltas.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { bucketsOf } from '../telemetry/metric-table.ts';
+import { CapacityTrainer } from './capacity-trainer.ts';
 import { answerAsk } from './engine-answers.ts';
-import { rowsOfHistory } from './history-rows.ts';
+import { hoursByEntity, rowsOfHistory } from './history-rows.ts';
 import { ModelKeeper } from './model-keeper.ts';
 import { ModelTrainer } from './model-trainer.ts';
 import { startShardManager } from './plan-history.ts';
@@ -48,6 +50,8 @@ const FEED_MS = 60_000;
 const PRUNE_MS = 3_600_000;
 const REPLAY_MS = 2 * 86_400_000;
 const REPLAY_VALUES = 150_000;
+const HOURLY_KEYS = ['region/', 'route/', 'group/'];
+const HOURS_MS = 42 * 86_400_000;
 
 export class EngineHost {
   readonly engine: Engine;
@@ -61,6 +65,7 @@ export class EngineHost {
   readonly #feeds: EventFeeds;
   readonly #trainer: ModelTrainer;
   readonly #keeper: ModelKeeper | undefined;
+  readonly #capacity: CapacityTrainer;
   readonly #timers: NodeJS.Timeout[] = [];
   #fetcher: MetricFetcher | undefined;
   #historyLost = 0;
@@ -102,6 +107,7 @@ export class EngineHost {
       {
         stepMs,
         horizonMs: horizon,
+        hourlyMethods: config.pae.forecast.methods,
         regions: config.regions.map(({ id, capacity }) => ({ id, capacity })),
       },
       {
@@ -120,6 +126,13 @@ export class EngineHost {
       clock: systemClock,
       log,
       onEnd: (result) => this.count('foreshard_trainings_total', [result], 1),
+    });
+    this.#capacity = new CapacityTrainer({
+      engine: this.engine,
+      clock: systemClock,
+      log,
+      onEnd: (result) => this.count('foreshard_capacity_fits_total', [result], 1),
+      onReplaced: (count) => this.count('foreshard_forecasts_replaced_total', [], count),
     });
     this.#keeper =
       history === undefined
@@ -213,6 +226,7 @@ export class EngineHost {
     await this.#keeper?.resume(
       rowsOfHistory(await history.replay(from, REPLAY_VALUES), engine.settings.stepMs),
     );
+    engine.loadHours(hoursByEntity(await history.hours('rps', HOURLY_KEYS, systemClock.wallMs() - HOURS_MS)));
   }
 
   #advance(): void {
@@ -221,6 +235,7 @@ export class EngineHost {
     this.#keeper?.saveSome();
     this.#publish();
     this.#trainer.train();
+    this.#capacity.train();
   }
 
   #keep(row: Row): void {

@@ -3,7 +3,6 @@
 // operator or the network does ends the process.
 
 import { randomBytes } from 'node:crypto';
-import { availableParallelism } from 'node:os';
 import { splitAddress } from '../config/quantities.ts';
 import type { Config } from '../config/schema.ts';
 import { ControlServer, proxyRoutes } from '../control/server.ts';
@@ -13,6 +12,7 @@ import { probeOverHttp } from '../health/active-probe.ts';
 import { HealthMonitor } from '../health/monitor.ts';
 import type { Plan } from '../plan/plan.ts';
 import type { LoadReport } from '../proxy/load-reports.ts';
+import type { TraceRecord } from '../proxy/trace-record.ts';
 import { LoadMeter } from '../region/load-meter.ts';
 import { ServerRegistry } from '../region/registry.ts';
 import type { SnapshotInput } from '../routing/build-snapshot.ts';
@@ -24,13 +24,14 @@ import { createLogger, type Logger } from '../telemetry/logger.ts';
 import { LoopDelay } from '../telemetry/loop-delay.ts';
 import { MetricsRegistry } from '../telemetry/registry.ts';
 import { controlSource } from './control-source.ts';
-import { listenPlan, listenUrl, localHosts } from './listen-plan.ts';
+import { listenPlan, listenUrl, localHosts, workerCount } from './listen-plan.ts';
 import type { ListenPlan } from './messages.ts';
 import { PlanFollower } from './plan-follower.ts';
 import { PlanPolls } from './plan-polls.ts';
 import { ProxyEngine } from './proxy-engine.ts';
 import { RecentPlans } from './recent-plans.ts';
 import { ReportedRegions } from './reported-regions.ts';
+import { RequestSpans } from './request-spans.ts';
 import { monitorSettings, type Published, RoutingPublisher } from './routing-publisher.ts';
 import { StateFolder, type Waiting } from './state-folder.ts';
 import { WorkerPool } from './worker-pool.ts';
@@ -65,6 +66,7 @@ export class ProxyProcess {
   /** Version of the cells that the engine has been told of. */
   #foldedVersion = 0;
   readonly #recentPlans = new RecentPlans();
+  readonly #spans: RequestSpans;
   /** The plan that those who poll have been told of. */
   #announced: Plan | undefined;
 
@@ -85,10 +87,7 @@ export class ProxyProcess {
     this.#config = config;
     this.#state = state;
     this.log = createLogger({ level: config.log.level, thread: 'main' });
-    if (typeof kept === 'string') {
-      this.metrics.add('foreshard_plan_rejected_total', ['on_disk'], 1);
-      this.log.warn({ problem: kept }, 'the plan on disk cannot be used');
-    }
+    if (typeof kept === 'string') this.#cannotUsePlan(kept);
     this.#cells = new LiveCells(workerCount(config));
     const random = systemRandom();
     this.#monitor = new HealthMonitor(
@@ -132,6 +131,8 @@ export class ProxyProcess {
     this.#follower = this.#newFollower(config);
     const published = this.#publisher.apply(config);
     if (typeof published === 'string') throw new Error(published);
+    this.#spans = new RequestSpans(this.#pseudonym, this.metrics, this.log);
+    this.#spans.configure(config.otlp.url);
     this.#workers = this.#newWorkers(config, published.input);
     this.#afterPublish(published);
   }
@@ -146,6 +147,7 @@ export class ProxyProcess {
       onDeltas: (deltas: readonly Delta[], reports: readonly LoadReport[], served: ServedReport) =>
         this.#counted(deltas, reports, served),
       onRestart: () => this.metrics.add('foreshard_worker_restarts_total', [], 1),
+      onSpans: (records: readonly TraceRecord[]) => this.#spans.take(records),
     };
     return new WorkerPool(options, input);
   }
@@ -161,6 +163,11 @@ export class ProxyProcess {
     });
     follower.reload(config);
     return follower;
+  }
+
+  #cannotUsePlan(problem: string): void {
+    this.metrics.add('foreshard_plan_rejected_total', ['on_disk'], 1);
+    this.log.warn({ problem }, 'the plan on disk cannot be used');
   }
 
   #counted(deltas: readonly Delta[], reports: readonly LoadReport[], served: ServedReport): void {
@@ -265,6 +272,7 @@ export class ProxyProcess {
     this.#config = config;
     this.log.setLevel(config.log.level);
     this.#workers.setLogLevel(config.log.level);
+    this.#spans.configure(config.otlp.url);
     this.#workers.publish(published.input);
     this.#afterPublish(published);
     this.#keepPlan();
@@ -314,6 +322,7 @@ export class ProxyProcess {
     this.#reported.close();
     await this.#letGo();
     await this.#workers.terminate();
+    await this.#spans.close();
     await this.log.flush();
   }
 
@@ -358,10 +367,4 @@ export class ProxyProcess {
   #keepPlan(): void {
     this.#state.keep(this.#publisher.current.plan, this.log);
   }
-}
-
-function workerCount(config: Config): number {
-  // A unix path can be bound once: one worker takes it.
-  if (config.listen.some(({ address }) => address.startsWith('unix:'))) return 1;
-  return config.workers === 'auto' ? availableParallelism() : config.workers;
 }

@@ -7,7 +7,7 @@ import { type FixedSetting, PROXY_FIXED, REM_FIXED } from './describe-change.ts'
 import type { Disagreement } from './disagreement.ts';
 import type { DeepReadonly } from './frozen.ts';
 import type { SchemaNode } from './json-schema.ts';
-import { NOT_YET, type NotYet } from './not-yet.ts';
+import { NOT_YET, type NotYet, REM_NOT_YET } from './not-yet.ts';
 import { crossCheckRem } from './rem-cross-checks.ts';
 import { configSchema } from './schema.ts';
 import { remSchema } from './schema-rem.ts';
@@ -64,7 +64,7 @@ export const REM_DOCUMENT: ConfigDocument<ParsedRem> = {
   command: 'foreshard rem',
   schema: remSchema,
   node: nodeOf(remSchema),
-  notYet: [],
+  notYet: REM_NOT_YET,
   fixed: REM_FIXED,
   standIns: {
     region: 'stand-in',

@@ -86,5 +86,17 @@ export const engine = z.strictObject({
     .describe('Capacity that forecasts alone may demote; one region if that is more.'),
   metrics: z.array(metricSource).max(1000).prefault([]).describe('Metrics that are fetched.'),
   externalEvents: z.array(eventSource).max(100).prefault([]).describe('Calendars and alert feeds.'),
+  forecast: z
+    .strictObject({
+      methods: z
+        .array(z.enum(['ar', 'holt-winters', 'mstl', 'sarima', 'prophet']))
+        .max(5)
+        .prefault(['ar', 'mstl', 'sarima'])
+        .describe(
+          'Methods that are fitted for hours ahead, beside the naive ones; for each series those speak that did best.',
+        ),
+    })
+    .prefault({})
+    .describe('Forecasts of demand for the next day.'),
   retention: duration('1h', '3650d').prefault('14d').describe('How long metrics are kept.'),
 });

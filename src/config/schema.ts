@@ -118,7 +118,13 @@ export const configSchema = z.strictObject({
     .prefault({})
     .describe('Traces of requests.'),
   otlp: z
-    .strictObject({ url: httpUrl.optional().describe('Where OTLP/HTTP traces are sent.') })
+    .strictObject({
+      url: httpUrl
+        .optional()
+        .describe(
+          'Where spans of sampled requests are sent by OTLP/HTTP; /v1/traces is added to a URL without path.',
+        ),
+    })
     .prefault({})
     .describe('Export of traces.'),
   trustedProxies: z

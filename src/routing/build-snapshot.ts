@@ -291,6 +291,7 @@ function buildSettings(config: Config, manager: ManagerHop | null): DataPlaneSet
     debugHeaders: config.debugHeaders,
     accessLog: config.log.access,
     traceSample: config.trace.sample,
+    exportsSpans: config.otlp.url !== undefined,
     traceKeep: config.trace.keep,
     traceSlow: config.trace.slow,
     trustedProxies: config.trustedProxies,

@@ -67,6 +67,11 @@ export const METRICS = {
     help: 'Requests refused because a limit of this proxy or of all servers was reached.',
   },
   foreshard_key_missing_total: { kind: 'counter', labels: ['route'], help: 'Requests without a shard key.' },
+  foreshard_spans_total: {
+    kind: 'counter',
+    labels: ['result'],
+    help: 'Spans exported by OTLP: sent, failed.',
+  },
   foreshard_region_weight: {
     kind: 'gauge',
     labels: ['region', 'kind'],
@@ -230,6 +235,11 @@ export const METRICS = {
     kind: 'counter',
     labels: [],
     help: 'Kept models that could not be read at a start and were set aside.',
+  },
+  foreshard_capacity_fits_total: {
+    kind: 'counter',
+    labels: ['result'],
+    help: 'Fits of the hours ahead of a slice of demand: fitted, failed, timeout or out_of_memory.',
   },
   foreshard_trainings_total: {
     kind: 'counter',

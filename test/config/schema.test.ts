@@ -63,6 +63,7 @@ const CONTRACT_DEFAULTS = {
     metrics: [],
     externalEvents: [],
     retention: 14 * 24 * 60 * MINUTE,
+    forecast: { methods: ['ar', 'mstl', 'sarima'] },
   },
   trace: { sample: 0.01, keep: 10_000, slow: 1000 },
   otlp: {},

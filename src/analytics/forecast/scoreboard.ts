@@ -53,6 +53,10 @@ export class Scoreboard {
     return this.#horizons[horizon]!.band;
   }
 
+  outcomesOf(horizon: number): number {
+    return this.#horizons[horizon]!.outcomes;
+  }
+
   /** Fewest outcomes over the horizons; the longest one knows least. */
   get outcomes(): number {
     return Math.min(...this.#horizons.map((horizon) => horizon.outcomes));

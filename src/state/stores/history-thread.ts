@@ -51,6 +51,12 @@ class HistoryThread {
         return this.#answer(message.ticket, this.#history.query(message.query));
       case 'replay':
         return this.#answer(message.ticket, this.#history.replay(message.from, message.most));
+      case 'hours':
+        this.#commit();
+        return this.#answer(
+          message.ticket,
+          this.#history.hours(message.metric, message.prefixes, message.from),
+        );
       case 'load':
         return this.#answer(message.ticket, this.#history.load(message.key));
       case 'close':
