@@ -2,6 +2,7 @@
 
 import type { Engine } from '../analytics/engine.ts';
 import type { EntityWatch } from '../analytics/entity-watch.ts';
+import { regionCapacity } from '../analytics/region-capacity.ts';
 import type { Config } from '../config/schema.ts';
 import type { DemotedRegion } from '../plan/demotion-ledger.ts';
 import type { EngineScore, RegionSignals } from '../plan/guardrails.ts';
@@ -52,14 +53,15 @@ export function plannerRegions(engine: Engine, config: Config, facts: RegionFact
 export const regionWatches = (engine: Engine): EntityWatch[] =>
   [...engine.watches()].filter(({ entity }) => entity.kind === 'region');
 
-/** A learnt capacity is of the servers that were there to be measured; a configured one is of all. */
+/** A configured capacity is of all servers; others are of those that are there. */
 function remainingCapacity(
   configured: number | undefined,
   watch: EntityWatch | undefined,
   healthyShare: number,
 ): number | undefined {
-  if (configured === undefined) return watch?.capacity.value();
-  return configured * healthyShare;
+  const known = watch === undefined ? undefined : regionCapacity(watch, configured);
+  if (known === undefined) return configured;
+  return known.source === 'configured' ? known.value * healthyShare : known.value;
 }
 
 function assessmentOf({ risk, load, row }: EntityWatch): RiskAssessment | undefined {

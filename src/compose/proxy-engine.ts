@@ -14,7 +14,7 @@ import type { Logger } from '../telemetry/logger.ts';
 import type { MetricsRegistry } from '../telemetry/registry.ts';
 import { EmbeddedEngine } from './embedded-engine.ts';
 import { EngineFeed } from './engine-feed.ts';
-import { type MeasuredServer, OwnMeasurements } from './own-measurements.ts';
+import { type MeasuredSite, OwnMeasurements } from './own-measurements.ts';
 import { engineFolder } from './pae.ts';
 import { PlanPuller } from './plan-puller.ts';
 import { followsEngine } from './table-requests.ts';
@@ -25,7 +25,7 @@ export interface ProxyEngineParts {
   readonly metrics: MetricsRegistry;
   readonly log: Logger;
   readonly pseudonym: string;
-  servers(): readonly MeasuredServer[];
+  site(): MeasuredSite;
   flush(): Promise<void>;
   /** In force now. */
   plan(): Plan;
@@ -90,7 +90,7 @@ export class ProxyEngine {
   #start(): void {
     const config = this.#config;
     if (config.pae.mode === 'off') return;
-    const { log, metrics, servers, flush } = this.#parts;
+    const { log, metrics, site, flush } = this.#parts;
     if (config.pae.source === 'embedded') {
       this.#embedded = new EmbeddedEngine({
         start: () => ({
@@ -123,7 +123,7 @@ export class ProxyEngine {
       measurements: this.#measurements,
       engine: this.#embedded,
       log,
-      servers,
+      site,
       flush,
       onPosted: (result) => metrics.add('foreshard_telemetry_posts_total', [result], 1),
     });

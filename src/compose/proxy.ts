@@ -242,7 +242,10 @@ export class ProxyProcess {
       metrics: this.metrics,
       log: this.log,
       pseudonym: this.#pseudonym,
-      servers: () => this.#registry.entries(),
+      site: () => ({
+        servers: this.#registry.entries(),
+        reported: (region) => this.#reported.site(region),
+      }),
       flush: () => this.#workers.flush(),
       plan: () => this.#publisher.current.plan,
       knownPlan: () => this.#follower.known,

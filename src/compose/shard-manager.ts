@@ -85,6 +85,10 @@ export class ShardManager {
       previous === undefined ? newPlannerState(tools.incarnation) : adoptPlan(tools.incarnation, previous);
   }
 
+  get config(): Config {
+    return this.#config;
+  }
+
   /** undefined before the first round. */
   get plan(): Plan | undefined {
     return this.#last?.plan;
@@ -121,6 +125,11 @@ export class ShardManager {
   /** Health in samples on their way to the engine: a region that is gone must not wait for the next evaluation. */
   note(samples: readonly Sample[]): void {
     if (this.#health.take(samples, this.#tools.clock.monotonicMs())) this.round();
+  }
+
+  /** Servers that a region has, as the proxies say. */
+  registered(region: string): number | undefined {
+    return this.#health.registered(region);
   }
 
   takeCounts(counts: ShardCounts): void {

@@ -98,5 +98,12 @@ export const engine = z.strictObject({
     })
     .prefault({})
     .describe('Forecasts of demand for the next day.'),
+  capacityHook: z
+    .strictObject({
+      url: httpUrl.describe('URL that is told how many servers each region should have.'),
+      secret: secret.describe('Signs the messages: HMAC-SHA-256 of the body in foreshard-signature.'),
+    })
+    .optional()
+    .describe('Webhook for whoever starts and stops servers.'),
   retention: duration('1h', '3650d').prefault('14d').describe('How long metrics are kept.'),
 });

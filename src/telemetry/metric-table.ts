@@ -94,6 +94,21 @@ export const METRICS = {
     labels: ['result'],
     help: 'Pulls of the plan from pae.source: ok, unchanged, failed.',
   },
+  foreshard_capacity_demand: {
+    kind: 'gauge',
+    labels: ['region', 'quantile'],
+    help: 'Requests/s that a region will have to carry within the horizon, shifts included.',
+  },
+  foreshard_recommended_replicas: {
+    kind: 'gauge',
+    labels: ['region'],
+    help: 'Servers that carry that demand (p90) at pae.targetUtilisation.',
+  },
+  foreshard_capacity_hooks_total: {
+    kind: 'counter',
+    labels: ['result'],
+    help: 'Messages to pae.capacityHook: ok, failed, dropped.',
+  },
   foreshard_move_notices_total: {
     kind: 'counter',
     labels: ['result'],

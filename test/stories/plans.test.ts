@@ -1,6 +1,7 @@
 // Plans, whole: what an engine foresees moves keys before it happens; an operator has the last word; without the
 // engine nothing moves for a ttl and then only what has to go home.
 
+import { createHmac } from 'node:crypto';
 import { join } from 'node:path';
 import tap, { type Test } from 'tap';
 import { controlJson, metricOf } from '../rig/control.ts';
@@ -248,3 +249,36 @@ tap.test('owners are told which key ranges are about to move', async (t) => {
   await settled(proxy);
   t.notOk((await placesOf(proxy)).includes('b'));
 });
+
+tap.test(
+  'capacity is forecast for people, for scalers and for a webhook that knows who speaks',
+  async (t) => {
+    const secret = 'a-secret-that-is-long-enough';
+    const told: { signature: unknown; body: Buffer }[] = [];
+    const listener = await startServer(t, 'scaler', ({ headers, body }, response) => {
+      told.push({ signature: headers['foreshard-signature'], body });
+      response.end();
+    });
+    const pae = { ...PAE, capacityHook: { url: `${listener.url}/scale`, secret } };
+    const proxy = await startProxy(t, autoConfig(await site(t), { pae }));
+    interface Forecast {
+      readonly regions: Readonly<Record<string, { demand: { p90: number }; recommendedReplicas?: number }>>;
+    }
+    const forecast = await until(
+      async () => {
+        await placesOf(proxy);
+        const { regions } = await controlJson<Forecast>(proxy.controlUrl, '/capacity_forecast');
+        const isKnown = REGIONS.every((id) => regions[id]?.recommendedReplicas !== undefined);
+        return isKnown && regions.a!.demand.p90 > 0 ? regions : undefined;
+      },
+      'a forecast of every region',
+      60_000,
+    );
+    t.equal(forecast.a!.recommendedReplicas, 1, 'a thousand requests a second are far from reached');
+    t.ok((await metricOf(proxy.controlUrl, 'foreshard_recommended_replicas', 'region="a"')) >= 1);
+    t.ok((await metricOf(proxy.controlUrl, 'foreshard_capacity_demand', 'region="a",quantile="0.9"')) > 0);
+    const message = await until(async () => told[0], 'the message');
+    t.equal(message.signature, createHmac('sha256', secret).update(message.body).digest('hex'));
+    t.match(JSON.parse(message.body.toString()), { event: 'capacity', recommendedReplicas: { a: 1 } });
+  },
+);
