@@ -100,7 +100,7 @@ export const engine = z.strictObject({
   capacityHook: z
     .strictObject({
       url: httpUrl.describe('URL that is told how many servers each region should have.'),
-      secret: secret.describe('Signs the messages: HMAC-SHA-256 of the body in foreshard-signature.'),
+      signingKey: secret.describe('Signs the messages: HMAC-SHA-256 of the body in foreshard-signature.'),
     })
     .optional()
     .describe('Webhook for whoever starts and stops servers.'),
