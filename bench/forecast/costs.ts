@@ -3,8 +3,11 @@
 
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { Worker } from 'node:worker_threads';
+import { Engine } from '../../src/analytics/engine.ts';
 import { naiveMethods, trainedMethods } from '../../src/analytics/forecast/method-sets.ts';
 import { SeriesForecaster } from '../../src/analytics/forecast/series-forecaster.ts';
+import { regionEntity } from '../../src/analytics/ingest/sample.ts';
+import { createModels } from '../../src/analytics/model-set.ts';
 import { type Random, seededRandom } from '../../src/core/random.ts';
 import { median } from '../report/table.ts';
 
@@ -20,6 +23,14 @@ const CYCLES = 5;
 const DELAY_MS = 6000;
 /** Resolution of the delay histogram; Node counts the delay from here. */
 const RESOLUTION_MS = 1;
+
+const REGIONS = 200;
+const METRICS = ['rps', 'cpu', 'memory', 'disk', 'latency_ms', 'queue_depth', 'in_flight', 'network'];
+/** An hour: detectors, slots and scores are no longer new. */
+export const MEMORY_ROWS = 120;
+const STEP_MS = 30_000;
+/** A Monday, with the grace of a slot on top. */
+const START_MS = Date.UTC(2026, 0, 5) + 6000;
 
 /** Load with a day and a week of hours, and noise. */
 function loadAt(t: number, random: Random): number {
@@ -83,6 +94,58 @@ async function delayFor(ms: number): Promise<number> {
   await new Promise((resolve) => setTimeout(resolve, ms));
   histogram.disable();
   return Math.max(0, histogram.percentile(99) / 1e6 - RESOLUTION_MS);
+}
+
+/**
+ * Megabytes of an engine that watches 200 regions with 8 metrics each, after so many rows: objects and buffers, without
+ * what the process takes by itself. Needs --expose-gc; NaN without it.
+ */
+export function engineMemoryMb(): number {
+  const { gc } = globalThis;
+  if (gc === undefined) return Number.NaN;
+  const used = (): number => {
+    for (let i = 0; i < 3; i++) gc();
+    const { heapUsed, arrayBuffers } = process.memoryUsage();
+    return (heapUsed + arrayBuffers) / 1e6;
+  };
+  const before = used();
+  const engine = fedEngine();
+  const after = used();
+  // It must be alive when it is measured.
+  return engine.counts.rows === 0 ? Number.NaN : after - before;
+}
+
+function fedEngine(): Engine {
+  const random = seededRandom(11);
+  const options = { stepMs: STEP_MS, horizonMs: HORIZON_STEPS * STEP_MS, horizonSteps: HORIZON_STEPS };
+  let now = START_MS;
+  const none = (): void => {};
+  const regions = Array.from({ length: REGIONS }, (_, i) => ({ id: `r${i}`, capacity: 500 }));
+  const engine = new Engine(
+    { ...options, hourlyMethods: [], regions },
+    {
+      clock: { wallMs: () => now, monotonicMs: () => now - START_MS },
+      log: { debug: none, info: none, warn: none, error: none, setLevel: none, flush: async () => {} },
+      models: createModels(options),
+      onRow: none,
+      onDrift: none,
+    },
+  );
+  for (let row = 0; row < MEMORY_ROWS; row++) {
+    const samples = regions.flatMap(({ id }) =>
+      METRICS.map((metric) => ({
+        entity: regionEntity(id),
+        metric,
+        at: now + STEP_MS / 2,
+        value: metric === 'rps' ? loadAt(row, random) : 0.3 + 0.1 * random.next(),
+        source: '',
+      })),
+    );
+    engine.ingest(samples);
+    now += STEP_MS;
+    engine.advance();
+  }
+  return engine;
 }
 
 function cpuMs(work: () => void): number {

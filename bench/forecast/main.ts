@@ -11,7 +11,7 @@ import { openProgress, type Progress } from '../report/progress.ts';
 import { RESULTS_FOLDER, resultHead, writeResult } from '../report/result-file.ts';
 import { formatTable, type Table } from '../report/table.ts';
 import { BACKTESTS, type Figures } from './backtests.ts';
-import { cycleSeconds, loopDelayMs, retrainMs } from './costs.ts';
+import { cycleSeconds, engineMemoryMb, loopDelayMs, MEMORY_ROWS, retrainMs } from './costs.ts';
 import { formatBound, GOALS, judge } from './goals.ts';
 
 const HELP = `npm run bench:forecast -- --data DIR [options]
@@ -100,6 +100,11 @@ async function measureCosts({ values, problems }: Figures, progress: Progress, w
   if (wants(9)) {
     progress.show('a cycle of 1,600 series');
     values['cost.cycle'] = cycleSeconds();
+    progress.show('memory of an engine with 200 regions');
+    const memory = Math.round(engineMemoryMb());
+    problems.push(
+      `goal 9: an engine that watches 200 regions x 8 metrics takes ${memory} MB after ${MEMORY_ROWS} rows (no goal is set)`,
+    );
   }
   if (wants(10)) {
     progress.show('event-loop delay beside a thread that retrains');

@@ -8,9 +8,12 @@ import type { AnomalyReading, FailureModel, FailureReading, TrainingJob } from '
 import type { Row } from './series-store.ts';
 import type { StateReader } from './state-reader.ts';
 
+/** A row as a predictor sees it. */
 interface Seen {
-  readonly row: Row;
+  readonly at: number;
   readonly isFailing: boolean;
+  /** By the columns of that time; later ones were not measured then. */
+  readonly values: Float64Array;
 }
 
 const MAX_METRICS = 16;
@@ -37,10 +40,12 @@ export class FailureWatch implements FailureModel {
   }
 
   observe(row: Row, _anomaly: AnomalyReading, isFailing: boolean): FailureReading {
-    this.#remember({ row, isFailing });
     const isNew = this.#noteMetrics(row);
+    const values = Float64Array.from(this.#metrics, (metric) => row.values.get(metric) ?? Number.NaN);
+    const seen = { at: row.at, isFailing, values };
+    this.#remember(seen);
     if (isNew) this.#rebuild();
-    else this.#push({ row, isFailing });
+    else this.#push(seen);
     if (this.#predictor === undefined) return NOTHING_SEEN;
     const { probability, confidence, model, reasons } = this.#predictor.predict();
     return {
@@ -89,10 +94,9 @@ export class FailureWatch implements FailureModel {
     return predictor;
   }
 
-  #push({ row, isFailing }: Seen): void {
-    const values = this.#metrics.map((metric) => row.values.get(metric) ?? Number.NaN);
-    this.#predictor?.push(row.at, values);
-    this.#predictor?.outcome(row.at, isFailing);
+  #push({ at, isFailing, values }: Seen): void {
+    this.#predictor?.push(at, values);
+    this.#predictor?.outcome(at, isFailing);
   }
 
   #remember(seen: Seen): void {

@@ -20,9 +20,9 @@ export interface KeeperOptions {
 
 // All entities are written once in this many evaluations; what came after is lived through again from the rows.
 const TURNS = 40;
-// Bytes of one evaluation, and at the end of a process: beyond, rows must do for the rest.
+// Bytes of one evaluation; and at the end of a process, which is given three seconds: rows must do for the rest.
 const TURN_BYTES = 4 * 1024 * 1024;
-const LAST_BYTES = 128 * 1024 * 1024;
+const LAST_BYTES = 24 * 1024 * 1024;
 const ROWS_AT_ONCE = 500;
 
 const keyOf = (entity: string): string => `models/${entity}`;

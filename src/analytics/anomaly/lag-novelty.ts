@@ -17,11 +17,17 @@ export interface LagNoveltyOptions {
 /** Runs known before anything is called new. */
 const LEAST_RUNS = 30;
 const SPREAD_MEMORY = 3000;
+/** What 32 bits hold. */
+const MOST_DIFFERENCE = 3e38;
 
 export class LagNovelty {
   readonly #options: LagNoveltyOptions;
-  /** The values themselves, oldest first: each run is a part of them. Grows to its limit, then the oldest go. */
-  #values = new Float64Array(64);
+  /**
+   * The values, oldest first: each run is a part of them. Grows to its limit, then the oldest go. As differences from
+   * the first value, so that 32 bits are enough for a small movement of a large number.
+   */
+  #values = new Float32Array(64);
+  #first = Number.NaN;
   #count = 0;
   readonly #spread = new RunningSpread(SPREAD_MEMORY);
 
@@ -33,7 +39,8 @@ export class LagNovelty {
   push(value: number): number {
     this.#spread.push(value);
     this.#makeRoom();
-    this.#values[this.#count] = value;
+    if (Number.isNaN(this.#first)) this.#first = value;
+    this.#values[this.#count] = Math.max(-MOST_DIFFERENCE, Math.min(MOST_DIFFERENCE, value - this.#first));
     this.#count++;
     const { lags, history } = this.#options;
     const known = Math.min(this.#count - lags, history);
@@ -48,7 +55,7 @@ export class LagNovelty {
     // A quarter more than is looked at, so that the values move down once in a quarter of the history.
     const most = Math.ceil(1.25 * kept);
     if (this.#values.length < most) {
-      const grown = new Float64Array(Math.min(most, 2 * this.#values.length));
+      const grown = new Float32Array(Math.min(most, 2 * this.#values.length));
       grown.set(this.#values);
       this.#values = grown;
       return;

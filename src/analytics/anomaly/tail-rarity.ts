@@ -22,7 +22,7 @@ const MOST_DECADES = 6;
  * Hill, "A simple general approach to inference about the tail of a distribution", 1975.
  */
 export class TailRarity {
-  readonly #counts = new Float64Array(BINS);
+  readonly #counts = new Uint32Array(BINS);
   #total = 0;
 
   /** Rarity of `score` among those pushed before. */

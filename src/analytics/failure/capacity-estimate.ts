@@ -4,17 +4,23 @@
 
 const ROWS_PER_DAY = 1440;
 const DAYS = 3;
+const MOST_ROWS = ROWS_PER_DAY * DAYS;
 const HEADROOM = 1.1;
 const QUANTILE = 0.99;
 // Re-sorted this often; a capacity need not change from row to row.
 const EVERY_ROWS = 60;
 
 export class CapacityEstimate {
-  readonly #rows = new Float64Array(ROWS_PER_DAY * DAYS).fill(Number.NaN);
+  #rows = new Float32Array(EVERY_ROWS).fill(Number.NaN);
   #count = 0;
   #capacity = Number.NaN;
 
   push(load: number): void {
+    if (this.#count === this.#rows.length && this.#count < MOST_ROWS) {
+      const grown = new Float32Array(Math.min(MOST_ROWS, 2 * this.#count)).fill(Number.NaN);
+      grown.set(this.#rows);
+      this.#rows = grown;
+    }
     this.#rows[this.#count % this.#rows.length] = load;
     if (this.#count % EVERY_ROWS === 0 || this.#count < EVERY_ROWS) this.#capacity = this.#estimated();
     this.#count += 1;

@@ -1,12 +1,19 @@
 // What an overload model learns from: the load's past replayed against several capacities, not only the
 // real one. Few sites exceed their capacity often enough to learn from; all of them exceed 70 % of it.
 
-import { LEVEL_STATE_SIZE, logUtilisation, OVERLOAD_COLUMNS, writeOverloadColumns } from './load-levels.ts';
+import {
+  LEVEL_STATE_SIZE,
+  LoadLevels,
+  logUtilisation,
+  OVERLOAD_COLUMNS,
+  writeOverloadColumns,
+} from './load-levels.ts';
 import type { WeightedRows } from './logistic-regression.ts';
 import { type OverloadRule, OverloadTracker } from './overload-event.ts';
 
-// Rows remembered: three weeks of minutes, 32 bytes each.
+// Rows remembered: three weeks of minutes, 8 bytes each. Where the load stood is worked out anew when it is asked for.
 const MAX_ROWS = 30_240;
+const FIRST_ROWS = 256;
 // Shares of the capacity in force that the past is replayed against.
 const REPLAYED_CAPACITIES = [0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.1, 1.2, 1.3] as const;
 // Quiet rows kept: one in four; nothing is learnt from the rest, and it is three quarters of the time.
@@ -17,9 +24,8 @@ export const FAR_BELOW = -1;
 export class OverloadHistory {
   readonly #rule: OverloadRule;
   readonly #horizonRows: number;
-  readonly #loads = new Float32Array(MAX_ROWS);
-  readonly #capacities = new Float32Array(MAX_ROWS);
-  readonly #states = new Float32Array(MAX_ROWS * LEVEL_STATE_SIZE);
+  #loads = new Float32Array(FIRST_ROWS);
+  #capacities = new Float32Array(FIRST_ROWS);
   #rows = 0;
 
   constructor(rule: OverloadRule, horizonRows: number) {
@@ -32,11 +38,15 @@ export class OverloadHistory {
     return Math.min(this.#rows, MAX_ROWS);
   }
 
-  push(load: number, capacity: number, writeState: (out: Float32Array, offset: number) => void): void {
+  push(load: number, capacity: number): void {
+    const room = this.#loads.length;
+    if (this.#rows === room && room < MAX_ROWS) {
+      this.#loads = grown(this.#loads);
+      this.#capacities = grown(this.#capacities);
+    }
     const at = this.#rows % MAX_ROWS;
     this.#loads[at] = load;
     this.#capacities[at] = capacity;
-    writeState(this.#states, at * LEVEL_STATE_SIZE);
     this.#rows += 1;
   }
 
@@ -44,7 +54,8 @@ export class OverloadHistory {
   trainingRows(): WeightedRows {
     const features: number[] = [];
     const labels: number[] = [];
-    for (const share of REPLAYED_CAPACITIES) this.#replay(share, features, labels);
+    const states = this.#states();
+    for (const share of REPLAYED_CAPACITIES) this.#replay(share, states, features, labels);
     return {
       features: Float64Array.from(features),
       columns: OVERLOAD_COLUMNS,
@@ -53,7 +64,18 @@ export class OverloadHistory {
     };
   }
 
-  #replay(share: number, features: number[], labels: number[]): void {
+  /** Where the load stood at each row, oldest first: its levels, learnt again from the rows that are left. */
+  #states(): Float32Array {
+    const levels = new LoadLevels(this.#horizonRows);
+    const states = new Float32Array(this.length * LEVEL_STATE_SIZE);
+    for (let i = 0; i < this.length; i += 1) {
+      levels.push(this.#loads[this.#at(i)]!);
+      levels.writeState(states, i * LEVEL_STATE_SIZE);
+    }
+    return states;
+  }
+
+  #replay(share: number, states: Float32Array, features: number[], labels: number[]): void {
     const { begins, closed, exceeding } = this.#follow(share);
     const count = this.length;
     const row = new Float64Array(OVERLOAD_COLUMNS);
@@ -68,8 +90,8 @@ export class OverloadHistory {
       const at = this.#at(i);
       const capacity = this.#capacities[at]! * share;
       const seen = {
-        state: this.#states,
-        stateOffset: at * LEVEL_STATE_SIZE,
+        state: states,
+        stateOffset: i * LEVEL_STATE_SIZE,
         logCapacity: Math.log(capacity),
       };
       if (!(logUtilisation(seen) > FAR_BELOW)) continue;
@@ -105,4 +127,10 @@ export class OverloadHistory {
   #at(index: number): number {
     return (this.#rows - this.length + index) % MAX_ROWS;
   }
+}
+
+function grown(values: Float32Array): Float32Array<ArrayBuffer> {
+  const larger = new Float32Array(Math.min(MAX_ROWS, 2 * values.length));
+  larger.set(values);
+  return larger;
 }

@@ -79,7 +79,7 @@ export class OverloadPredictor {
     const given = capacity !== undefined && capacity > 0 && Number.isFinite(capacity);
     this.#capacity = given ? capacity : this.#estimate.capacity;
     this.#tracker.push(load, this.#capacity);
-    this.#history.push(load, this.#capacity, (out, offset) => this.#levels.writeState(out, offset));
+    this.#history.push(load, this.#capacity);
     this.#levels.writeState(this.#state, 0);
     this.#rows += 1;
   }

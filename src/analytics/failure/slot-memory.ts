@@ -7,7 +7,8 @@ import { pack, packNumbers, type StateReader } from '../state-reader.ts';
 const SLOT_MS = 300_000;
 const DAY_MS = 86_400_000;
 const SLOTS_PER_DAY = DAY_MS / SLOT_MS;
-// Eight days: seven earlier occurrences of a daily job. Two values of 4 bytes per slot and metric, 18 KB.
+// Eight days: seven earlier occurrences of a daily job. Two values of 4 bytes per slot and metric, 18 KB when all of
+// them have been lived; a young memory has room for the days that it knows.
 const MEMORY_DAYS = 8;
 const SLOTS = MEMORY_DAYS * SLOTS_PER_DAY;
 // A trace is a metric's value that at most this share of all slots reach.
@@ -29,8 +30,10 @@ export interface TraceRecurrence {
 
 export class SlotMemory {
   readonly #columns: number;
-  readonly #highs: Float32Array;
-  readonly #lows: Float32Array;
+  #highs: Float32Array;
+  #lows: Float32Array;
+  /** Slots that there is room for: SLOTS at most, then a ring. */
+  #room = SLOTS_PER_DAY;
   /** 1 where something was failing. */
   readonly #failing = new Uint8Array(SLOTS);
   #firstSlot = -1;
@@ -39,24 +42,26 @@ export class SlotMemory {
   /** @param columns metrics a row has; memory is 18 KB for each. */
   constructor(columns: number) {
     this.#columns = columns;
-    this.#highs = new Float32Array(SLOTS * columns).fill(Number.NaN);
-    this.#lows = new Float32Array(SLOTS * columns).fill(Number.NaN);
+    this.#highs = new Float32Array(this.#room * columns).fill(Number.NaN);
+    this.#lows = new Float32Array(this.#room * columns).fill(Number.NaN);
   }
 
   push(atMs: number, values: ArrayLike<number>, failing: boolean): void {
     const slot = Math.floor(atMs / SLOT_MS);
     if (slot < this.#slot) return;
     if (this.#firstSlot === -1) this.#firstSlot = slot;
+    this.#makeRoom(slot);
     // A gap leaves unknown slots, at most one round of the ring.
-    for (let gap = Math.max(this.#slot + 1, slot - SLOTS + 1); gap <= slot; gap += 1) {
-      const start = (gap % SLOTS) * this.#columns;
+    const since = Math.max(this.#slot + 1, this.#firstSlot, slot - this.#room + 1);
+    for (let gap = since; gap <= slot; gap += 1) {
+      const start = this.#startOf(gap);
       this.#highs.fill(Number.NaN, start, start + this.#columns);
       this.#lows.fill(Number.NaN, start, start + this.#columns);
       this.#failing[gap % SLOTS] = 0;
     }
     if (failing) this.#failing[slot % SLOTS] = 1;
     this.#slot = slot;
-    const start = (slot % SLOTS) * this.#columns;
+    const start = this.#startOf(slot);
     for (let column = 0; column < this.#columns; column += 1) {
       const value = values[column]!;
       if (!Number.isFinite(value)) continue;
@@ -96,11 +101,24 @@ export class SlotMemory {
     let highest: number | undefined;
     for (let day = slot - SLOTS_PER_DAY; day >= oldest; day -= SLOTS_PER_DAY) {
       for (let at = day; at <= day + width; at += 1) {
-        const value = this.#highs[(at % SLOTS) * this.#columns + column]!;
+        const value = this.#highs[this.#startOf(at) + column]!;
         if (this.#failing[at % SLOTS] === 0 && value > (highest ?? Number.NEGATIVE_INFINITY)) highest = value;
       }
     }
     return highest;
+  }
+
+  /** Rows of a slot; counted from the first one on, so that a young memory fills from its beginning. */
+  #startOf(slot: number): number {
+    return ((slot - this.#firstSlot) % this.#room) * this.#columns;
+  }
+
+  #makeRoom(slot: number): void {
+    const wanted = Math.min(SLOTS, slot - this.#firstSlot + 1);
+    if (wanted <= this.#room) return;
+    this.#room = Math.min(SLOTS, Math.ceil(wanted / SLOTS_PER_DAY) * SLOTS_PER_DAY);
+    this.#highs = grown(this.#highs, this.#room * this.#columns);
+    this.#lows = grown(this.#lows, this.#room * this.#columns);
   }
 
   /** Looks for the trace of `atMs` (and the five minutes behind it) on the days before it. */
@@ -136,13 +154,13 @@ export class SlotMemory {
         const values = (at: number): number => {
           let best = Number.NEGATIVE_INFINITY;
           for (let near = at - 1; near <= at + 1; near += 1) {
-            const value = side * table[(near % SLOTS) * this.#columns + column]!;
+            const value = side * table[this.#startOf(near) + column]!;
             if (near >= oldest && near <= this.#slot && value > best) best = value;
           }
           return best;
         };
         const all = Float64Array.from({ length: slot - 2 - oldest }, (_, i) => {
-          return side * table[((oldest + i) % SLOTS) * this.#columns + column]!;
+          return side * table[this.#startOf(oldest + i) + column]!;
         }).filter((value) => !Number.isNaN(value));
         all.sort();
         const peak = values(slot);
@@ -156,4 +174,10 @@ export class SlotMemory {
     }
     return tests;
   }
+}
+
+function grown(values: Float32Array, length: number): Float32Array {
+  const larger = new Float32Array(length).fill(Number.NaN);
+  larger.set(values);
+  return larger;
 }
