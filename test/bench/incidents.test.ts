@@ -9,6 +9,7 @@ import { promisify } from 'node:util';
 import t, { type Test } from 'tap';
 import { accountFor, type RunFigures, type RunRecord } from '../../bench/incidents/account.ts';
 import { firstSet, INCIDENT_IDS, secondSet } from '../../bench/incidents/catalogue.ts';
+import { AUTO } from '../../bench/incidents/contestants/catalogue.ts';
 import { sharesOf } from '../../bench/incidents/contestants/foreshard.ts';
 import { maintenanceCalendar } from '../../bench/incidents/contestants/maintenance-calendar.ts';
 import { judge } from '../../bench/incidents/goals.ts';
@@ -18,6 +19,7 @@ import { portsBelowEphemeral } from '../../bench/incidents/port-range.ts';
 import { incidentTable, type Run, voidReason } from '../../bench/incidents/report.ts';
 import {
   CALM_SERVER,
+  delayed,
   demandAt,
   type Incident,
   REGIONS,
@@ -29,6 +31,10 @@ import {
 } from '../../bench/incidents/script.ts';
 import { type Outcome, ServerModel } from '../../bench/incidents/server-model.ts';
 import { exposition, loadReport } from '../../bench/incidents/server-pages.ts';
+import type { RiskRecord } from '../../bench/incidents/sim/engine-loop.ts';
+import { shuffledPredictions } from '../../bench/incidents/sim/shuffle.ts';
+import { simulate } from '../../bench/incidents/sim/simulate.ts';
+import { VirtualTime } from '../../bench/incidents/sim/virtual-time.ts';
 import { trafficOf } from '../../bench/incidents/traffic.ts';
 import type { DriverResult, SeenRequest, ServerResult } from '../../bench/incidents/wire.ts';
 import { readICalendar } from '../../src/analytics/ingest/icalendar.ts';
@@ -471,3 +477,90 @@ t.test('client and server, as processes, account for the same requests through a
   for (const { status, failure } of driver.requests)
     t.ok(status > 0 !== (failure !== ''), 'an answer or a failure');
 });
+
+t.test('an incident that is delayed is the same after so much calm', async (t) => {
+  for (const id of INCIDENT_IDS) {
+    const incident = firstSet(id, 1);
+    const later = delayed(incident, 100);
+    for (const second of [0, 30, 55, 70]) {
+      for (const [region] of REGIONS.entries()) {
+        t.equal(regionCapacity(later, region, second + 100), regionCapacity(incident, region, second), id);
+      }
+      t.equal(valueAt(later.demand, second + 100), valueAt(incident.demand, second), id);
+    }
+  }
+});
+
+t.test('virtual time keeps the order of moments, and of those who ask for the same one', async (t) => {
+  const time = new VirtualTime(Date.UTC(2026, 0, 1));
+  const seen: string[] = [];
+  time.afterMs(30, () => seen.push('c'));
+  time.afterMs(10, () => {
+    seen.push('a');
+    time.afterMs(0, () => seen.push('a, at once'));
+    time.afterMs(20, () => seen.push('c, asked later'));
+  });
+  time.afterMs(10, () => seen.push('b'));
+  time.runUntil(29);
+  t.strictSame(seen, ['a', 'b', 'a, at once']);
+  time.runUntil(30);
+  t.strictSame(seen.slice(3), ['c', 'c, asked later']);
+  t.equal(time.wallMs(), Date.UTC(2026, 0, 1) + 30);
+});
+
+t.test('shuffled predictions are the same ones at other times, in whole blocks', async (t) => {
+  const records = Array.from({ length: 53 }, (_, i) => new Map([['a', i]])) as unknown as RiskRecord[];
+  const at = shuffledPredictions(records, 50, seededRandom(1));
+  const order = Array.from({ length: 50 }, (_, i) => Number(at(i)!.get('a')));
+  t.strictSame(
+    order.toSorted((a, b) => a - b),
+    [...records.keys()].slice(0, 50),
+    'none of after the failure',
+  );
+  t.notSame(
+    order,
+    [...order].sort((a, b) => a - b),
+  );
+  for (let i = 0; i < 50; i += 5) t.equal(order[i + 4]! - order[i]!, 4);
+});
+
+t.test(
+  'under virtual time a run is its seed, every request is accounted for, and what is announced is known',
+  { timeout: 240_000 },
+  async (t) => {
+    const script: Incident = { ...firstSet('e', 1), seconds: 45, failsAt: 36, maintenanceAt: 36 };
+    const short = {
+      ...script,
+      servers: script.servers.map((part) => ({
+        ...part,
+        tracks: {
+          up: [
+            [0, 1],
+            [36, 0],
+          ],
+        } as const,
+      })),
+    };
+    const run = (mode: string) =>
+      simulate({
+        incident: short,
+        seed: 1,
+        top: { ...AUTO, pae: { ...AUTO.pae, mode } },
+        predictionAt: () => undefined,
+        keepsAnswers: true,
+      });
+    const off = run('off');
+    const again = run('off');
+    t.strictSame(off.record.driver.requests, again.record.driver.requests);
+    const figures = accountFor(off.record);
+    t.equal(figures.requests, trafficOf(short, 1).length);
+    t.strictSame([figures.replayedPosts, figures.unaccounted], [0, 0]);
+    t.ok(figures.shareAtFailure! > 0.2 && figures.bad > 0, 'nobody moves before the region is off');
+    const auto = run('auto');
+    t.ok(
+      auto.predicted.some((record) => record.get(REGIONS[short.failing!]!)!.risk > 0.9),
+      'the engine knows of it',
+    );
+    t.equal(accountFor(auto.record).requests, figures.requests);
+  },
+);
