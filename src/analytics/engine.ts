@@ -146,6 +146,9 @@ export class Engine {
       slot = Math.max(slot, next);
       intake.count(this.#take(sample, now));
     }
+    // A past that reaches the present is told: what is measured from now on must not wait for another post of it.
+    const recent = now - LATEST_SLOTS * stepMs;
+    for (const { entity, at } of samples) if (at >= recent) this.#backfilledAt.delete(entity.key);
     return this.#counted(intake);
   }
 
