@@ -12,6 +12,7 @@ import { metricsRoutes } from './api/metrics.ts';
 import { planCommandRoutes, planRoutes } from './api/plan.ts';
 import { policyRoutes } from './api/policies.ts';
 import { regionRoutes } from './api/regions.ts';
+import { streamRoutes } from './api/stream.ts';
 import { tracingRoutes } from './api/tracing.ts';
 import { gate } from './gate.ts';
 import { rawProblem, sendProblem } from './problem.ts';
@@ -20,6 +21,8 @@ import type { ControlSource } from './source.ts';
 export interface ControlOptions {
   /** Bearer token in force; undefined = none is asked for. */
   token(): string | undefined;
+  /** Token that opens what changes nothing; undefined = there is none. */
+  readToken?(): string | undefined;
   readonly log: Logger;
 }
 
@@ -36,7 +39,7 @@ export class ControlServer {
   readonly #app: FastifyInstance;
 
   /** @param addRoutes adds what is served. */
-  constructor(addRoutes: (app: FastifyInstance) => void, { token, log }: ControlOptions) {
+  constructor(addRoutes: (app: FastifyInstance) => void, { token, readToken, log }: ControlOptions) {
     this.#app = fastify({
       bodyLimit: MAX_BODY_BYTES,
       logger: false,
@@ -46,7 +49,10 @@ export class ControlServer {
     });
     this.#app.server.maxConnections = MAX_CONNECTIONS;
     const routes = knownRoutes(this.#app);
-    this.#app.addHook('onRequest', gate(token));
+    this.#app.addHook(
+      'onRequest',
+      gate(() => ({ token: token(), readToken: readToken?.() })),
+    );
     this.#app.setErrorHandler((error, request, reply) => {
       const status = (error as { statusCode?: number }).statusCode ?? 500;
       const message = error instanceof Error ? error.message : String(error);
@@ -127,6 +133,7 @@ export function proxyRoutes(source: ControlSource): (app: FastifyInstance) => vo
     explainRoutes(app, source);
     policyRoutes(app, source);
     tracingRoutes(app, source);
+    streamRoutes(app, source);
     engineRoutes(app, () => source.engine());
     planCommandRoutes(app, () => source.engine());
   };
