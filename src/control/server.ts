@@ -15,6 +15,7 @@ import { regionRoutes } from './api/regions.ts';
 import { streamRoutes } from './api/stream.ts';
 import { tracingRoutes } from './api/tracing.ts';
 import { gate } from './gate.ts';
+import { openApi } from './openapi.ts';
 import { rawProblem, sendProblem } from './problem.ts';
 import type { ControlSource } from './source.ts';
 
@@ -135,6 +136,8 @@ export function proxyRoutes(source: ControlSource): (app: FastifyInstance) => vo
     tracingRoutes(app, source);
     streamRoutes(app, source);
     engineRoutes(app, () => source.engine());
+    const description = openApi();
+    app.get('/openapi.json', async () => description);
     planCommandRoutes(app, () => source.engine());
   };
 }
