@@ -4,7 +4,7 @@
 import { z } from 'zod';
 import { applyPolicies } from './apply-policies.ts';
 import { crossCheck } from './cross-checks.ts';
-import { type FixedSetting, PROXY_FIXED, REM_FIXED } from './describe-change.ts';
+import { type FixedSetting, PAE_FIXED, PROXY_FIXED, REM_FIXED } from './describe-change.ts';
 import type { Disagreement } from './disagreement.ts';
 import type { DeepReadonly } from './frozen.ts';
 import type { SchemaNode } from './json-schema.ts';
@@ -58,6 +58,13 @@ export const PROXY_DOCUMENT: ConfigDocument<ParsedConfig> = {
   required: 'listen and regions are required',
   disagreements: (config, root) => proxyDisagreements(config, declaredRegions(root)),
   settle: settleWorkers,
+};
+
+/** The same file, as `foreshard pae` follows it. */
+export const PAE_DOCUMENT: ConfigDocument<ParsedConfig> = {
+  ...PROXY_DOCUMENT,
+  command: 'foreshard pae',
+  fixed: PAE_FIXED,
 };
 
 export const REM_DOCUMENT: ConfigDocument<ParsedRem> = {
