@@ -14,6 +14,7 @@ import type { Logger } from '../telemetry/logger.ts';
 import type { MetricsRegistry } from '../telemetry/registry.ts';
 import { EmbeddedEngine } from './embedded-engine.ts';
 import { EngineFeed } from './engine-feed.ts';
+import { modelled } from './modelled.ts';
 import { type MeasuredSite, OwnMeasurements } from './own-measurements.ts';
 import { engineFolder } from './pae.ts';
 import { PlanPuller } from './plan-puller.ts';
@@ -128,15 +129,4 @@ export class ProxyEngine {
       onPosted: (result) => metrics.add('foreshard_telemetry_posts_total', [result], 1),
     });
   }
-}
-
-/** What models belong to; anything else may change while an engine runs. */
-function modelled({ pae, regions, state, log, paeUpdateInterval }: Config): object {
-  const places = regions.map(({ id, capacity, location, servers = [] }) => ({
-    id,
-    capacity,
-    location,
-    scraped: servers.map(({ url, metrics }) => ({ url, metrics })),
-  }));
-  return { pae, places, path: state.path, level: log.level, paeUpdateInterval };
 }

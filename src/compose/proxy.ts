@@ -23,6 +23,7 @@ import type { Delta } from '../telemetry/deltas.ts';
 import { createLogger, type Logger } from '../telemetry/logger.ts';
 import { LoopDelay } from '../telemetry/loop-delay.ts';
 import { MetricsRegistry } from '../telemetry/registry.ts';
+import { ControlDesk } from './control-desk.ts';
 import { controlSource } from './control-source.ts';
 import { listenPlan, listenUrl, localHosts, workerCount } from './listen-plan.ts';
 import type { ListenPlan } from './messages.ts';
@@ -38,8 +39,16 @@ import { WorkerPool } from './worker-pool.ts';
 
 // How often cells are folded: a failing server is out this soon after the failure that is one too many.
 const FOLD_MS = 50;
+// How often is looked whether what an operator has said is over.
+const EXPIRE_MS = 1000;
 // How often is looked whether a region is nearer or farther than it was.
 const MEASURE_MS = 10_000;
+
+/** What outlives a process. */
+interface Kept {
+  readonly state: StateFolder;
+  readonly desk: ControlDesk;
+}
 
 export class ProxyProcess {
   readonly log: Logger;
@@ -53,6 +62,8 @@ export class ProxyProcess {
   readonly #publisher: RoutingPublisher;
   readonly #workers: WorkerPool;
   readonly #state: StateFolder;
+  readonly #desk: ControlDesk;
+  readonly #tables = new SharedTables();
   readonly #registry: ServerRegistry;
   readonly #pseudonym = `foreshard-${randomBytes(4).toString('hex')}`;
   readonly #timers = new Set<NodeJS.Timeout>();
@@ -73,7 +84,11 @@ export class ProxyProcess {
   /** Builds and starts. Rejects with an Error whose message is for the operator. */
   static async start(config: Config): Promise<ProxyProcess> {
     const state = new StateFolder(config.state.path);
-    const process = new ProxyProcess(config, state, await state.read());
+    const desk = await ControlDesk.open(config.state.path, systemClock);
+    const effective = desk.effective(config);
+    if (typeof effective === 'string') throw new Error(effective);
+    desk.written = config;
+    const process = new ProxyProcess(effective, { state, desk }, await state.read());
     try {
       await process.#begin();
     } catch (error) {
@@ -83,9 +98,11 @@ export class ProxyProcess {
     return process;
   }
 
-  private constructor(config: Config, state: StateFolder, kept: Plan | string | undefined) {
+  private constructor(config: Config, { state, desk }: Kept, kept: Plan | string | undefined) {
     this.#config = config;
     this.#state = state;
+    this.#desk = desk;
+    desk.apply = (written) => this.reload(written);
     this.log = createLogger({ level: config.log.level, thread: 'main' });
     if (typeof kept === 'string') this.#cannotUsePlan(kept);
     this.#cells = new LiveCells(workerCount(config));
@@ -122,7 +139,7 @@ export class ProxyProcess {
         cells: this.#cells,
         reported: this.#reported,
         registry: this.#registry,
-        tables: new SharedTables(),
+        tables: this.#tables,
         monitor: this.#monitor,
         meter: this.#meter,
       },
@@ -188,6 +205,7 @@ export class ProxyProcess {
   async #begin(): Promise<void> {
     this.#timers.add(setInterval(() => this.#fold(), FOLD_MS));
     this.#timers.add(setInterval(() => this.#measure(), MEASURE_MS));
+    this.#timers.add(setInterval(() => void this.#desk.expire(), EXPIRE_MS));
     this.#listening = await this.#workers.start(
       this.#config.listen.map(({ address }) => listenPlan(address)),
     );
@@ -220,6 +238,8 @@ export class ProxyProcess {
       reported: this.#reported,
       polls: this.#polls,
       recentPlans: this.#recentPlans,
+      desk: this.#desk,
+      tables: this.#tables,
       loopDelay: new LoopDelay('main'),
       engine: () => this.#engine?.port,
       planAgeMs: () => this.#follower.ageMs(),
@@ -257,7 +277,9 @@ export class ProxyProcess {
   #follow(): void {
     this.#state.follow(this.#waiting, {
       lead: async () => {
+        await this.#desk.load();
         await this.#lead();
+        this.reload(this.#desk.written);
         this.log.info({ control: this.#controlAddress }, 'leading: the other process let go');
       },
       onPlan: (plan) => this.#serve(this.#publisher.adoptKept(plan)),
@@ -269,9 +291,12 @@ export class ProxyProcess {
   }
 
   /** Applies a configuration. @returns a sentence when it was refused; then nothing has changed. */
-  reload(config: Config): string | undefined {
+  reload(written: Config): string | undefined {
+    const config = this.#desk.effective(written);
+    if (typeof config === 'string') return config;
     const published = this.#publisher.apply(config);
     if (typeof published === 'string') return published;
+    this.#desk.written = written;
     this.#config = config;
     this.log.setLevel(config.log.level);
     this.#workers.setLogLevel(config.log.level);
@@ -334,6 +359,7 @@ export class ProxyProcess {
     this.#polls.close();
     this.#control = undefined;
     await control?.close();
+    await this.#desk.close();
     await this.#engine?.stop();
     this.#engine = undefined;
     await this.#state.release();

@@ -34,7 +34,6 @@ import {
   expectedDemand,
   plannerRegions,
   plannerRules,
-  type RegionOverride,
   scoreOf,
   troubledRegions,
 } from './planner-input.ts';
@@ -66,7 +65,6 @@ export class ShardManager {
   #config: Config;
   #state: PlannerState;
   #ledger: DemotionLedger = EMPTY_LEDGER;
-  #overrides: ReadonlyMap<string, RegionOverride> = new Map();
   #frozen: boolean;
   /** For one round: what is proposed now shall be. */
   #accepted = false;
@@ -134,11 +132,6 @@ export class ShardManager {
 
   takeCounts(counts: ShardCounts): void {
     this.#loads.take(counts, this.#tools.clock.monotonicMs());
-  }
-
-  setOverrides(overrides: ReadonlyMap<string, RegionOverride>): void {
-    this.#overrides = overrides;
-    this.round();
   }
 
   setFrozen(frozen: boolean): void {
@@ -210,7 +203,6 @@ export class ShardManager {
     const now = this.#tools.clock.monotonicMs();
     return plannerRegions(this.#tools.engine, this.#config, {
       healthyShare: (region) => this.#health.healthyShare(region, now),
-      override: (region) => this.#overrides.get(region),
     });
   }
 

@@ -29,6 +29,7 @@ export function stepTables(
   const moves: Partial<Record<MoveReason, number>> = {};
   const tables = new Map<string, PlannedTable>();
   let churned = before.churned.filter(([at]) => input.now - at < HOUR_MS);
+  const bases = new Map(before.plan?.regions.map(({ id, baseWeight }) => [id, baseWeight]));
   for (const request of input.tables) {
     const id = planTableId(request, regionIds.length);
     const last = currentTable(id, request, before, regionIds);
@@ -37,7 +38,7 @@ export function stepTables(
     count(moves, 'revert', countMoved(last.owners, current.owners));
     const budget = churnBudget(churned, input);
     const own = tableWeights(request, weights, before.atRisk);
-    const wanted = wantedOwners(request, current, own, { input, budget });
+    const wanted = wantedOwners(request, current, own, { input, budget, bases });
     const stepped = stepShift(current, wanted.owners, input.now, {
       period: wanted.isFirst ? 0 : input.rules.shiftPeriod,
       notice: input.rules.notice,
@@ -149,13 +150,15 @@ interface WantedContext {
   readonly input: PlannerInput;
   /** Shards that may move for balance. */
   readonly budget: number;
+  /** Base weights of the plan before. */
+  readonly bases: ReadonlyMap<string, number>;
 }
 
 function wantedOwners(
   request: PlannerTable,
   current: PlannedTable,
   weights: ReadonlyMap<string, number>,
-  { input, budget }: WantedContext,
+  { input, budget, bases }: WantedContext,
 ): Wanted {
   const { regionIds, orders, loads } = request;
   const own = [...weights.values()];
@@ -168,7 +171,7 @@ function wantedOwners(
     isRaised(weights, current.madeFor) ||
     local.some((owner) => owner === NO_OWNER || own[owner] === 0);
   let owners = local;
-  let reason = reasonFor(regionIds, input);
+  let reason = reasonFor(regionIds, input, bases);
   if (isFirst || (isChanged && loads === undefined)) {
     const quotas = shardQuotas(own.map(toWeightUnits), orders.shardCount);
     owners = assignShards(orders, quotas, isFirst ? undefined : local);
@@ -232,9 +235,17 @@ function sharesOf(ids: readonly string[], weights: ReadonlyMap<string, number>):
   return own.map((weight) => (total === 0 ? 0 : weight / total));
 }
 
-function reasonFor(regionIds: readonly string[], input: PlannerInput): MoveReason {
+function reasonFor(
+  regionIds: readonly string[],
+  input: PlannerInput,
+  former: ReadonlyMap<string, number>,
+): MoveReason {
   const own = input.regions.filter((region) => regionIds.includes(region.id));
-  if (own.some((region) => region.admin !== 'active' || region.weightOverride !== undefined)) return 'human';
+  const isHuman = own.some(
+    ({ id, admin, weightOverride, baseWeight }) =>
+      admin !== 'active' || (weightOverride ?? baseWeight) !== (former.get(id) ?? baseWeight),
+  );
+  if (isHuman) return 'human';
   return own.some((region) => region.healthFactor < 1) ? 'health' : 'risk';
 }
 

@@ -198,7 +198,7 @@ export class AttemptLoop implements AttemptOwner {
     const to = taken.snapshot.regions[target.region]!.id;
     // What never reached a server has cost none anything: sending it elsewhere is no further load, and a
     // region that cannot be reached would otherwise lose what the budget does not cover.
-    const isFree = end.kind === 'failed' && end.sent === 'nothing';
+    const isFree = end.sent === 'nothing';
     const now = this.#plane.tools.now();
     if (!isFree && !taken.context.budget.take(route.index, target.region, route.retry, now)) {
       this.#plane.metrics.counter('foreshard_retry_budget_spent_total', [route.id, to]).value += 1;

@@ -4,9 +4,10 @@
 
 import type { Config, RegionConfig } from '../config/schema.ts';
 import type { KeySource, RouteConfig } from '../config/schema-route.ts';
+import { kilometresBetween } from '../core/distance.ts';
 import { type RegionIndex, regionId, regionIndex, routeId, serverId, serverSlot } from '../core/ids.ts';
 import { countHoldings, type Movement } from './ownership.ts';
-import { distanceOrder, kilometresBetween } from './policies/geographic-proximity.ts';
+import { distanceOrder } from './policies/geographic-proximity.ts';
 import { type PolicyDocument, RegionalPolicies } from './regional-policy.ts';
 import type { PreferenceOrders } from './ring.ts';
 import { RouteMatcher } from './route-matcher.ts';

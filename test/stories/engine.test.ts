@@ -94,7 +94,7 @@ root.test('documents that are wrong are refused with a path; nothing of them is 
   t.ok(tooLarge === 413 || tooLarge === 'cut', `too large: ${tooLarge}`);
   t.equal((await scoresOf(first.url)).telemetry.accepted, accepted);
   t.equal((await send(JSON.stringify(good))).status, 202);
-  t.equal((await fetch(`${first.url}/plan`)).status, 503);
+  t.equal((await fetch(`${first.url}/plan`)).status, 200);
 });
 
 root.test('a restart has its past back: scores, rows and events', async (t) => {
@@ -145,6 +145,36 @@ root.test('a restart has its past back: scores, rows and events', async (t) => {
   t.equal((await remove(added.body.id)).status, 200);
   t.equal((await remove('none')).status, 404);
   await restarted.stop();
+});
+
+root.test('the file is followed: a region more, a wrong word, a change that needs a restart', async (t) => {
+  const config = (of: object, pae: object = {}) => ({
+    ...proxyConfig({ regions: REGIONS }),
+    pae: { mode: 'shadow', listen: '127.0.0.1:0', ...pae },
+    ...of,
+  });
+  const pae = await startPae(t);
+  const at = new Date().toISOString();
+  const send = () => post(`${pae.url}/telemetry`, [{ region: 'ap-south', at, metrics: { rps: 1 } }]);
+  t.match((await send()).body, { accepted: 0 }, 'of a region that is not known yet');
+  pae.writeConfig(config({ regions: [...REGIONS, { id: 'ap-south', servers: ['http://127.0.0.1:3'] }] }));
+  pae.child.kill('SIGHUP');
+  await pae.waitForLog((line) => line.msg === 'configuration applied');
+  t.match((await send()).body, { accepted: 1 }, 'on the same port, by the same process');
+  t.equal((await scoresOf(pae.url)).regions.length, 3);
+  const refused = (count: number) =>
+    until(async () => {
+      const lines = pae.log.filter((line) => line.msg.startsWith('configuration refused'));
+      return lines.length === count ? lines.at(-1)! : undefined;
+    }, `${count} refused`);
+  pae.writeConfig(config({}, { horizon: 'soon' }));
+  t.match(await refused(1), { problem: /pae.horizon: must be/ });
+  pae.writeConfig(config({}, { listen: '127.0.0.1:1' }));
+  t.match(await refused(2), { problem: /pae.listen: cannot change without a restart/ });
+  t.equal((await scoresOf(pae.url)).regions.length, 3, 'nothing of either was taken');
+  const metrics = await (await fetch(`${pae.url}/metrics`)).text();
+  t.match(metrics, /foreshard_config_rejected_total 2/);
+  t.equal((await pae.stop()).code, 0);
 });
 
 /** A page server that behaves as its path says. */
