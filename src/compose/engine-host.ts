@@ -240,7 +240,8 @@ export class EngineHost {
     const { capacityHook } = this.config.pae;
     if (capacityHook === undefined) return;
     const onResult = (result: string): void => this.count('foreshard_capacity_hooks_total', [result], 1);
-    const webhook = new Webhook({ ...capacityHook, log: this.log, onResult });
+    const { url, signingKey } = capacityHook;
+    const webhook = new Webhook({ url, signingKey, log: this.log, onResult });
     this.#webhook = webhook;
     this.#capacityHook = new CapacityHook((message) => webhook.send(message));
   }

@@ -51,7 +51,7 @@ const CONTRACT_DEFAULTS = {
     slowStart: 30_000,
   },
   pae: {
-    mode: 'off',
+    mode: 'auto',
     source: 'embedded',
     listen: '127.0.0.1:9400',
     horizon: 5 * MINUTE,

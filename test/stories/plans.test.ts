@@ -259,7 +259,7 @@ tap.test(
       told.push({ signature: headers['foreshard-signature'], body });
       response.end();
     });
-    const pae = { ...PAE, capacityHook: { url: `${listener.url}/scale`, secret } };
+    const pae = { ...PAE, capacityHook: { url: `${listener.url}/scale`, signingKey: secret } };
     const proxy = await startProxy(t, autoConfig(await site(t), { pae }));
     interface Forecast {
       readonly regions: Readonly<Record<string, { demand: { p90: number }; recommendedReplicas?: number }>>;
