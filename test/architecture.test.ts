@@ -59,6 +59,7 @@ const ONE_FILE_PACKAGES: Readonly<Record<string, string>> = {
   'http-proxy-3': 'src/proxy/upgrade.ts',
   'consistent-hash': 'src/routing/ring.ts',
   arima: 'src/analytics/forecast/sarima.ts',
+  '@bsull/augurs-prophet-wasmstan': 'src/analytics/forecast/prophet.ts',
 };
 
 // routing/ and plan/ decide: they get clock, randomness and facts as arguments.

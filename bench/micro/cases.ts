@@ -115,6 +115,7 @@ function inputOf(config: Config) {
     configGeneration: 1,
     slots,
     policies: {},
+    roundTrips: {},
     toMonotonic: (ms) => ms,
   });
 }
@@ -131,7 +132,14 @@ function healthy(snapshot: Snapshot): LiveView {
     present: servers,
     staleSince: Number.POSITIVE_INFINITY,
     setViews: [],
+    reachViews: new Map(),
   };
+}
+
+/** Deciding over 50 regions, for other steps to stand on. */
+export function decidedWorld(): { snapshot: Snapshot; live: LiveView; requests: readonly RequestFacts[] } {
+  const snapshot = buildSnapshotAtOnce(inputOf(configOf(single().routes)));
+  return { snapshot, live: healthy(snapshot), requests: requestsOf({}) };
 }
 
 function decideStep(routing: () => Routing): Step {
@@ -139,8 +147,14 @@ function decideStep(routing: () => Routing): Step {
   const snapshot = buildSnapshotAtOnce(inputOf(configOf(routes)));
   const live = healthy(snapshot);
   const context = idleContext(seededRandom(1), readUnverifiedClaim, () => null);
-  // Different keys, so that no branch is learnt by heart.
-  const requests = Array.from({ length: 1024 }, (_, i): RequestFacts => {
+  const requests = requestsOf(facts);
+  let i = 0;
+  return () => decide(snapshot, live, requests[i++ & 1023]!, context);
+}
+
+/** Different keys, so that no branch is learnt by heart. */
+function requestsOf(facts: Partial<RequestFacts>): RequestFacts[] {
+  return Array.from({ length: 1024 }, (_, i): RequestFacts => {
     const path = '/orders/17';
     return {
       method: 'GET',
@@ -166,8 +180,6 @@ function decideStep(routing: () => Routing): Step {
       ],
     };
   });
-  let i = 0;
-  return () => decide(snapshot, live, requests[i++ & 1023]!, context);
 }
 
 function hashStep(bytes: number): Step {
@@ -232,6 +244,7 @@ function planStep(): Step {
       maxDemoted: 0.34,
       targetUtilisation: 0.8,
       shiftPeriod: 1000,
+      notice: 0,
       evaluateEvery: 1000,
       guards: { errors: 0.02, p99: 2, utilisation: 0.9 },
       churn: { perRound: 0.09, perHour: 1000 },

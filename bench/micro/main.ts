@@ -9,8 +9,11 @@ import { describeCommit, describeMachine, formatOrigin } from '../report/machine
 import { openProgress } from '../report/progress.ts';
 import { RESULTS_FOLDER, resultHead, writeResult } from '../report/result-file.ts';
 import { formatTable, type Table } from '../report/table.ts';
-import { cases } from './cases.ts';
+import { cases as stepCases } from './cases.ts';
 import { type Measured, measure } from './measure.ts';
+import { traceCases } from './trace-cases.ts';
+
+const cases = [...stepCases, ...traceCases];
 
 const HELP = `npm run bench:micro -- [options]
 

@@ -3,6 +3,9 @@
 // by MASE, error over persistence and coverage. A prediction that was acted upon leaves the scores unless the
 // failure came anyway: a prevented failure would count as a false alarm. Pure state, bounded, no clock.
 
+import { ScoreRing } from './score-ring.ts';
+import { packNumbers, type StateReader, UnreadableState } from './state-reader.ts';
+
 export interface ProbabilityFigures {
   readonly scored: number;
   readonly censored: number;
@@ -38,11 +41,10 @@ interface PendingProbability {
   readonly isAlarm: boolean;
 }
 
-interface Settled {
-  readonly at: number;
-  readonly p: number;
-  readonly outcome: 0 | 1;
-}
+/** Columns of what is settled: when it was said, what was said, and 1 where the event came. */
+const AT = 0;
+const SAID = 1;
+const CAME = 2;
 
 /** From here on a probability is an alarm. */
 export const ALARM = 0.5;
@@ -53,11 +55,13 @@ const KEPT = 2880;
 const MAX_PENDING = 4096;
 const MAX_LEADS = 200;
 const DAY_MS = 86_400_000;
+/** Numbers that a waiting prediction is kept as. */
+const PENDING_NUMBERS = 5;
 
 /** What one model says of one entity, and what came of it. */
 export class ProbabilityScore {
   #pending: PendingProbability[] = [];
-  #settled: Settled[] = [];
+  readonly #settled = new ScoreRing(KEPT, 3);
   #leads: (number | undefined)[] = [];
   #censored = 0;
   #falseAlarms: number[] = [];
@@ -82,7 +86,7 @@ export class ProbabilityScore {
     this.#inEvent = true;
     // Windows that closed before it were about something else; one that ends with it was about it.
     this.pass(at - 1);
-    for (const { at: made, p } of this.#pending) if (made < at) this.#settle({ at: made, p, outcome: 1 });
+    for (const { at: made, p } of this.#pending) if (made < at) this.#settled.push(made, p, 1);
     const first = this.#pending.find(({ p }) => p >= ALARM);
     this.#leads.push(first === undefined ? undefined : at - first.at);
     if (this.#leads.length > MAX_LEADS) this.#leads.shift();
@@ -97,15 +101,26 @@ export class ProbabilityScore {
   confirmed(at: number, horizonMs: number): void {
     const isAbout = (made: number): boolean => made < at && made >= at - horizonMs;
     const waiting = this.#pending.filter((pending) => isAbout(pending.at));
-    if (waiting.length === 0 && !this.#settled.some((settled) => isAbout(settled.at))) return;
-    const first = [...this.#settled, ...waiting].find((one) => isAbout(one.at) && one.p >= ALARM);
+    const settled = Array.from({ length: this.#settled.length }, (_, row) => row).filter((row) =>
+      isAbout(this.#settled.at(row, AT)),
+    );
+    if (waiting.length === 0 && settled.length === 0) return;
+    const known = settled.map((row) => ({ at: this.#settled.at(row, AT), p: this.#settled.at(row, SAID) }));
+    const first = [...known, ...waiting].find(({ p }) => p >= ALARM);
     this.#leads.push(first === undefined ? undefined : at - first.at);
     this.#falseAlarms = this.#falseAlarms.filter((made) => !isAbout(made));
-    this.#settled = this.#settled.map((settled) =>
-      isAbout(settled.at) ? { ...settled, outcome: 1 } : settled,
-    );
+    for (const row of settled) this.#settled.set(row, CAME, 1);
     this.#pending = this.#pending.filter((pending) => !isAbout(pending.at));
-    for (const { at: made, p } of waiting) this.#settle({ at: made, p, outcome: 1 });
+    for (const { at: made, p } of waiting) this.#settled.push(made, p, 1);
+  }
+
+  /** What began at `at` was announced: it says nothing of who predicted, neither that it was foreseen nor missed. */
+  excuse(at: number): void {
+    if (this.#inEvent) return;
+    this.pass(at - 1);
+    this.#inEvent = true;
+    this.#pending = [];
+    this.#episodeEnd = Number.NEGATIVE_INFINITY;
   }
 
   eventEnded(): void {
@@ -117,10 +132,10 @@ export class ProbabilityScore {
     while (this.#pending.length > 0 && this.#pending[0]!.until <= now) {
       const { at, p, acted, isAlarm } = this.#pending.shift()!;
       if (acted) this.#censored += 1;
-      else this.#settle({ at, p, outcome: 0 });
+      else this.#settled.push(at, p, 0);
       if (isAlarm && !acted) this.#falseAlarms.push(at);
     }
-    const oldest = this.#settled[0]?.at ?? now;
+    const oldest = this.#settled.length === 0 ? now : this.#settled.at(0, AT);
     while (this.#falseAlarms.length > 0 && this.#falseAlarms[0]! < oldest) this.#falseAlarms.shift();
   }
 
@@ -137,61 +152,72 @@ export class ProbabilityScore {
       foreseen: leads.length,
     };
     if (n === 0) return { ...base, ...none };
-    const baseRate = this.#settled.reduce((sum, { outcome }) => sum + outcome, 0) / n;
-    const brier = this.#settled.reduce((sum, { p, outcome }) => sum + (p - outcome) ** 2, 0) / n;
+    const baseRate = this.#settled.sum((row) => this.#settled.at(row, CAME)) / n;
+    const brier = this.recentBrier(n);
     const reference = baseRate * (1 - baseRate);
-    const days = (this.#settled.at(-1)!.at - this.#settled[0]!.at) / DAY_MS;
+    const days = (this.#settled.at(n - 1, AT) - this.#settled.at(0, AT)) / DAY_MS;
     return {
       ...base,
       brier,
       baseRate,
-      skill: events >= EVENTS_FOR_SKILL && reference > 0 ? 1 - brier / reference : undefined,
+      skill:
+        brier !== undefined && events >= EVENTS_FOR_SKILL && reference > 0
+          ? 1 - brier / reference
+          : undefined,
       falseAlarmsPerDay: days > 0 ? this.#falseAlarms.length / days : undefined,
     };
   }
 
   /** Brier score of the last `count` settled predictions; for drift and for choosing between models. */
   recentBrier(count: number): number | undefined {
-    const last = this.#settled.slice(-count);
-    if (last.length === 0) return undefined;
-    return last.reduce((sum, { p, outcome }) => sum + (p - outcome) ** 2, 0) / last.length;
+    const from = Math.max(0, this.#settled.length - count);
+    const squares = this.#settled.sum(
+      (row) => (this.#settled.at(row, SAID) - this.#settled.at(row, CAME)) ** 2,
+      from,
+    );
+    return this.#settled.length === from ? undefined : squares / (this.#settled.length - from);
   }
 
-  state(): unknown {
+  state(): object {
     return {
-      pending: this.#pending,
-      settled: this.#settled.map(({ at, p, outcome }) => [at, round(p), outcome]),
-      leads: this.#leads.map((lead) => lead ?? null),
-      censored: this.#censored,
-      falseAlarms: this.#falseAlarms,
-      inEvent: this.#inEvent,
+      pending: packNumbers(
+        this.#pending.flatMap(({ at, until, p, acted, isAlarm }) => [
+          at,
+          until,
+          p,
+          acted ? 1 : 0,
+          isAlarm ? 1 : 0,
+        ]),
+      ),
+      settled: this.#settled.state(),
+      leads: packNumbers(this.#leads.map((lead) => lead ?? Number.NaN)),
+      falseAlarms: packNumbers(this.#falseAlarms),
+      numbers: packNumbers([this.#censored, this.#episodeEnd, this.#inEvent ? 1 : 0]),
     };
   }
 
-  /** @param state of an earlier `state()`; anything else leaves it empty. */
-  static restore(state: unknown): ProbabilityScore {
+  /** @param state of an earlier `state()`; throws UnreadableState for anything else. */
+  static restore(state: StateReader): ProbabilityScore {
     const score = new ProbabilityScore();
-    const from = state as {
-      pending?: PendingProbability[];
-      settled?: [number, number, 0 | 1][];
-      leads?: (number | null)[];
-      censored?: number;
-      falseAlarms?: number[];
-      inEvent?: boolean;
-    } | null;
-    if (typeof from !== 'object' || from === null || !Array.isArray(from.settled)) return score;
-    score.#pending = [...(from.pending ?? [])].slice(-MAX_PENDING);
-    score.#settled = from.settled.slice(-KEPT).map(([at, p, outcome]) => ({ at, p, outcome }));
-    score.#leads = (from.leads ?? []).slice(-MAX_LEADS).map((lead) => lead ?? undefined);
-    score.#censored = from.censored ?? 0;
-    score.#falseAlarms = [...(from.falseAlarms ?? [])];
-    score.#inEvent = from.inEvent ?? false;
+    const pending = state.numbersUpTo('pending', PENDING_NUMBERS * MAX_PENDING);
+    for (let i = 0; i + PENDING_NUMBERS <= pending.length; i += PENDING_NUMBERS) {
+      const [at = 0, until = 0, p = 0, acted, isAlarm] = pending.subarray(i, i + PENDING_NUMBERS);
+      score.#pending.push({ at, until, p, acted: acted === 1, isAlarm: isAlarm === 1 });
+    }
+    score.#settled.restore(state, 'settled');
+    for (let row = 0; row < score.#settled.length; row++) {
+      const [p, came] = [score.#settled.at(row, SAID), score.#settled.at(row, CAME)];
+      if (!(p >= 0 && p <= 1 && (came === 0 || came === 1))) throw new UnreadableState('a score is no score');
+    }
+    score.#leads = [...state.numbersUpTo('leads', MAX_LEADS)].map((lead) =>
+      Number.isNaN(lead) ? undefined : lead,
+    );
+    score.#falseAlarms = [...state.numbersUpTo('falseAlarms', KEPT)];
+    const [censored = 0, episodeEnd = Number.NEGATIVE_INFINITY, inEvent] = state.numbers('numbers', 3);
+    score.#censored = censored;
+    score.#episodeEnd = episodeEnd;
+    score.#inEvent = inEvent === 1;
     return score;
-  }
-
-  #settle(settled: Settled): void {
-    if (this.#settled.length >= KEPT) this.#settled.shift();
-    this.#settled.push(settled);
   }
 }
 
@@ -204,17 +230,16 @@ interface PendingForecast {
   readonly naive: number;
 }
 
-interface ScoredForecast {
-  readonly error: number;
-  readonly naiveError: number;
-  readonly isInside: boolean;
-}
+/** Columns of what was scored: absolute error, that of persistence, and 1 where the interval held. */
+const ERROR = 0;
+const NAIVE_ERROR = 1;
+const INSIDE = 2;
 
 /** What one forecasting model says of one series, and what came of it. */
 export class ForecastScore {
   #pending: PendingForecast[] = [];
-  #scored: ScoredForecast[] = [];
-  #steps: number[] = [];
+  readonly #scored = new ScoreRing(KEPT, 3);
+  readonly #steps = new ScoreRing(KEPT, 1);
   #last: number | undefined;
 
   predicted(forecast: PendingForecast): void {
@@ -223,51 +248,72 @@ export class ForecastScore {
     this.#pending.push(forecast);
   }
 
-  /** The value of a slot is known. Without one (not measured) its forecasts are dropped unscored. */
-  actual(slot: number, value: number | undefined): void {
+  /**
+   * The value of a slot is known. Without one (not measured) its forecasts are dropped unscored.
+   * @returns whether any was scored.
+   */
+  actual(slot: number, value: number | undefined): boolean {
     const due = this.#pending.filter((forecast) => forecast.slot === slot);
     this.#pending = this.#pending.filter((forecast) => forecast.slot > slot);
-    if (value === undefined || !Number.isFinite(value)) return;
-    if (this.#last !== undefined) push(this.#steps, Math.abs(value - this.#last), KEPT);
+    if (value === undefined || !Number.isFinite(value)) return false;
+    if (this.#last !== undefined) this.#steps.push(Math.abs(value - this.#last));
     this.#last = value;
     for (const { value: said, lower, upper, naive } of due) {
-      const scored = {
-        error: Math.abs(value - said),
-        naiveError: Math.abs(value - naive),
-        isInside: value >= lower && value <= upper,
-      };
-      push(this.#scored, scored, KEPT);
+      const isInside = value >= lower && value <= upper;
+      this.#scored.push(Math.abs(value - said), Math.abs(value - naive), isInside ? 1 : 0);
     }
+    return due.length > 0;
   }
 
   figures(): ForecastFigures {
     const n = this.#scored.length;
     if (n === 0) return { scored: 0, mase: undefined, overPersistence: undefined, coverage: undefined };
-    const error = mean(this.#scored.map(({ error }) => error));
-    const naive = mean(this.#scored.map(({ naiveError }) => naiveError));
-    const step = mean(this.#steps);
+    const error = this.#mean(ERROR, n);
+    const naive = this.#mean(NAIVE_ERROR, n);
+    const step = this.#steps.sum((row) => this.#steps.at(row, 0)) / Math.max(1, this.#steps.length);
     return {
       scored: n,
       mase: step > 0 ? error / step : undefined,
       overPersistence: naive > 0 ? error / naive : undefined,
-      coverage: this.#scored.filter(({ isInside }) => isInside).length / n,
+      coverage: this.#mean(INSIDE, n),
     };
   }
 
   /** Scaled error of the last `count` forecasts, 1 = as bad as persistence; for drift. */
   recentRatio(count: number): number | undefined {
-    const last = this.#scored.slice(-count);
-    const naive = last.reduce((sum, { naiveError }) => sum + naiveError, 0);
-    return naive > 0 ? last.reduce((sum, { error }) => sum + error, 0) / naive : undefined;
+    const naive = this.#mean(NAIVE_ERROR, count);
+    return naive > 0 ? this.#mean(ERROR, count) / naive : undefined;
+  }
+
+  state(): object {
+    return {
+      pending: packNumbers(
+        this.#pending.flatMap(({ slot, value, lower, upper, naive }) => [slot, value, lower, upper, naive]),
+      ),
+      scored: this.#scored.state(),
+      steps: this.#steps.state(),
+      last: packNumbers([this.#last ?? Number.NaN]),
+    };
+  }
+
+  /** @param state of an earlier `state()`; throws UnreadableState for anything else. */
+  static restore(state: StateReader): ForecastScore {
+    const score = new ForecastScore();
+    const pending = state.numbersUpTo('pending', PENDING_NUMBERS * MAX_PENDING);
+    for (let i = 0; i + PENDING_NUMBERS <= pending.length; i += PENDING_NUMBERS) {
+      const [slot = 0, value = 0, lower = 0, upper = 0, naive = 0] = pending.subarray(i, i + PENDING_NUMBERS);
+      score.#pending.push({ slot, value, lower, upper, naive });
+    }
+    score.#scored.restore(state, 'scored');
+    score.#steps.restore(state, 'steps');
+    const [last = Number.NaN] = state.numbers('last', 1);
+    score.#last = Number.isNaN(last) ? undefined : last;
+    return score;
+  }
+
+  /** Of the last `count`; NaN without any. */
+  #mean(column: number, count: number): number {
+    const from = Math.max(0, this.#scored.length - count);
+    return this.#scored.sum((row) => this.#scored.at(row, column), from) / (this.#scored.length - from);
   }
 }
-
-function push<T>(list: T[], item: T, most: number): void {
-  if (list.length >= most) list.shift();
-  list.push(item);
-}
-
-const mean = (values: readonly number[]): number =>
-  values.length === 0 ? 0 : values.reduce((sum, value) => sum + value, 0) / values.length;
-
-const round = (p: number): number => Math.round(p * 1e6) / 1e6;

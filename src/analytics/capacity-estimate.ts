@@ -2,6 +2,8 @@
 // the CPU that it took (what the busiest resource would allow at its full), and the load at which answers began
 // to fail. The second one is a fact and wins. Without either the capacity is unknown, and said to be.
 
+import { packNumbers, type StateReader } from './state-reader.ts';
+
 const GAIN = 0.05;
 // Below this share of CPU the quotient is mostly idle noise.
 const LEAST_CPU = 0.15;
@@ -41,19 +43,18 @@ export class CapacityEstimate {
     return this.#seen >= LEAST_SEEN ? Math.max(this.#quotient, this.#highestFine) : undefined;
   }
 
-  state(): readonly (number | null)[] {
-    const numbers = [this.#quotient, this.#seen, this.#failedAt, this.#highestFine];
-    return numbers.map((n) => (Number.isFinite(n) ? n : null));
+  state(): object {
+    return { numbers: packNumbers([this.#quotient, this.#seen, this.#failedAt, this.#highestFine]) };
   }
 
-  static restore(state: unknown): CapacityEstimate {
+  /** @param state of an earlier `state()`; throws UnreadableState for anything else. */
+  static restore(state: StateReader): CapacityEstimate {
     const estimate = new CapacityEstimate();
-    if (!Array.isArray(state) || state.length !== 4) return estimate;
-    const [quotient, seen, failedAt, fine] = state.map((n) => (typeof n === 'number' ? n : Number.NaN));
-    estimate.#quotient = quotient!;
-    estimate.#seen = Number.isNaN(quotient!) ? 0 : seen || 0;
-    estimate.#failedAt = failedAt!;
-    estimate.#highestFine = fine || 0;
+    const [quotient = Number.NaN, seen = 0, failedAt = Number.NaN, fine = 0] = state.numbers('numbers', 4);
+    estimate.#quotient = quotient;
+    estimate.#seen = seen;
+    estimate.#failedAt = failedAt;
+    estimate.#highestFine = fine;
     return estimate;
   }
 }

@@ -4,8 +4,9 @@
 
 import { type Forecast, probabilityAbove, quantileOf } from './forecast/forecast-result.ts';
 import { LEVELS } from './forecast/residual-band.ts';
-import { SeriesForecaster } from './forecast/series-forecaster.ts';
+import { SeriesForecaster, type SeriesForecasterOptions } from './forecast/series-forecaster.ts';
 import type { DemandModel, LoadOutlook } from './models.ts';
+import { packNumbers, type StateReader } from './state-reader.ts';
 
 export interface DemandOptions {
   readonly stepMs: number;
@@ -21,22 +22,36 @@ const MOST_STEPS = 120;
 const CORRELATION = 0.5;
 
 export class DemandForecaster implements DemandModel {
-  readonly #forecaster: SeriesForecaster;
+  readonly #options: SeriesForecasterOptions;
+  #forecaster: SeriesForecaster;
   #forecast: Forecast | undefined;
   #seen = 0;
 
   constructor({ stepMs, horizonSteps }: DemandOptions) {
     const day = Math.round(DAY_MS / stepMs);
-    this.#forecaster = new SeriesForecaster({
+    this.#options = {
       horizon: Math.min(MOST_STEPS, horizonSteps),
       seasons: day >= 2 && day <= LONGEST_SEASON ? [day] : [],
-    });
+    };
+    this.#forecaster = new SeriesForecaster(this.#options);
   }
 
   push(value: number): void {
     this.#forecaster.push(value);
     this.#forecast = undefined;
     if (Number.isFinite(value)) this.#seen += 1;
+  }
+
+  state(): object {
+    return { seen: packNumbers([this.#seen]), series: this.#forecaster.state() };
+  }
+
+  restore(state: StateReader): void {
+    const forecaster = new SeriesForecaster(this.#options);
+    forecaster.restore(state.at('series'));
+    this.#seen = state.numbers('seen', 1)[0]!;
+    this.#forecaster = forecaster;
+    this.#forecast = undefined;
   }
 
   get forecast(): Forecast | undefined {

@@ -1,6 +1,8 @@
 // Whether a model has got worse than it was: the Page-Hinkley test (Page 1954) on its scaled errors. Says so
 // once and begins anew, so that one drift asks for one retraining.
 
+import { packNumbers, type StateReader } from './state-reader.ts';
+
 // Errors may be this much above their mean without being a drift, in standard deviations.
 const TOLERATED = 0.5;
 // How far the sum may climb, in standard deviations: about 60 errors of one deviation too many.
@@ -32,6 +34,22 @@ export class Drift {
     this.#mean += step / this.#n;
     this.#m2 += step * (error - this.#mean);
     return false;
+  }
+
+  state(): object {
+    return { numbers: packNumbers([this.#n, this.#mean, this.#m2, this.#sum, this.#lowest]) };
+  }
+
+  /** @param state of an earlier `state()`; throws UnreadableState for anything else. */
+  static restore(state: StateReader): Drift {
+    const drift = new Drift();
+    const [n = 0, mean = 0, m2 = 0, sum = 0, lowest = 0] = state.numbers('numbers', 5);
+    drift.#n = n;
+    drift.#mean = mean;
+    drift.#m2 = m2;
+    drift.#sum = sum;
+    drift.#lowest = lowest;
+    return drift;
   }
 
   reset(): void {

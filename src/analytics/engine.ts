@@ -5,12 +5,24 @@
 import type { Clock } from '../core/clock.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { CampaignLearner } from './campaign-learner.ts';
-import { Drift } from './drift.ts';
-import { EngineState } from './engine-state.ts';
+import { type CapacityForecast, CapacityForecaster } from './capacity-forecast.ts';
+import { ClockJumps } from './clock-jumps.ts';
+import type { Resumption } from './engine-state.ts';
 import { type EntityWatch, newWatch, type RegionWatch, type World } from './entity-watch.ts';
-import { EventCalendar } from './ingest/event-calendar.ts';
+import { HOUR_MS, type HourlyMean } from './forecast/hourly-demand.ts';
+import type { HourlyRequest } from './forecast/hourly-fit.ts';
+import type { TrainedMethod } from './forecast/method-sets.ts';
+import { EventCalendar, type EventsNear } from './ingest/event-calendar.ts';
 import type { ExternalEvent } from './ingest/external-event.ts';
-import { type Entity, groupEntity, regionEntity, type Sample, SHARD_GROUPS } from './ingest/sample.ts';
+import { type DropReason, type Intake, IntakeCount } from './ingest/intake-count.ts';
+import {
+  type Entity,
+  entityOfKey,
+  groupEntity,
+  regionEntity,
+  type Sample,
+  SHARD_GROUPS,
+} from './ingest/sample.ts';
 import type { LoadOutlook, LoadShare, Models } from './models.ts';
 import type { OutcomeKind } from './outcome.ts';
 import { type Row, SeriesStore, type Verdict } from './series-store.ts';
@@ -20,6 +32,8 @@ export interface EngineSettings {
   /** Milliseconds of a slot, i.e. between evaluations. */
   readonly stepMs: number;
   readonly horizonMs: number;
+  /** Fitted beside the naive ones for hours ahead. */
+  readonly hourlyMethods: readonly TrainedMethod[];
   readonly regions: readonly { readonly id: string; readonly capacity: number | undefined }[];
 }
 
@@ -33,13 +47,6 @@ export interface EngineTools {
   onDrift(entity: Entity, what: 'failure' | 'demand'): void;
 }
 
-export type DropReason = Exclude<Verdict, 'taken'> | 'absurd' | 'malformed' | 'unknown_region';
-
-export interface Intake {
-  readonly accepted: number;
-  readonly dropped: Readonly<Partial<Record<DropReason, number>>>;
-}
-
 // Samples older than this are late unless they come as backfill: an agent that was cut off must not make the
 // engine live through an hour again.
 const LATEST_SLOTS = 20;
@@ -48,8 +55,6 @@ const GRACE_SHARE = 0.2;
 const MOST_GRACE_MS = 6000;
 // Between two posts of a backfill an entity is held back at most so long.
 const HELD_MS = 60_000;
-// A wall clock that differs from the monotonic one by this much has jumped.
-const JUMP_MS = 5000;
 // Two hours of 30 s rows in memory; the rest is in the history.
 const RING_SLOTS = 960;
 const MAX_ENTITIES = 2560;
@@ -58,11 +63,11 @@ const SILENT_SLOTS = 960;
 
 export class Engine {
   readonly calendar = new EventCalendar();
+  readonly capacity: CapacityForecaster;
   readonly settings: EngineSettings;
   readonly #tools: EngineTools;
   readonly #store: SeriesStore;
   readonly #watches = new Map<string, EntityWatch>();
-  readonly #drifts = new Map<string, Drift>();
   /** Entity -> monotonic milliseconds of its last backfill. */
   readonly #backfilledAt = new Map<string, number>();
   readonly #campaigns: CampaignLearner;
@@ -71,14 +76,14 @@ export class Engine {
   #unmovedShares: ReadonlyMap<string, Float64Array> = new Map();
   #dropped: Partial<Record<DropReason, number>> = {};
   #lastClosed = Number.NEGATIVE_INFINITY;
-  #lastWall: number;
-  #lastMonotonic: number;
+  readonly #jumps: ClockJumps;
   readonly counts = { accepted: 0, clockJumps: 0, nonFinite: 0, modelFailures: 0, ticks: 0, rows: 0 };
   /** Milliseconds that the last tick took. */
   lastTickMs = 0;
 
   constructor(settings: EngineSettings, tools: EngineTools) {
     this.settings = settings;
+    this.capacity = new CapacityForecaster(settings.hourlyMethods);
     this.#tools = tools;
     this.#store = new SeriesStore({
       stepMs: settings.stepMs,
@@ -87,8 +92,7 @@ export class Engine {
       maxColumns: MAX_COLUMNS,
     });
     this.#campaigns = new CampaignLearner(this.calendar, this.#store);
-    this.#lastWall = tools.clock.wallMs();
-    this.#lastMonotonic = tools.clock.monotonicMs();
+    this.#jumps = new ClockJumps(tools.clock.wallMs(), tools.clock.monotonicMs());
     for (const { id } of settings.regions) this.#watchOf(regionEntity(id));
   }
 
@@ -166,8 +170,10 @@ export class Engine {
   setActed(regions: ReadonlySet<string>): void {
     for (const { watch, servers } of this.#regions()) {
       const isActed = regions.has(watch.entity.id);
-      watch.acted = isActed;
-      for (const server of servers) server.acted = isActed;
+      for (const one of [watch, ...servers]) {
+        one.acted = isActed;
+        one.models.failure?.setActedUpon(isActed);
+      }
     }
   }
 
@@ -181,6 +187,27 @@ export class Engine {
     const ids = regions.length === 0 ? this.settings.regions.map(({ id }) => id) : regions;
     for (const id of ids) {
       this.#watchOf(regionEntity(id)).scores.failure.confirmed(start, this.settings.horizonMs);
+    }
+  }
+
+  /** Demand of the next 24 hours, as of the last fits. @param now wall milliseconds. */
+  capacityForecast(now: number): CapacityForecast {
+    const regions = this.settings.regions.map(({ id }) => id);
+    return this.capacity.document({ now, regions, shares: this.#shares, calendar: this.calendar });
+  }
+
+  /** Slices of demand whose hours should be fitted anew, at most `most` of them. @param now wall milliseconds. */
+  capacityDue(now: number, most: number): HourlyRequest[] {
+    return this.capacity.due(this.watches(), Math.floor(now / HOUR_MS), most, this.#shares.size > 0);
+  }
+
+  /** Hours that were kept, by the key of the entity: for a start. */
+  loadHours(hours: ReadonlyMap<string, readonly HourlyMean[]>): void {
+    for (const [key, means] of hours) {
+      const entity = entityOfKey(key);
+      if (entity === undefined || (entity.region !== '' && !this.isRegion(entity.region))) continue;
+      // Slices that were silent for long are forgotten, not called back.
+      if (this.#watches.has(key)) this.#watchOf(entity).hourly?.load(means);
     }
   }
 
@@ -210,13 +237,23 @@ export class Engine {
     return true;
   }
 
-  /** Lives through kept rows again, oldest first, after a restart: models learn, nothing is scored or kept. */
-  replay(rows: readonly Row[]): void {
+  /** Lives through kept rows again, oldest first, after a restart; each entity takes its saved state in passing. */
+  replay(rows: readonly Row[], resumption: Resumption): void {
     for (const row of rows) this.#store.adopt(row);
-    const state = new EngineState(this.#watches);
-    const scores = state.detachScores();
-    this.#tickBySlot(rows, () => {});
-    state.attachScores(scores);
+    this.#tickBySlot(rows, {
+      before: (row) => resumption.before(row, () => this.#watchOf(row.entity)),
+      after: () => {},
+    });
+  }
+
+  /** All kept rows were lived through: states that no row came after are taken. */
+  finishReplay(resumption: Resumption): void {
+    const oldest = this.#tools.clock.wallMs() - SILENT_SLOTS * this.settings.stepMs;
+    resumption.finish(oldest, (key) => {
+      const entity = entityOfKey(key);
+      const isKnown = entity !== undefined && (entity.region === '' || this.isRegion(entity.region));
+      return isKnown ? this.#watchOf(entity) : undefined;
+    });
   }
 
   #take(sample: Sample, now: number): Verdict | 'unknown_region' {
@@ -240,20 +277,23 @@ export class Engine {
   }
 
   #run(rows: readonly Row[], end: number | undefined): void {
-    this.#tickBySlot(rows, (row) => this.#tools.onRow(row));
+    this.#tickBySlot(rows, { before: () => {}, after: (row) => this.#tools.onRow(row) });
     // Regions are assessed also when nothing at all was measured: events are known without metrics.
     if (end !== undefined && rows.at(-1)?.at !== end) tick([], this.#world(end));
-    for (const watch of this.#watches.values()) this.#observeDrift(watch);
   }
 
-  #tickBySlot(rows: readonly Row[], onRow: (row: Row) => void): void {
+  #tickBySlot(
+    rows: readonly Row[],
+    each: { readonly before: (row: Row) => void; readonly after: (row: Row) => void },
+  ): void {
     const sorted = rows.toSorted((a, b) => a.slot - b.slot);
     for (let from = 0; from < sorted.length; ) {
       let to = from + 1;
       while (to < sorted.length && sorted[to]!.slot === sorted[from]!.slot) to += 1;
       const slice = sorted.slice(from, to);
+      for (const row of slice) each.before(row);
       tick(slice, this.#world(slice[0]!.at));
-      for (const row of slice) onRow(row);
+      for (const row of slice) each.after(row);
       this.counts.rows += slice.length;
       from = to;
     }
@@ -261,18 +301,23 @@ export class Engine {
 
   #world(now: number): World {
     const { stepMs, horizonMs, regions } = this.settings;
-    const capacities = new Map<string, number>();
-    for (const { id, capacity } of regions) if (capacity !== undefined) capacities.set(id, capacity);
+    const events = new Map<string, EventsNear>();
+    const capacities = new Map(regions.flatMap(({ id, capacity }) => (capacity ? [[id, capacity]] : [])));
     return {
       settings: { stepMs, horizonMs, horizonSteps: this.horizonSteps, capacities },
       now,
-      calendar: this.calendar,
+      eventsNear: (region) => {
+        const found = events.get(region) ?? this.calendar.near(region, now, horizonMs);
+        events.set(region, found);
+        return found;
+      },
       watchOf: (entity) => this.#watchOf(entity),
       regions: () => this.#regions(),
       loadOf: (region) => this.#loadOf(region),
       unmovedLoadOf: (region) => this.#ownedLoad(this.#unmovedShares.get(region)),
       guard: (watch, work) => this.#guard(watch, work),
       onOutcome: (watch, kind, at) => this.#onOutcome(watch, kind, at),
+      onDrift: (watch) => this.#tools.onDrift(watch.entity, 'demand'),
       onNonFinite: () => {
         this.counts.nonFinite += 1;
       },
@@ -334,24 +379,12 @@ export class Engine {
     this.#tools.log.info(fields, `${kind} observed`);
   }
 
-  #observeDrift(watch: EntityWatch): void {
-    const ratio = watch.scores.demand.recentRatio(1);
-    if (ratio === undefined || watch.models.demand === undefined) return;
-    const { key } = watch.entity;
-    const drift = this.#drifts.get(key) ?? new Drift();
-    this.#drifts.set(key, drift);
-    if (drift.observe(Math.min(10, ratio))) this.#tools.onDrift(watch.entity, 'demand');
-  }
-
   #noteJump(wall: number): void {
-    const monotonic = this.#tools.clock.monotonicMs();
-    const expected = this.#lastWall + (monotonic - this.#lastMonotonic);
-    this.#lastWall = wall;
-    this.#lastMonotonic = monotonic;
-    if (Math.abs(wall - expected) < JUMP_MS) return;
+    const by = this.#jumps.jumpedBy(wall, this.#tools.clock.monotonicMs());
+    if (by === 0) return;
     this.counts.clockJumps += 1;
-    this.#tools.log.warn({ byMs: Math.round(wall - expected) }, 'the wall clock jumped');
-    if (wall > expected) return;
+    this.#tools.log.warn({ byMs: Math.round(by) }, 'the wall clock jumped');
+    if (by > 0) return;
     const slot = Math.floor(wall / this.settings.stepMs);
     this.#store.rewind(slot);
     this.#lastClosed = Math.min(this.#lastClosed, slot);
@@ -362,17 +395,6 @@ export class Engine {
       // Regions are configured: they stay, silent or not.
       if (key.startsWith('region/')) continue;
       this.#watches.delete(key);
-      this.#drifts.delete(key);
     }
-  }
-}
-
-class IntakeCount implements Intake {
-  accepted = 0;
-  readonly dropped: Partial<Record<DropReason, number>> = {};
-
-  count(verdict: Verdict | DropReason): void {
-    if (verdict === 'taken') this.accepted += 1;
-    else this.dropped[verdict] = (this.dropped[verdict] ?? 0) + 1;
   }
 }

@@ -2,7 +2,9 @@
 
 import { ForecastScore, ProbabilityScore } from './accuracy.ts';
 import { CapacityEstimate } from './capacity-estimate.ts';
-import type { EventCalendar } from './ingest/event-calendar.ts';
+import { Drift } from './drift.ts';
+import { HourlyDemand } from './forecast/hourly-demand.ts';
+import type { EventsNear } from './ingest/event-calendar.ts';
 import type { Entity } from './ingest/sample.ts';
 import type { AnomalyReading, FailureReading, LoadOutlook, ModelSet } from './models.ts';
 import { NO_OUTCOME, type OutcomeKind, type OutcomeState } from './outcome.ts';
@@ -21,12 +23,15 @@ export interface EntityWatch {
   models: ModelSet;
   scores: WatchScores;
   capacity: CapacityEstimate;
+  drift: Drift;
   outcome: OutcomeState;
   /** The last row taken. */
   row: Row | undefined;
   /** 0..1: how much of late rows held anything. */
   freshness: number;
   outlook: LoadOutlook | undefined;
+  /** Demand by the hour; of servers there is none, what they get is of our own making. */
+  readonly hourly: HourlyDemand | undefined;
   anomaly: AnomalyReading | undefined;
   failure: FailureReading | undefined;
   /** Regions only: the load to come and the risk. */
@@ -35,6 +40,8 @@ export interface EntityWatch {
   risk: Risk | undefined;
   /** Wall milliseconds. */
   assessedAt: number | undefined;
+  /** The failure that lasts began under announced maintenance: nobody learns or is judged by it. */
+  isExcused: boolean;
   /** Traffic was moved because of what was predicted: outcomes are censored. */
   acted: boolean;
 }
@@ -49,16 +56,19 @@ export function newWatch(entity: Entity, models: ModelSet): EntityWatch {
       demand: new ForecastScore(),
     },
     capacity: new CapacityEstimate(),
+    drift: new Drift(),
     outcome: NO_OUTCOME,
     row: undefined,
     freshness: 0,
     outlook: undefined,
+    hourly: entity.kind === 'server' ? undefined : new HourlyDemand(),
     anomaly: undefined,
     failure: undefined,
     load: undefined,
     over: undefined,
     risk: undefined,
     assessedAt: undefined,
+    isExcused: false,
     acted: false,
   };
 }
@@ -80,7 +90,8 @@ export interface World {
   readonly settings: WorldSettings;
   /** End of the slot that is ticked, wall milliseconds. */
   readonly now: number;
-  readonly calendar: EventCalendar;
+  /** Events of a region that are under way now, or begin within the horizon. */
+  eventsNear(region: string): EventsNear;
   watchOf(entity: Entity): EntityWatch;
   regions(): Iterable<RegionWatch>;
   /** Load to come of a region as it owns demand now. */
@@ -90,5 +101,7 @@ export interface World {
   /** Runs `work`; a model that throws costs its entity the models, not the engine its life. */
   guard(watch: EntityWatch, work: () => void): void;
   onOutcome(watch: EntityWatch, kind: OutcomeKind, at: number): void;
+  /** Its forecasts have got worse than they were. */
+  onDrift(watch: EntityWatch): void;
   onNonFinite(what: string): void;
 }

@@ -6,6 +6,7 @@ import type { BoostedTrees } from './failure/boosted-trees.ts';
 import { FailurePredictor } from './failure/failure-predictor.ts';
 import type { AnomalyReading, FailureModel, FailureReading, TrainingJob } from './models.ts';
 import type { Row } from './series-store.ts';
+import type { StateReader } from './state-reader.ts';
 
 interface Seen {
   readonly row: Row;
@@ -65,6 +66,29 @@ export class FailureWatch implements FailureModel {
     this.#predictor?.adopt(this.#trees);
   }
 
+  state(): object | undefined {
+    if (this.#predictor === undefined) return undefined;
+    return { metrics: this.#metrics, predictor: this.#predictor.state() };
+  }
+
+  restore(state: StateReader): void {
+    const metrics = state.texts('metrics', MAX_METRICS);
+    const predictor = this.#newPredictor(metrics);
+    predictor.restore(state.at('predictor'));
+    this.#metrics = metrics;
+    this.#predictor = predictor;
+    this.#trees = predictor.trees;
+  }
+
+  #newPredictor(metrics: readonly string[]): FailurePredictor {
+    const predictor = new FailurePredictor({
+      metrics: metrics.map((name) => ({ name })),
+      horizonMs: this.#horizonMs,
+    });
+    predictor.setActedUpon(this.#acted);
+    return predictor;
+  }
+
   #push({ row, isFailing }: Seen): void {
     const values = this.#metrics.map((metric) => row.values.get(metric) ?? Number.NaN);
     this.#predictor?.push(row.at, values);
@@ -90,11 +114,7 @@ export class FailureWatch implements FailureModel {
 
   #rebuild(): void {
     this.#rebuilds += 1;
-    this.#predictor = new FailurePredictor({
-      metrics: this.#metrics.map((name) => ({ name })),
-      horizonMs: this.#horizonMs,
-    });
-    this.#predictor.setActedUpon(this.#acted);
+    this.#predictor = this.#newPredictor(this.#metrics);
     // Trees split on columns that are no longer the same.
     this.#trees = undefined;
     for (const seen of this.#seen) {

@@ -3,10 +3,12 @@
 
 import { AnomalyWatch } from './anomaly-watch.ts';
 import { DemandForecaster, sumOfDemand } from './demand-forecaster.ts';
+import { OVERLOAD_COLUMNS } from './failure/load-levels.ts';
 import { OverloadPredictor } from './failure/overload.ts';
 import { FailureWatch } from './failure-watch.ts';
 import type { Entity } from './ingest/sample.ts';
 import type { ModelSet, Models, OverloadModel } from './models.ts';
+import { packNumbers } from './state-reader.ts';
 
 export interface ModelOptions {
   readonly stepMs: number;
@@ -54,6 +56,12 @@ function createOverload({ stepMs, horizonMs, horizonSteps }: ModelOptions): Over
     },
     adopt: (model) => {
       weights = model as Float64Array;
+      predictor.adopt(weights);
+    },
+    // Levels and history come back with the rows that are lived through again; what was fitted does not.
+    state: () => (weights === undefined ? undefined : { weights: packNumbers(weights) }),
+    restore: (state) => {
+      weights = state.numbers('weights', OVERLOAD_COLUMNS);
       predictor.adopt(weights);
     },
   };

@@ -7,6 +7,7 @@ import type { WeightedRows } from './failure/logistic-regression.ts';
 import type { Entity } from './ingest/sample.ts';
 import type { RiskReason } from './risk.ts';
 import type { Row } from './series-store.ts';
+import type { StateReader } from './state-reader.ts';
 
 /** Requests/s to come. Steps are rows ahead; the last one is the horizon's end. */
 export interface LoadOutlook {
@@ -23,7 +24,15 @@ export interface LoadOutlook {
   above(limit: number): number;
 }
 
-export interface DemandModel {
+/** A model whose learning outlives the process. */
+interface KeptModel {
+  /** Plain data; JSON may carry it. */
+  state(): object | undefined;
+  /** Takes the state of a model of the same entity and settings; throws UnreadableState and stays as it was. */
+  restore(state: StateReader): void;
+}
+
+export interface DemandModel extends KeptModel {
   /** One value a row; NaN = not measured. */
   push(value: number): void;
   /** undefined while nothing was seen. */
@@ -51,7 +60,7 @@ export interface FailureReading {
   readonly reasons: readonly RiskReason[];
 }
 
-export interface FailureModel {
+export interface FailureModel extends KeptModel {
   /** @param isFailing the entity is down as we look: nothing of it is a sign of what is to come. */
   observe(row: Row, anomaly: AnomalyReading, isFailing: boolean): FailureReading;
   /** Traffic is being moved because of what it said: its outcomes are censored. */
@@ -62,7 +71,7 @@ export interface FailureModel {
   adopt(model: unknown): void;
 }
 
-export interface OverloadModel {
+export interface OverloadModel extends KeptModel {
   /** @param capacity requests/s, more than 0. */
   observe(
     load: number,

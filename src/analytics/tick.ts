@@ -7,6 +7,7 @@ import type { EntityWatch, RegionWatch, World } from './entity-watch.ts';
 import type { EventsNear } from './ingest/event-calendar.ts';
 import type { AnomalyReading, FailureReading, LoadOutlook } from './models.ts';
 import { observeOutcome } from './outcome.ts';
+import { regionCapacity } from './region-capacity.ts';
 import { regionFailure } from './region-failure.ts';
 import { assessRisk, type RiskReason } from './risk.ts';
 import type { Row } from './series-store.ts';
@@ -15,6 +16,8 @@ const CALM: AnomalyReading = { score: 0, causes: [] };
 const NOTHING_KNOWN: FailureReading = { probability: 0, confidence: 0, model: 'none', reasons: [] };
 // Without a measured outcome nobody knows how good a model is.
 const UNPROVEN_CONFIDENCE = 0.5;
+// One error of a hundred times the naive one is no drift.
+const MOST_RATIO = 10;
 // Rows without a measured load for which the last one still counts.
 const STALE_STEPS = 4;
 
@@ -35,8 +38,11 @@ function observe(watch: EntityWatch, row: Row, world: World): void {
   settleOutcome(watch, row, world);
   if (demand !== undefined) {
     const rps = row.values.get('rps');
-    watch.scores.demand.actual(row.slot, rps);
+    const wasScored = watch.scores.demand.actual(row.slot, rps);
+    const ratio = wasScored ? watch.scores.demand.recentRatio(1) : undefined;
+    if (ratio !== undefined && watch.drift.observe(Math.min(MOST_RATIO, ratio))) world.onDrift(watch);
     demand.push(rps ?? Number.NaN);
+    watch.hourly?.push(row.at, rps ?? Number.NaN);
     watch.outlook = demand.outlook();
     if (watch.outlook !== undefined && rps !== undefined) {
       const slot = row.slot + world.settings.horizonSteps;
@@ -45,12 +51,27 @@ function observe(watch: EntityWatch, row: Row, world: World): void {
   }
   watch.anomaly = anomaly?.observe(row) ?? CALM;
   const isFailing = watch.outcome.since.failure !== undefined;
-  watch.failure = finite(failure?.observe(row, watch.anomaly, isFailing) ?? NOTHING_KNOWN, world);
+  // Maintenance that stops what it should stop is no failure that could be learnt from.
+  const isLesson = !(isFailing && watch.isExcused);
+  const reading = isLesson ? failure?.observe(row, watch.anomaly, isFailing) : undefined;
+  watch.failure = finite(reading ?? NOTHING_KNOWN, world);
   // What was said without any measurement is nobody's forecast.
-  if (watch.entity.kind !== 'region' && failure !== undefined && row.values.size > 0) {
+  if (watch.entity.kind !== 'region' && failure !== undefined && isSkill(watch, row, world)) {
     const until = row.at + world.settings.horizonMs;
     watch.scores.failure.predicted(row.at, until, watch.failure.probability, watch.acted);
   }
+}
+
+/** Whether maintenance of the entity's region is under way, or begins within `withinMs`. */
+function isAnnounced({ entity }: EntityWatch, at: number, withinMs: number, world: World): boolean {
+  if (entity.region === '') return false;
+  const { events } = world.eventsNear(entity.region);
+  return events.some(({ kind, start }) => kind === 'maintenance' && start <= at + withinMs);
+}
+
+/** To foresee what was announced takes none, and nothing is foreseen without a measurement. */
+function isSkill(watch: EntityWatch, row: Row, world: World): boolean {
+  return row.values.size > 0 && !isAnnounced(watch, row.at, world.settings.horizonMs, world);
 }
 
 /** What happened is told to the scores and to the models, before anything new is predicted. */
@@ -58,15 +79,18 @@ function settleOutcome(watch: EntityWatch, row: Row, world: World): void {
   const before = watch.outcome;
   const isConfirmed =
     watch.entity.kind === 'region' &&
-    world.calendar
-      .near(watch.entity.region, row.at, 0)
+    world
+      .eventsNear(watch.entity.region)
       .events.some(({ kind, start }) => kind === 'incident' && start <= row.at);
   const facts = { capacity: capacityOf(watch, world), isConfirmed, stepMs: world.settings.stepMs };
   const { state, began } = observeOutcome(before, row, facts);
   watch.capacity.observe(row.values);
   watch.outcome = state;
   for (const { kind, began: at } of began) {
-    watch.scores[kind].eventBegan(at);
+    const isExcused = isAnnounced(watch, at, 0, world);
+    if (kind === 'failure') watch.isExcused = isExcused;
+    if (isExcused) watch.scores[kind].excuse(at);
+    else watch.scores[kind].eventBegan(at);
     world.onOutcome(watch, kind, at);
   }
   for (const kind of ['failure', 'overload'] as const) {
@@ -79,7 +103,7 @@ function settleOutcome(watch: EntityWatch, row: Row, world: World): void {
 function assess({ watch, servers }: RegionWatch, world: World): void {
   const { settings, now } = world;
   const until = now + settings.horizonMs;
-  const events = world.calendar.near(watch.entity.region, now, settings.horizonMs);
+  const events = world.eventsNear(watch.entity.region);
   const own = watch.failure ?? NOTHING_KNOWN;
   const raw = Math.max(
     own.probability,
@@ -113,15 +137,15 @@ function assess({ watch, servers }: RegionWatch, world: World): void {
     now,
   );
   watch.assessedAt = now;
-  if (watch.row?.at !== now || watch.row.values.size === 0) return;
+  if (watch.row?.at !== now || !isSkill(watch, watch.row, world)) return;
   watch.scores.failure.predicted(now, until, raw, watch.acted);
   watch.scores.overload.predicted(now, until, over.p, watch.acted);
 }
 
-/** Configured, else learnt. Only a region has one. */
+/** Only a region has one. */
 function capacityOf(watch: EntityWatch, world: World): number | undefined {
   if (watch.entity.kind !== 'region') return undefined;
-  return world.settings.capacities.get(watch.entity.region) ?? watch.capacity.value();
+  return regionCapacity(watch, world.settings.capacities.get(watch.entity.region))?.value;
 }
 
 /** By the load as it comes, and by the demand that the region will own, as far as that forecast is proven. */

@@ -1,19 +1,20 @@
-// `foreshard pae`: loads the configuration and runs an engine until a signal. A changed file is not taken over
-// while it runs: models belong to regions, steps and horizon, which are what would change.
+// `foreshard pae`: loads the configuration, runs an engine until a signal, and follows the file as the proxy does.
 
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { PaeProcess } from '../compose/pae.ts';
 import { loadConfigFile } from '../config/config-file.ts';
-import { PROXY_DOCUMENT } from '../config/document.ts';
+import { PAE_DOCUMENT, type ParsedConfig } from '../config/document.ts';
+import type { LoadedConfig } from '../config/load.ts';
 import { formatProblem } from '../config/problem.ts';
+import { ConfigWatcher } from '../config/reload.ts';
 import { type CommandIo, EXIT_FAILED, EXIT_FINE, EXIT_WRONG_USE, explainWrongUse } from './command-io.ts';
 
 const HELP = `usage: foreshard pae --config proxy.yaml
 
 Runs a Predictive Analytics Engine of its own on pae.listen until SIGTERM or SIGINT: POST /telemetry,
 GET /risk_scores, /external_events, /metrics, /healthz. Proxies with pae.source set to its address post their
-measurements to it. A changed configuration needs a restart.
+measurements to it. SIGHUP or a change of the file reloads the configuration.
 
   --config FILE      the configuration (proxy.yaml)
 `;
@@ -22,12 +23,14 @@ export async function run(args: readonly string[], io: CommandIo): Promise<numbe
   const options = parseOptions(args, io);
   if (typeof options === 'number') return options;
   const path = resolve(io.cwd, options.config);
-  const loaded = await loadConfigFile({ path, name: options.config, env: io.env }, PROXY_DOCUMENT);
+  const loaded = await loadConfigFile({ path, name: options.config, env: io.env }, PAE_DOCUMENT);
   if (!loaded.ok) {
     for (const problem of loaded.problems) io.err(`${formatProblem(problem)}\n`);
     return EXIT_FAILED;
   }
-  // Before the start, which may take a while: a signal then must not be lost.
+  let watcher: ConfigWatcher<ParsedConfig> | undefined;
+  // Before the start, which may take a while: a signal then must not be lost, or end the process.
+  process.on('SIGHUP', () => void watcher?.reload());
   const signal = new Promise<void>((done) => {
     process.once('SIGTERM', () => done());
     process.once('SIGINT', () => done());
@@ -39,9 +42,41 @@ export async function run(args: readonly string[], io: CommandIo): Promise<numbe
     io.err(`foreshard: ${error instanceof Error ? error.message : String(error)}\n`);
     return EXIT_FAILED;
   }
+  watcher = watchConfig({ path, name: options.config }, loaded, pae, io);
   await signal;
+  watcher.close();
   await pae.stop();
   return EXIT_FINE;
+}
+
+function watchConfig(
+  file: { readonly path: string; readonly name: string },
+  inForce: LoadedConfig<ParsedConfig>,
+  pae: PaeProcess,
+  io: CommandIo,
+): ConfigWatcher<ParsedConfig> {
+  const refuse = (problem: string): void => {
+    pae.configRejected();
+    pae.log.error({ problem }, 'configuration refused, the one in force stays');
+  };
+  const watcher = new ConfigWatcher({
+    ...file,
+    document: PAE_DOCUMENT,
+    env: io.env,
+    inForce,
+    onConfig: ({ config, warnings }) => {
+      for (const problem of warnings)
+        pae.log.warn({ problem: formatProblem(problem) }, 'configuration warning');
+      void pae.reload(config).then((problem) => {
+        if (problem !== undefined) refuse(problem);
+      });
+    },
+    onProblems: (problems) => {
+      for (const problem of problems) refuse(formatProblem(problem));
+    },
+  });
+  void watcher.start();
+  return watcher;
 }
 
 function parseOptions(args: readonly string[], io: CommandIo): { readonly config: string } | number {

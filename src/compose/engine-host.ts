@@ -2,9 +2,10 @@
 // object runs in `foreshard pae` and in the analytics thread of a proxy.
 
 import { join } from 'node:path';
-import { Engine, type Intake } from '../analytics/engine.ts';
-import { restoreCalendar, restoreWatch, saveCalendar, saveWatch } from '../analytics/engine-state.ts';
+import { Engine } from '../analytics/engine.ts';
+import { restoreCalendar, saveCalendar } from '../analytics/engine-state.ts';
 import { EventFeeds } from '../analytics/ingest/event-feeds.ts';
+import type { Intake } from '../analytics/ingest/intake-count.ts';
 import { MetricFetcher, type MetricSource } from '../analytics/ingest/metric-fetcher.ts';
 import type { Sample } from '../analytics/ingest/sample.ts';
 import { createModels } from '../analytics/model-set.ts';
@@ -20,11 +21,16 @@ import { HistoryStore } from '../state/stores/history-store.ts';
 import { type Delta, MetricDeltas } from '../telemetry/deltas.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { bucketsOf } from '../telemetry/metric-table.ts';
+import { CapacityHook } from './capacity-hook.ts';
+import { capacityGauges, capacityReport } from './capacity-report.ts';
+import { CapacityTrainer } from './capacity-trainer.ts';
 import { answerAsk } from './engine-answers.ts';
-import { rowsOfHistory } from './history-rows.ts';
+import { hoursByEntity, rowsOfHistory } from './history-rows.ts';
+import { ModelKeeper } from './model-keeper.ts';
 import { ModelTrainer } from './model-trainer.ts';
 import { startShardManager } from './plan-history.ts';
 import type { ShardManager } from './shard-manager.ts';
+import { Webhook } from './webhook.ts';
 
 export interface HostOptions {
   readonly config: Config;
@@ -45,11 +51,10 @@ export interface HostOptions {
 const LONGEST_STEP_MS = 60_000;
 const FEED_MS = 60_000;
 const PRUNE_MS = 3_600_000;
-// All scores are written once in this many evaluations, a few entities at each.
-const SAVE_TURNS = 20;
 const REPLAY_MS = 2 * 86_400_000;
 const REPLAY_VALUES = 150_000;
-const REPLAY_ROWS_AT_ONCE = 500;
+const HOURLY_KEYS = ['region/', 'route/', 'group/'];
+const HOURS_MS = 42 * 86_400_000;
 
 export class EngineHost {
   readonly engine: Engine;
@@ -62,9 +67,12 @@ export class EngineHost {
   readonly #counters = new MetricDeltas(bucketsOf);
   readonly #feeds: EventFeeds;
   readonly #trainer: ModelTrainer;
+  readonly #keeper: ModelKeeper | undefined;
+  readonly #capacity: CapacityTrainer;
   readonly #timers: NodeJS.Timeout[] = [];
   #fetcher: MetricFetcher | undefined;
-  #saved = 0;
+  #webhook: Webhook | undefined;
+  #capacityHook: CapacityHook | undefined;
   #historyLost = 0;
   #before = { nonFinite: 0, modelFailures: 0, clockJumps: 0 };
 
@@ -104,6 +112,7 @@ export class EngineHost {
       {
         stepMs,
         horizonMs: horizon,
+        hourlyMethods: config.pae.forecast.methods,
         regions: config.regions.map(({ id, capacity }) => ({ id, capacity })),
       },
       {
@@ -123,6 +132,23 @@ export class EngineHost {
       log,
       onEnd: (result) => this.count('foreshard_trainings_total', [result], 1),
     });
+    this.#capacity = new CapacityTrainer({
+      engine: this.engine,
+      clock: systemClock,
+      log,
+      onEnd: (result) => this.count('foreshard_capacity_fits_total', [result], 1),
+      onReplaced: (count) => this.count('foreshard_forecasts_replaced_total', [], count),
+    });
+    this.#keeper =
+      history === undefined
+        ? undefined
+        : new ModelKeeper({
+            engine: this.engine,
+            history,
+            clock: systemClock,
+            log,
+            onUnreadable: () => this.count('foreshard_model_states_unreadable_total', [], 1),
+          });
     this.#feeds = new EventFeeds(
       config.pae.externalEvents.map(({ file, url, kind }) => ({ file, url, kind })),
       {
@@ -170,7 +196,9 @@ export class EngineHost {
     for (const timer of this.#timers) clearInterval(timer);
     this.#fetcher?.close();
     this.#feeds.close();
-    this.#saveScores(Number.POSITIVE_INFINITY);
+    this.#shards?.close();
+    this.#webhook?.close();
+    this.#keeper?.saveAll();
     this.saveCalendar();
     await this.history?.close();
     if (this.#lock?.kind === 'held') this.#lock.release();
@@ -179,6 +207,7 @@ export class EngineHost {
   async #begin(): Promise<void> {
     await this.#restore();
     this.#shards = await startShardManager(this, this.#options);
+    this.#openCapacityHook();
     await this.#feeds.start(FEED_MS);
     const { stepMs } = this.engine.settings;
     this.#timers.push(setInterval(() => this.#advance(), Math.max(50, Math.min(1000, stepMs / 10))));
@@ -201,25 +230,29 @@ export class EngineHost {
     const calendar = await history.load('calendar');
     if (calendar !== undefined) restoreCalendar(engine.calendar, calendar);
     const from = systemClock.wallMs() - REPLAY_MS;
-    const rows = rowsOfHistory(await history.replay(from, REPLAY_VALUES), engine.settings.stepMs);
-    for (let at = 0; at < rows.length; at += REPLAY_ROWS_AT_ONCE) {
-      engine.replay(rows.slice(at, at + REPLAY_ROWS_AT_ONCE));
-      // Asked questions are answered in between.
-      await new Promise((resolve) => setImmediate(resolve));
-    }
-    for (const watch of engine.watches()) {
-      const saved = await history.load(`scores/${watch.entity.key}`);
-      if (saved !== undefined) restoreWatch(watch, saved);
-    }
-    if (rows.length > 0) this.log.info({ rows: rows.length }, 'the engine has its past back');
+    await this.#keeper?.resume(
+      rowsOfHistory(await history.replay(from, REPLAY_VALUES), engine.settings.stepMs),
+    );
+    engine.loadHours(hoursByEntity(await history.hours('rps', HOURLY_KEYS, systemClock.wallMs() - HOURS_MS)));
+  }
+
+  #openCapacityHook(): void {
+    const { capacityHook } = this.config.pae;
+    if (capacityHook === undefined) return;
+    const onResult = (result: string): void => this.count('foreshard_capacity_hooks_total', [result], 1);
+    const { url, signingKey } = capacityHook;
+    const webhook = new Webhook({ url, signingKey, log: this.log, onResult });
+    this.#webhook = webhook;
+    this.#capacityHook = new CapacityHook((message) => webhook.send(message));
   }
 
   #advance(): void {
     if (!this.engine.advance()) return;
     this.#shards?.round();
-    this.#saveScores(SAVE_TURNS);
+    this.#keeper?.saveSome();
     this.#publish();
     this.#trainer.train();
+    this.#capacity.train();
   }
 
   #keep(row: Row): void {
@@ -232,17 +265,6 @@ export class EngineHost {
       value,
     }));
     if (values.length > 0) this.history.append(values);
-  }
-
-  #saveScores(turns: number): void {
-    const watches = [...this.engine.watches()];
-    const count = turns === Number.POSITIVE_INFINITY ? watches.length : Math.ceil(watches.length / turns);
-    const now = systemClock.wallMs();
-    for (let i = 0; i < count; i++) {
-      this.#saved = (this.#saved + 1) % watches.length;
-      const watch = watches[this.#saved]!;
-      this.history?.save(`scores/${watch.entity.key}`, now, saveWatch(watch));
-    }
   }
 
   #publish(): void {
@@ -261,7 +283,10 @@ export class EngineHost {
       this.#historyLost = this.history.lost;
       this.#keepRisk();
     }
-    this.#options.onMetrics([...this.#counters.take(), ...engineGauges(this.engine)]);
+    const capacity = capacityReport(this.engine, this.shards, systemClock.wallMs());
+    this.#capacityHook?.offer(capacity, systemClock.monotonicMs());
+    const gauges = [...engineGauges(this.engine), ...capacityGauges(capacity)];
+    this.#options.onMetrics([...this.#counters.take(), ...gauges]);
   }
 
   /** What was said goes into the history beside what was measured: /risk_scores?history= shows both. */

@@ -2,7 +2,7 @@
 
 import { entityOfKey } from '../analytics/ingest/sample.ts';
 import type { Row } from '../analytics/series-store.ts';
-import type { HistoryValue } from '../state/stores/history-messages.ts';
+import type { HistoryValue, HourOfEntity } from '../state/stores/history-messages.ts';
 
 /** @param values in ascending time. What the engine itself said is left out: models learn from measurements. */
 export function rowsOfHistory(values: readonly HistoryValue[], stepMs: number): Row[] {
@@ -22,4 +22,9 @@ export function rowsOfHistory(values: readonly HistoryValue[], stepMs: number): 
     row.values.set(metric, value);
   }
   return [...rows.values()];
+}
+
+/** Kept hours of all entities, apart by entity; in the order that they came in. */
+export function hoursByEntity(hours: readonly HourOfEntity[]): Map<string, HourOfEntity[]> {
+  return Map.groupBy(hours, ({ entity }) => entity);
 }

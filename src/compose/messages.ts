@@ -2,7 +2,9 @@
 // cells travel as shared memory.
 
 import type { Reason } from '../core/reasons.ts';
+import type { TraceQuery } from '../proxy/kept-traces.ts';
 import type { LoadReport } from '../proxy/load-reports.ts';
+import type { TraceRecord } from '../proxy/trace-record.ts';
 import type { SnapshotInput } from '../routing/build-snapshot.ts';
 import type { ServedReport } from '../state/served-tally.ts';
 import type { Delta } from '../telemetry/deltas.ts';
@@ -26,6 +28,7 @@ export type ToWorker =
   | { readonly kind: 'snapshot'; readonly input: SnapshotInput }
   | { readonly kind: 'log_level'; readonly level: LoggerOptions['level'] }
   | { readonly kind: 'flush'; readonly ticket: number }
+  | { readonly kind: 'traces'; readonly ticket: number; readonly query: TraceQuery }
   /** Close tunnels and event streams of these servers, spread over the time. */
   | { readonly kind: 'release_streams'; readonly slots: readonly number[]; readonly withinMs: number }
   /** Finish what is under way; idle connections are kept until their next request or the grace is over. */
@@ -43,5 +46,8 @@ export type FromWorker =
       readonly reports: readonly LoadReport[];
       readonly served: ServedReport;
     }
+  | { readonly kind: 'traces'; readonly ticket: number; readonly records: readonly TraceRecord[] }
+  /** Finished requests that are exported as spans. */
+  | { readonly kind: 'spans'; readonly records: readonly TraceRecord[] }
   | { readonly kind: 'refused'; readonly reason: Reason; readonly detail: string }
   | { readonly kind: 'drained' };

@@ -2,8 +2,11 @@
 // nothing that a source, a client or the disk does ends the process.
 
 import { join, resolve } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
+import { withFilePolicies } from '../config/apply-policies.ts';
 import { splitAddress } from '../config/quantities.ts';
 import type { Config } from '../config/schema.ts';
+import type { EngineAnswer, EnginePort } from '../control/engine-port.ts';
 import { paeRoutes } from '../control/pae-routes.ts';
 import { ControlServer } from '../control/server.ts';
 import type { PlanSource, ProcessSource } from '../control/source.ts';
@@ -12,6 +15,7 @@ import type { Plan } from '../plan/plan.ts';
 import { createLogger, type Logger } from '../telemetry/logger.ts';
 import { MetricsRegistry } from '../telemetry/registry.ts';
 import { EngineHost } from './engine-host.ts';
+import { modelled } from './modelled.ts';
 import { PlanPolls } from './plan-polls.ts';
 
 /** The engine's own folder below state.path: a proxy may hold the lock of the one above. */
@@ -20,74 +24,141 @@ export const engineFolder = (config: Config): string => join(resolve(config.stat
 // Contract: a poll waits at most four intervals.
 const INTERVALS_PER_POLL = 4;
 
-interface PaeParts {
-  readonly host: EngineHost;
-  readonly server: ControlServer;
-  readonly polls: PlanPolls;
-}
+const NOT_THERE: EngineAnswer = { status: 503, body: 'the engine starts anew; try again in a moment' };
 
 export class PaeProcess {
   readonly log: Logger;
-  /** `http://host:port` that is served. */
-  readonly address: string;
-  readonly #host: EngineHost;
+  readonly #metrics = new MetricsRegistry();
+  readonly #polls = new PlanPolls();
   readonly #server: ControlServer;
-  readonly #polls: PlanPolls;
+  #config: Config;
+  #address = '';
+  /** undefined while a reload exchanges it. */
+  #host: EngineHost | undefined;
+  #plan: Plan | undefined;
+  #evaluatedAt = systemClock.monotonicMs();
+  #generation = 1;
+  /** Reloads and the stop, one after the other. */
+  #tail: Promise<unknown> = Promise.resolve();
 
   /** Rejects with an Error whose message is for the operator. */
-  static async start(config: Config): Promise<PaeProcess> {
-    const log = createLogger({ level: config.log.level, thread: 'main' });
-    const metrics = new MetricsRegistry();
-    const polls = new PlanPolls();
-    let evaluatedAt = systemClock.monotonicMs();
-    const host = await EngineHost.start({
-      config,
-      folder: engineFolder(config),
-      log,
-      needsHistory: true,
-      onMetrics: (deltas) => metrics.apply(deltas),
-      onPlan: (plan, isNew) => {
-        evaluatedAt = systemClock.monotonicMs();
-        metrics.set('foreshard_plan_generation', [], plan.generation);
-        if (isNew) polls.wake();
-      },
-    });
-    const { token, listen } = config.pae;
-    const source: ProcessSource & PlanSource = {
-      metrics,
-      notReady: () => undefined,
-      refreshMetrics: async () => {},
-      plan: () => stamped(host.shards.plan),
-      planAgeMs: () => systemClock.monotonicMs() - evaluatedAt,
-      planAfter: (waitMs) => polls.next(waitMs),
-      longestWaitMs: () => INTERVALS_PER_POLL * config.paeUpdateInterval,
-    };
-    const server = new ControlServer(paeRoutes(source, host), { token: () => token, log });
+  static async start(written: Config): Promise<PaeProcess> {
+    const config = withFilePolicies(written);
+    const pae = new PaeProcess(config);
+    pae.#host = await pae.#startHost(config);
     try {
-      const address = `http://${await server.listen(splitAddress(listen)!)}`;
-      log.info({ addresses: [address], pid: process.pid, mode: config.pae.mode }, 'listening');
-      void log.flush();
-      return new PaeProcess(log, address, { host, server, polls });
+      await pae.#listen();
     } catch (error) {
-      await host.stop();
-      throw new Error(`cannot open pae.listen ${listen}: ${(error as Error).message}`);
+      await pae.#host.stop();
+      throw new Error(`cannot open pae.listen ${config.pae.listen}: ${(error as Error).message}`);
     }
+    return pae;
   }
 
-  private constructor(log: Logger, address: string, { host, server, polls }: PaeParts) {
-    this.log = log;
-    this.address = address;
-    this.#host = host;
-    this.#server = server;
-    this.#polls = polls;
+  private constructor(config: Config) {
+    this.#config = config;
+    this.log = createLogger({ level: config.log.level, thread: 'main' });
+    const source: ProcessSource & PlanSource = {
+      metrics: this.#metrics,
+      notReady: () => undefined,
+      refreshMetrics: async () => {},
+      plan: () => stamped(this.#host?.shards.plan ?? this.#plan),
+      planAgeMs: () => systemClock.monotonicMs() - this.#evaluatedAt,
+      planAfter: (waitMs) => this.#polls.next(waitMs),
+      longestWaitMs: () => INTERVALS_PER_POLL * this.#config.paeUpdateInterval,
+    };
+    const engine: EnginePort = { ask: async (ask) => this.#host?.ask(ask) ?? NOT_THERE };
+    this.#server = new ControlServer(paeRoutes(source, engine), {
+      token: () => this.#config.pae.token,
+      log: this.log,
+    });
+  }
+
+  /** `http://host:port` that is served. */
+  get address(): string {
+    return this.#address;
+  }
+
+  /**
+   * Takes a new configuration over. What models belong to (regions, steps, sources) starts the engine anew, with its
+   * past; anything else is followed where it runs. Resolves to a sentence when the configuration in force stays.
+   */
+  reload(config: Config): Promise<string | undefined> {
+    const turn = this.#tail.then(() => this.#reload(withFilePolicies(config)));
+    this.#tail = turn;
+    return turn;
+  }
+
+  configRejected(): void {
+    this.#metrics.add('foreshard_config_rejected_total', [], 1);
   }
 
   async stop(): Promise<void> {
+    await this.#tail;
     this.#polls.close();
     await this.#server.close();
-    await this.#host.stop();
+    await this.#host?.stop();
     this.log.info({}, 'stopped');
     await this.log.flush();
+  }
+
+  async #reload(config: Config): Promise<string | undefined> {
+    const before = this.#config;
+    if (isDeepStrictEqual(modelled(before), modelled(config))) {
+      this.#host?.shards.reload(config);
+    } else {
+      const problem = await this.#exchange(before, config);
+      if (problem !== undefined) return problem;
+    }
+    this.#config = config;
+    this.log.setLevel(config.log.level);
+    this.#generation += 1;
+    this.#metrics.set('foreshard_config_generation', [], this.#generation);
+    this.log.info({ generation: this.#generation }, 'configuration applied');
+    return undefined;
+  }
+
+  /** One engine has the folder at a time: the old one writes what it knows before the new one reads it. */
+  async #exchange(before: Config, after: Config): Promise<string | undefined> {
+    const old = this.#host;
+    this.#plan = old?.shards.plan ?? this.#plan;
+    this.#host = undefined;
+    await old?.stop();
+    try {
+      this.#host = await this.#startHost(after);
+      return undefined;
+    } catch (error) {
+      const problem = `the engine did not start with it: ${(error as Error).message}`;
+      try {
+        this.#host = await this.#startHost(before);
+      } catch (again) {
+        return `${problem}; nor with the one before: ${(again as Error).message}`;
+      }
+      return problem;
+    }
+  }
+
+  #startHost(config: Config): Promise<EngineHost> {
+    return EngineHost.start({
+      config,
+      folder: engineFolder(config),
+      log: this.log,
+      needsHistory: true,
+      onMetrics: (deltas) => this.#metrics.apply(deltas),
+      onPlan: (plan, isNew) => {
+        this.#evaluatedAt = systemClock.monotonicMs();
+        this.#metrics.set('foreshard_plan_generation', [], plan.generation);
+        if (isNew) this.#polls.wake();
+      },
+    });
+  }
+
+  async #listen(): Promise<void> {
+    const { listen, mode } = this.#config.pae;
+    this.#address = `http://${await this.#server.listen(splitAddress(listen)!)}`;
+    this.#metrics.set('foreshard_config_generation', [], this.#generation);
+    this.log.info({ addresses: [this.#address], pid: process.pid, mode }, 'listening');
+    void this.log.flush();
   }
 }
 

@@ -8,6 +8,7 @@ import { logAccess } from '../proxy/access-log.ts';
 import { ContextHolder, countLocalReply, type DataPlane } from '../proxy/data-plane.ts';
 import { drainListeners } from '../proxy/drain.ts';
 import { handleRequest } from '../proxy/handle-request.ts';
+import { KeptTraces } from '../proxy/kept-traces.ts';
 import { Listener } from '../proxy/listener.ts';
 import { LoadReports } from '../proxy/load-reports.ts';
 import { LongLivedStreams } from '../proxy/long-lived.ts';
@@ -15,6 +16,7 @@ import { RequestIds } from '../proxy/request-ids.ts';
 import { intervalTicker, TimerWheel } from '../proxy/timer-wheel.ts';
 import { tokenVerifier } from '../proxy/token-verifier.ts';
 import type { RequestTrace } from '../proxy/trace.ts';
+import type { TraceRecord } from '../proxy/trace-record.ts';
 import { UpgradeUpstream } from '../proxy/upgrade.ts';
 import { type PoolOptions, UpstreamPools } from '../proxy/upstream-pools.ts';
 import { KeyBytes } from '../routing/key-bytes.ts';
@@ -29,6 +31,11 @@ import { LoopDelay } from '../telemetry/loop-delay.ts';
 import { bucketsOf } from '../telemetry/metric-table.ts';
 import type { FromWorker, ListenPlan, ToWorker, WorkerStart } from './messages.ts';
 
+// Spans travel together: a message of their own each would cost more than they do.
+const SPAN_PAUSE_MS = 100;
+// Seconds between looks at long-lived streams: ten thousand of them cost a millisecond.
+const TICKS_PER_RELEASE = 5;
+
 class DataPlaneWorker {
   readonly #start: WorkerStart;
   readonly #thread: string;
@@ -41,12 +48,15 @@ class DataPlaneWorker {
   readonly #reports = new LoadReports();
   readonly #served = new ServedTally();
   readonly #metrics = new MetricDeltas(bucketsOf);
+  readonly #traces: KeptTraces;
   readonly #plane: DataPlane;
   readonly #contexts: ContextHolder;
   readonly #loopDelay: LoopDelay;
   readonly #longLived = new LongLivedStreams(systemRandom());
   readonly #stopFading: () => void;
+  #spans: TraceRecord[] = [];
   #listeners: Listener[] = [];
+  #ticks = 0;
 
   constructor(start: WorkerStart, port: MessagePort) {
     this.#start = start;
@@ -58,9 +68,13 @@ class DataPlaneWorker {
     this.#column = cells.column(start.worker);
     this.#store = new SnapshotStore(cells, (snapshot) => this.#onSnapshot(snapshot));
     this.#upstream = new UpstreamPools(this.#wheel, systemClock, INITIAL_POOL_OPTIONS);
+    this.#traces = new KeptTraces(systemClock, start.worker, start.workers);
     this.#plane = this.#buildPlane(cells);
     this.#contexts = new ContextHolder(this.#plane);
-    this.#stopFading = intervalTicker.every(1000, () => this.#column.fadeLatencies());
+    this.#stopFading = intervalTicker.every(1000, () => {
+      this.#column.fadeLatencies();
+      this.#releaseMoved();
+    });
   }
 
   async run(): Promise<void> {
@@ -105,9 +119,11 @@ class DataPlaneWorker {
       stage: this.#start.input.managerOf === undefined ? 'proxy' : 'rem',
       pseudonym: this.#start.pseudonym,
       ids: new RequestIds(random),
-      record: (trace, snapshot) => {
-        countServed(trace, snapshot, column, this.#served);
-        logAccess(trace, snapshot, this.#log, random);
+      record: (trace, taken) => {
+        countServed(trace, taken.snapshot, column, this.#served);
+        logAccess(trace, taken.snapshot, this.#log);
+        const kept = this.#traces.offer(trace, taken);
+        if (kept?.span !== undefined) this.#exportSpan(kept);
       },
     };
   }
@@ -162,6 +178,24 @@ class DataPlaneWorker {
     this.#upstream.retain(origins, poolOptionsOf(snapshot));
   }
 
+  #exportSpan(record: TraceRecord): void {
+    this.#spans.push(record);
+    if (this.#spans.length === 1) setTimeout(() => this.#sendSpans(), SPAN_PAUSE_MS).unref();
+  }
+
+  #sendSpans(): void {
+    if (this.#spans.length > 0) this.#say({ kind: 'spans', records: this.#spans });
+    this.#spans = [];
+  }
+
+  /** Looks from time to time rather than at every plan: a shift ends between two plans, too. */
+  #releaseMoved(): void {
+    this.#ticks += 1;
+    if (this.#ticks % TICKS_PER_RELEASE !== 0 || !this.#store.isReady) return;
+    const { snapshot } = this.#store.current();
+    this.#longLived.releaseMoved(snapshot, systemClock.monotonicMs(), snapshot.settings.shiftPeriod);
+  }
+
   #onMessage(message: ToWorker): void {
     switch (message.kind) {
       case 'snapshot':
@@ -175,6 +209,12 @@ class DataPlaneWorker {
         return this.#longLived.release(message.slots, message.withinMs);
       case 'flush':
         return this.#flush(message.ticket);
+      case 'traces':
+        return this.#say({
+          kind: 'traces',
+          ticket: message.ticket,
+          records: this.#traces.find(message.query),
+        });
       case 'drain':
         void drainListeners(this.#listeners, message.graceMs, systemClock).then(() => this.#stop());
         return;
@@ -203,6 +243,7 @@ class DataPlaneWorker {
     this.#wheel.close();
     this.#stopFading();
     this.#flush(0);
+    this.#sendSpans();
     void Promise.all([this.#log.flush(), this.#upstream.destroy()]).then(() => {
       this.#say({ kind: 'drained' });
       this.#port.close();
@@ -216,12 +257,13 @@ class DataPlaneWorker {
 
 /** Demand is forecast per shard group: a region's own load is of our making, every shift breaks its level. */
 function countServed(
-  { shard, set, status, attempts }: RequestTrace,
+  { decision, status, attempts }: RequestTrace,
   snapshot: Snapshot,
   column: WorkerColumn,
   served: ServedTally,
 ): void {
-  if (set === undefined) return;
+  if (decision === undefined) return;
+  const { set, shard } = decision;
   // 2^(32 - shardShift) shards, of which the top six bits are the group.
   column.groupServed(shard >>> (26 - set.shardShift), status >= 500);
   served.countShard(set.key, set.owners.length, shard);

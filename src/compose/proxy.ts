@@ -3,8 +3,6 @@
 // operator or the network does ends the process.
 
 import { randomBytes } from 'node:crypto';
-import { availableParallelism } from 'node:os';
-import { resolve } from 'node:path';
 import { splitAddress } from '../config/quantities.ts';
 import type { Config } from '../config/schema.ts';
 import { ControlServer, proxyRoutes } from '../control/server.ts';
@@ -14,35 +12,43 @@ import { probeOverHttp } from '../health/active-probe.ts';
 import { HealthMonitor } from '../health/monitor.ts';
 import type { Plan } from '../plan/plan.ts';
 import type { LoadReport } from '../proxy/load-reports.ts';
+import type { TraceRecord } from '../proxy/trace-record.ts';
 import { LoadMeter } from '../region/load-meter.ts';
 import { ServerRegistry } from '../region/registry.ts';
 import type { SnapshotInput } from '../routing/build-snapshot.ts';
 import { LiveCells } from '../state/live-cells.ts';
-import { PlanFile } from '../state/plan-file.ts';
 import type { ServedReport } from '../state/served-tally.ts';
 import { SharedTables } from '../state/shared-tables.ts';
-import { type LockResult, tryLockState } from '../state/state-lock.ts';
 import type { Delta } from '../telemetry/deltas.ts';
 import { createLogger, type Logger } from '../telemetry/logger.ts';
 import { LoopDelay } from '../telemetry/loop-delay.ts';
 import { MetricsRegistry } from '../telemetry/registry.ts';
+import { ControlDesk } from './control-desk.ts';
 import { controlSource } from './control-source.ts';
-import { listenPlan, listenUrl, localHosts } from './listen-plan.ts';
+import { listenPlan, listenUrl, localHosts, workerCount } from './listen-plan.ts';
 import type { ListenPlan } from './messages.ts';
 import { PlanFollower } from './plan-follower.ts';
 import { PlanPolls } from './plan-polls.ts';
 import { ProxyEngine } from './proxy-engine.ts';
+import { RecentPlans } from './recent-plans.ts';
 import { ReportedRegions } from './reported-regions.ts';
+import { RequestSpans } from './request-spans.ts';
 import { monitorSettings, type Published, RoutingPublisher } from './routing-publisher.ts';
-import { untilDone } from './until-done.ts';
+import { StateFolder, type Waiting } from './state-folder.ts';
 import { WorkerPool } from './worker-pool.ts';
 
 // How often cells are folded: a failing server is out this soon after the failure that is one too many.
 const FOLD_MS = 50;
-// How often a following process tries to take over.
-const LOCK_RETRY_MS = 250;
-// How often a process without state looks whether its folder can be used.
-const STATE_RETRY_MS = 5000;
+// How often is looked whether what an operator has said is over.
+const EXPIRE_MS = 1000;
+// How often is looked whether a region is nearer or farther than it was.
+const MEASURE_MS = 10_000;
+
+/** What outlives a process. */
+interface Kept {
+  readonly state: StateFolder;
+  readonly desk: ControlDesk;
+}
 
 export class ProxyProcess {
   readonly log: Logger;
@@ -55,11 +61,12 @@ export class ProxyProcess {
   readonly #reported: ReportedRegions;
   readonly #publisher: RoutingPublisher;
   readonly #workers: WorkerPool;
-  readonly #planFile: PlanFile;
+  readonly #state: StateFolder;
+  readonly #desk: ControlDesk;
+  readonly #tables = new SharedTables();
   readonly #registry: ServerRegistry;
   readonly #pseudonym = `foreshard-${randomBytes(4).toString('hex')}`;
   readonly #timers = new Set<NodeJS.Timeout>();
-  #lock: LockResult;
   #control: ControlServer | undefined;
   #engine: ProxyEngine | undefined;
   #listening: readonly ListenPlan[] = [];
@@ -69,15 +76,19 @@ export class ProxyProcess {
   readonly #follower: PlanFollower;
   /** Version of the cells that the engine has been told of. */
   #foldedVersion = 0;
+  readonly #recentPlans = new RecentPlans();
+  readonly #spans: RequestSpans;
   /** The plan that those who poll have been told of. */
   #announced: Plan | undefined;
 
   /** Builds and starts. Rejects with an Error whose message is for the operator. */
   static async start(config: Config): Promise<ProxyProcess> {
-    const folder = resolve(config.state.path);
-    const lock = tryLockState(folder);
-    const planFile = new PlanFile(folder);
-    const process = new ProxyProcess(config, lock, planFile, await planFile.read());
+    const state = new StateFolder(config.state.path);
+    const desk = await ControlDesk.open(config.state.path, systemClock);
+    const effective = desk.effective(config);
+    if (typeof effective === 'string') throw new Error(effective);
+    desk.written = config;
+    const process = new ProxyProcess(effective, { state, desk }, await state.read());
     try {
       await process.#begin();
     } catch (error) {
@@ -87,20 +98,13 @@ export class ProxyProcess {
     return process;
   }
 
-  private constructor(
-    config: Config,
-    lock: LockResult,
-    planFile: PlanFile,
-    kept: Awaited<ReturnType<PlanFile['read']>>,
-  ) {
+  private constructor(config: Config, { state, desk }: Kept, kept: Plan | string | undefined) {
     this.#config = config;
-    this.#lock = lock;
-    this.#planFile = planFile;
+    this.#state = state;
+    this.#desk = desk;
+    desk.apply = (written) => this.reload(written);
     this.log = createLogger({ level: config.log.level, thread: 'main' });
-    if (typeof kept === 'string') {
-      this.metrics.add('foreshard_plan_rejected_total', ['on_disk'], 1);
-      this.log.warn({ problem: kept }, 'the plan on disk cannot be used');
-    }
+    if (typeof kept === 'string') this.#cannotUsePlan(kept);
     this.#cells = new LiveCells(workerCount(config));
     const random = systemRandom();
     this.#monitor = new HealthMonitor(
@@ -135,7 +139,7 @@ export class ProxyProcess {
         cells: this.#cells,
         reported: this.#reported,
         registry: this.#registry,
-        tables: new SharedTables(),
+        tables: this.#tables,
         monitor: this.#monitor,
         meter: this.#meter,
       },
@@ -144,6 +148,8 @@ export class ProxyProcess {
     this.#follower = this.#newFollower(config);
     const published = this.#publisher.apply(config);
     if (typeof published === 'string') throw new Error(published);
+    this.#spans = new RequestSpans(this.#pseudonym, this.metrics, this.log);
+    this.#spans.configure(config.otlp.url);
     this.#workers = this.#newWorkers(config, published.input);
     this.#afterPublish(published);
   }
@@ -158,6 +164,7 @@ export class ProxyProcess {
       onDeltas: (deltas: readonly Delta[], reports: readonly LoadReport[], served: ServedReport) =>
         this.#counted(deltas, reports, served),
       onRestart: () => this.metrics.add('foreshard_worker_restarts_total', [], 1),
+      onSpans: (records: readonly TraceRecord[]) => this.#spans.take(records),
     };
     return new WorkerPool(options, input);
   }
@@ -173,6 +180,11 @@ export class ProxyProcess {
     });
     follower.reload(config);
     return follower;
+  }
+
+  #cannotUsePlan(problem: string): void {
+    this.metrics.add('foreshard_plan_rejected_total', ['on_disk'], 1);
+    this.log.warn({ problem }, 'the plan on disk cannot be used');
   }
 
   #counted(deltas: readonly Delta[], reports: readonly LoadReport[], served: ServedReport): void {
@@ -192,12 +204,14 @@ export class ProxyProcess {
 
   async #begin(): Promise<void> {
     this.#timers.add(setInterval(() => this.#fold(), FOLD_MS));
+    this.#timers.add(setInterval(() => this.#measure(), MEASURE_MS));
+    this.#timers.add(setInterval(() => void this.#desk.expire(), EXPIRE_MS));
     this.#listening = await this.#workers.start(
       this.#config.listen.map(({ address }) => listenPlan(address)),
     );
-    if (this.#lock.kind === 'busy') this.#follow();
+    if (this.#state.kind === 'busy') this.#follow();
     else await this.#lead();
-    if (this.#lock.kind === 'unusable') this.#serveWithoutState(this.#lock.why);
+    this.#state.retry(this.#waiting, () => this.#keepPlan());
     this.log.info(
       {
         addresses: this.listening,
@@ -223,6 +237,9 @@ export class ProxyProcess {
       workers: this.#workers,
       reported: this.#reported,
       polls: this.#polls,
+      recentPlans: this.#recentPlans,
+      desk: this.#desk,
+      tables: this.#tables,
       loopDelay: new LoopDelay('main'),
       engine: () => this.#engine?.port,
       planAgeMs: () => this.#follower.ageMs(),
@@ -245,7 +262,10 @@ export class ProxyProcess {
       metrics: this.metrics,
       log: this.log,
       pseudonym: this.#pseudonym,
-      servers: () => this.#registry.entries(),
+      site: () => ({
+        servers: this.#registry.entries(),
+        reported: (region) => this.#reported.site(region),
+      }),
       flush: () => this.#workers.flush(),
       plan: () => this.#publisher.current.plan,
       knownPlan: () => this.#follower.known,
@@ -254,43 +274,33 @@ export class ProxyProcess {
     });
   }
 
-  /** Another process has the state folder: serve beside it, and take over when it lets go. */
   #follow(): void {
-    this.log.info({ state: this.#config.state.path }, 'following: another process has the lock');
-    this.#every(LOCK_RETRY_MS, async () => {
-      if (this.#lock.kind !== 'held') this.#lock = tryLockState(resolve(this.#config.state.path));
-      if (this.#lock.kind === 'busy') return false;
-      await this.#lead();
-      this.log.info({ control: this.#controlAddress }, 'leading: the other process let go');
-      return true;
+    this.#state.follow(this.#waiting, {
+      lead: async () => {
+        await this.#desk.load();
+        await this.#lead();
+        this.reload(this.#desk.written);
+        this.log.info({ control: this.#controlAddress }, 'leading: the other process let go');
+      },
+      onPlan: (plan) => this.#serve(this.#publisher.adoptKept(plan)),
     });
   }
 
-  /** A full or read-only disk costs what is kept over a restart, not the traffic. */
-  #serveWithoutState(why: string): void {
-    this.log.error({ problem: why }, 'nothing can be kept on disk, serving without');
-    this.#every(STATE_RETRY_MS, async () => {
-      const lock = tryLockState(resolve(this.#config.state.path));
-      if (lock.kind !== 'held') return false;
-      this.#lock = lock;
-      this.log.info({ state: this.#config.state.path }, 'state can be kept on disk again');
-      this.#keepPlan();
-      return true;
-    });
-  }
-
-  #every(pauseMs: number, attempt: () => Promise<boolean>): void {
-    const isOver = (): boolean => this.#isDraining;
-    untilDone({ pauseMs, attempt, isOver, log: this.log, timers: this.#timers });
+  get #waiting(): Waiting {
+    return { log: this.log, timers: this.#timers, isOver: () => this.#isDraining };
   }
 
   /** Applies a configuration. @returns a sentence when it was refused; then nothing has changed. */
-  reload(config: Config): string | undefined {
+  reload(written: Config): string | undefined {
+    const config = this.#desk.effective(written);
+    if (typeof config === 'string') return config;
     const published = this.#publisher.apply(config);
     if (typeof published === 'string') return published;
+    this.#desk.written = written;
     this.#config = config;
     this.log.setLevel(config.log.level);
     this.#workers.setLogLevel(config.log.level);
+    this.#spans.configure(config.otlp.url);
     this.#workers.publish(published.input);
     this.#afterPublish(published);
     this.#keepPlan();
@@ -340,6 +350,7 @@ export class ProxyProcess {
     this.#reported.close();
     await this.#letGo();
     await this.#workers.terminate();
+    await this.#spans.close();
     await this.log.flush();
   }
 
@@ -348,20 +359,26 @@ export class ProxyProcess {
     this.#polls.close();
     this.#control = undefined;
     await control?.close();
+    await this.#desk.close();
     await this.#engine?.stop();
     this.#engine = undefined;
-    await this.#planFile.settled();
-    if (this.#lock.kind === 'held') this.#lock.release();
-    this.#lock = { kind: 'busy' };
+    await this.#state.release();
   }
 
   #fold(): void {
     this.#monitor.tick();
     this.#meter.tick(systemClock.monotonicMs());
+    // Whoever follows hears of the engine by the plans that the leading process keeps.
+    if (this.#state.kind === 'busy') this.#follower.renew(0);
     this.#follower.tick();
     if (this.#cells.version === this.#foldedVersion) return;
     this.#foldedVersion = this.#cells.version;
     this.#engine?.hurry();
+  }
+
+  #measure(): void {
+    const published = this.#publisher.measured(this.#monitor.roundTrips());
+    if (published !== undefined) this.#serve(published);
   }
 
   #afterPublish({ plan, input, isOwn, movedShards, movedShare }: Published): void {
@@ -371,21 +388,12 @@ export class ProxyProcess {
     // An engine counts the moves of its plans itself, by their reasons.
     if (isOwn && movedShards > 0) this.metrics.add('foreshard_shard_moves_total', ['human'], movedShards);
     if (plan === this.#announced) return;
+    this.#recentPlans.note(plan);
     this.#announced = plan;
     this.#polls.wake();
   }
 
   #keepPlan(): void {
-    // A follower keeps its hands off: the file belongs to the process that has the lock.
-    if (this.#lock.kind !== 'held') return;
-    void this.#planFile.write(this.#publisher.current.plan).then((problem) => {
-      if (problem !== undefined) this.log.error({ problem }, 'the plan could not be kept on disk');
-    });
+    this.#state.keep(this.#publisher.current.plan, this.log);
   }
-}
-
-function workerCount(config: Config): number {
-  // A unix path can be bound once: one worker takes it.
-  if (config.listen.some(({ address }) => address.startsWith('unix:'))) return 1;
-  return config.workers === 'auto' ? availableParallelism() : config.workers;
 }

@@ -23,6 +23,9 @@ function readEngineDefaults(): Config {
     listen: [{ address: '127.0.0.1:0' }],
     regions: [{ id: 'stand-in', servers: ['http://127.0.0.1:1'] }],
     sharding: { shards: 64 },
+    // Its proxies have the traces: they know why a request came here.
+    trace: { keep: 0 },
+    pae: { mode: 'off' },
     routes: [{ id: ROUTE_ID, retry: { attempts: 3, on: ['connect'], base: '1ms', cap: '10ms' } }],
   });
   return engineDefaults;

@@ -78,6 +78,7 @@ export class RemRouting {
       configGeneration: this.#generation,
       slots: registry.slots(),
       policies: { [region]: this.#policy },
+      roundTrips: {},
       managerOf: region,
       toMonotonic: anchorAt(this.#plan, clock),
     });

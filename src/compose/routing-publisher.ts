@@ -7,6 +7,7 @@ import type { Clock } from '../core/clock.ts';
 import type { Random } from '../core/random.ts';
 import { ulid } from '../core/ulid.ts';
 import type { HealthMonitor, MonitorSettings } from '../health/monitor.ts';
+import { haveMoved } from '../health/round-trip.ts';
 import { decodeOwners, type Plan } from '../plan/plan.ts';
 import type { LoadMeter } from '../region/load-meter.ts';
 import type { RegisteredServer, ServerRegistry } from '../region/registry.ts';
@@ -49,6 +50,7 @@ export class RoutingPublisher {
   #configGeneration = 0;
   /** As the file says it. */
   #configured: Config | undefined;
+  #roundTrips: Readonly<Record<string, number>> = {};
   /** An engine's plan, and its instants on our clock. */
   #adopted: Anchored | undefined;
 
@@ -82,6 +84,20 @@ export class RoutingPublisher {
     return this.refresh();
   }
 
+  /** The same by a plan that another process has kept on disk. */
+  adoptKept(plan: Plan): Published | string {
+    this.#adopted = { plan, toMonotonic: wallClockOf(this.#tools.clock) };
+    return this.refresh();
+  }
+
+  /** Takes over how far regions are. @returns undefined when that is nothing new, or matters to no route. */
+  measured(roundTrips: Readonly<Record<string, number>>): Published | string | undefined {
+    const isUsed = this.#configured?.routes.some(({ maxAddedLatency }) => maxAddedLatency > 0) ?? false;
+    if (!isUsed || !haveMoved(this.#roundTrips, roundTrips)) return undefined;
+    this.#roundTrips = roundTrips;
+    return this.refresh();
+  }
+
   /** The same configuration with what managers have reported since. */
   refresh(): Published | string {
     if (this.#configured === undefined) return 'nothing was published yet';
@@ -101,6 +117,7 @@ export class RoutingPublisher {
       configGeneration: this.#configGeneration,
       slots: this.#tools.registry.slots(),
       policies: reported.policies(),
+      roundTrips: this.#roundTrips,
       toMonotonic,
     });
     this.#watch(config);
@@ -172,7 +189,7 @@ export function snapshotInput(
   {
     toMonotonic,
     ...of
-  }: Pick<SnapshotInput, 'configGeneration' | 'slots' | 'policies' | 'managerOf'> & {
+  }: Pick<SnapshotInput, 'configGeneration' | 'slots' | 'policies' | 'roundTrips' | 'managerOf'> & {
     toMonotonic(wallMs: number): number;
   },
 ): SnapshotInput {
@@ -183,12 +200,24 @@ export function snapshotInput(
       incarnation: plan.incarnation,
       generation: plan.generation,
       ttl: plan.ttlSeconds * 1000,
-      weights: Object.fromEntries(plan.regions.map(({ id, weight }) => [id, weight])),
+      weights: weightsInForce(config, plan),
       health: Object.fromEntries(plan.regions.map(({ id, healthFactor }) => [id, healthFactor ?? 1])),
       failoverOrder: plan.failoverOrder,
     },
     tables: tables.tablesOf(plan, toMonotonic),
   };
+}
+
+/**
+ * An operator's word wins over a plan. An engine of our own has heard it and ramps; one that is elsewhere has not:
+ * then a region that was drained here is left out here.
+ */
+function weightsInForce(config: Config, plan: Plan): Record<string, number> {
+  const isElsewhere = followsEngine(config) && config.pae.source !== 'embedded';
+  const drained = new Set(
+    config.regions.filter(({ weight }) => isElsewhere && weight === 0).map(({ id }) => id),
+  );
+  return Object.fromEntries(plan.regions.map(({ id, weight }) => [id, drained.has(id) ? 0 : weight]));
 }
 
 function serversOf(config: Config): RegisteredServer[] {

@@ -6,14 +6,16 @@ import type { Engine } from '../analytics/engine.ts';
 import type { Sample } from '../analytics/ingest/sample.ts';
 import type { Config } from '../config/schema.ts';
 import type { Clock } from '../core/clock.ts';
+import { adoptPlan } from '../plan/adopt-plan.ts';
 import {
   type DemotionLedger,
   EMPTY_LEDGER,
   falseShiftRate,
   observeDemotions,
 } from '../plan/demotion-ledger.ts';
+import { moveNotices } from '../plan/move-notice.ts';
 import type { Plan } from '../plan/plan.ts';
-import { adoptPlan, newPlannerState, planRound, rollBack } from '../plan/planner.ts';
+import { newPlannerState, planRound, rollBack } from '../plan/planner.ts';
 import type {
   PlannerInput,
   PlannerRegion,
@@ -32,12 +34,12 @@ import {
   expectedDemand,
   plannerRegions,
   plannerRules,
-  type RegionOverride,
   scoreOf,
   troubledRegions,
 } from './planner-input.ts';
 import { type ShardCounts, ShardLoadBook } from './shard-load-book.ts';
 import { tableRequests } from './table-requests.ts';
+import { Webhook } from './webhook.ts';
 
 export interface ShardManagerTools {
   readonly engine: Engine;
@@ -63,21 +65,26 @@ export class ShardManager {
   #config: Config;
   #state: PlannerState;
   #ledger: DemotionLedger = EMPTY_LEDGER;
-  #overrides: ReadonlyMap<string, RegionOverride> = new Map();
   #frozen: boolean;
   /** For one round: what is proposed now shall be. */
   #accepted = false;
   #last: PlannerResult | undefined;
   #told = '';
+  #notify: Webhook | undefined;
 
   constructor(config: Config, tools: ShardManagerTools, previous: Plan | undefined, kept: KeptDecisions) {
     this.#config = config;
     this.#tools = tools;
     this.#frozen = kept.frozen;
+    this.#notify = this.#newNotify();
     this.#health = new HealthBook(config.pae.evaluateEvery);
     this.#loads = new ShardLoadBook(config.pae.evaluateEvery);
     this.#state =
       previous === undefined ? newPlannerState(tools.incarnation) : adoptPlan(tools.incarnation, previous);
+  }
+
+  get config(): Config {
+    return this.#config;
   }
 
   /** undefined before the first round. */
@@ -100,8 +107,17 @@ export class ShardManager {
   }
 
   reload(config: Config): void {
+    const isMoved = config.sharding.notify !== this.#config.sharding.notify;
     this.#config = config;
+    if (isMoved) {
+      this.#notify?.close();
+      this.#notify = this.#newNotify();
+    }
     this.round();
+  }
+
+  close(): void {
+    this.#notify?.close();
   }
 
   /** Health in samples on their way to the engine: a region that is gone must not wait for the next evaluation. */
@@ -109,13 +125,13 @@ export class ShardManager {
     if (this.#health.take(samples, this.#tools.clock.monotonicMs())) this.round();
   }
 
-  takeCounts(counts: ShardCounts): void {
-    this.#loads.take(counts, this.#tools.clock.monotonicMs());
+  /** Servers that a region has, as the proxies say. */
+  registered(region: string): number | undefined {
+    return this.#health.registered(region);
   }
 
-  setOverrides(overrides: ReadonlyMap<string, RegionOverride>): void {
-    this.#overrides = overrides;
-    this.round();
+  takeCounts(counts: ShardCounts): void {
+    this.#loads.take(counts, this.#tools.clock.monotonicMs());
   }
 
   setFrozen(frozen: boolean): void {
@@ -152,6 +168,7 @@ export class ShardManager {
     if (config.pae.mode === 'off') return;
     const now = clock.wallMs();
     const regions = this.#regions();
+    const before = this.#last?.plan;
     const result = planRound(this.#state, this.#input(regions, now));
     this.#accepted = false;
     this.#state = result.state;
@@ -162,14 +179,30 @@ export class ShardManager {
     engine.setOwnership(ownershipOf(result.plan), unmovedOwnershipOf(result.plan));
     engine.setActed(new Set(demotedRegions(result.weights).map(({ id }) => id)));
     this.#tell(result);
+    if (result.isNew) this.#announce(before, result.plan);
     onPlan(result.plan, result.isNew);
+  }
+
+  #newNotify(): Webhook | undefined {
+    const { notify } = this.#config.sharding;
+    if (notify === '') return undefined;
+    const { log, count } = this.#tools;
+    const onResult = (result: string): void => count('foreshard_move_notices_total', [result], 1);
+    return new Webhook({ url: notify, log, onResult });
+  }
+
+  #announce(before: Plan | undefined, after: Plan): void {
+    if (this.#notify === undefined) return;
+    const { incarnation, generation } = after;
+    for (const notice of moveNotices(before, after)) {
+      this.#notify.send({ incarnation, generation, ...notice });
+    }
   }
 
   #regions(): PlannerRegion[] {
     const now = this.#tools.clock.monotonicMs();
     return plannerRegions(this.#tools.engine, this.#config, {
       healthyShare: (region) => this.#health.healthyShare(region, now),
-      override: (region) => this.#overrides.get(region),
     });
   }
 

@@ -5,7 +5,9 @@
 import { setFlagsFromString } from 'node:v8';
 import { Worker } from 'node:worker_threads';
 import type { Clock } from '../core/clock.ts';
+import type { TraceQuery } from '../proxy/kept-traces.ts';
 import type { LoadReport } from '../proxy/load-reports.ts';
+import type { TraceRecord } from '../proxy/trace-record.ts';
 import type { SnapshotInput } from '../routing/build-snapshot.ts';
 import type { LiveCells } from '../state/live-cells.ts';
 import type { ServedReport } from '../state/served-tally.ts';
@@ -25,6 +27,8 @@ export interface WorkerPoolOptions {
   readonly logLevel: LoggerOptions['level'];
   readonly onDeltas: (deltas: readonly Delta[], reports: readonly LoadReport[], served: ServedReport) => void;
   readonly onRestart: () => void;
+  /** Finished requests that are exported as spans. */
+  readonly onSpans?: (records: readonly TraceRecord[]) => void;
 }
 
 interface Running {
@@ -37,13 +41,20 @@ interface Running {
 const RESTART_DELAYS_MS = [0, 100, 500, 2000] as const;
 // A worker that has run this long died of something else than its start.
 const STABLE_MS = 10_000;
-// Longest wait of `/metrics` for a worker that is busy; what it counted comes with the next scrape.
-const FLUSH_WAIT_MS = 250;
+/** Put to all workers at once. */
+interface Question {
+  left: number;
+  readonly onAnswer: ((answer: FromWorker) => void) | undefined;
+  readonly done: () => void;
+}
+
+// Longest wait for a worker that is busy; what it has counted comes with the next scrape.
+const ANSWER_WAIT_MS = 250;
 
 export class WorkerPool {
   readonly #options: WorkerPoolOptions;
   readonly #running = new Map<number, Running>();
-  readonly #flushes = new Map<number, { left: number; done: () => void }>();
+  readonly #questions = new Map<number, Question>();
   #listen: readonly ListenPlan[] = [];
   #input: SnapshotInput;
   #logLevel: LoggerOptions['level'];
@@ -88,19 +99,36 @@ export class WorkerPool {
   }
 
   /** Brings in what the workers have counted; resolves when all have answered or the wait is over. */
-  flush(): Promise<void> {
+  async flush(): Promise<void> {
+    await this.#ask((ticket) => ({ kind: 'flush', ticket }));
+  }
+
+  /** Traces that the workers have kept, newest first; of those that answered in time. */
+  async traces(query: TraceQuery): Promise<readonly TraceRecord[]> {
+    const records: TraceRecord[] = [];
+    await this.#ask(
+      (ticket) => ({ kind: 'traces', ticket, query }),
+      (answer) => {
+        if (answer.kind === 'traces') for (const record of answer.records) records.push(record);
+      },
+    );
+    return records.sort((a, b) => b.at - a.at).slice(0, query.limit);
+  }
+
+  /** Asks all that are ready; resolves when each has answered or the wait is over. */
+  #ask(question: (ticket: number) => ToWorker, onAnswer?: (answer: FromWorker) => void): Promise<void> {
     const ready = [...this.#running.values()].filter((running) => running.isReady);
     if (ready.length === 0) return Promise.resolve();
     const ticket = ++this.#ticket;
     return new Promise((resolve) => {
       const done = (): void => {
         clearTimeout(timer);
-        this.#flushes.delete(ticket);
+        this.#questions.delete(ticket);
         resolve();
       };
-      const timer = setTimeout(done, FLUSH_WAIT_MS);
-      this.#flushes.set(ticket, { left: ready.length, done });
-      for (const { worker } of ready) worker.postMessage({ kind: 'flush', ticket } satisfies ToWorker);
+      const timer = setTimeout(done, ANSWER_WAIT_MS);
+      this.#questions.set(ticket, { left: ready.length, onAnswer, done });
+      for (const { worker } of ready) worker.postMessage(question(ticket));
     });
   }
 
@@ -181,12 +209,14 @@ export class WorkerPool {
   }
 
   #onMessage(message: FromWorker): void {
-    if (message.kind !== 'deltas') return;
-    this.#options.onDeltas(message.deltas, message.reports, message.served);
-    const flush = this.#flushes.get(message.ticket);
-    if (flush === undefined) return;
-    flush.left -= 1;
-    if (flush.left === 0) flush.done();
+    if (message.kind === 'spans') this.#options.onSpans?.(message.records);
+    if (message.kind !== 'deltas' && message.kind !== 'traces') return;
+    if (message.kind === 'deltas') this.#options.onDeltas(message.deltas, message.reports, message.served);
+    const question = this.#questions.get(message.ticket);
+    if (question === undefined) return;
+    question.onAnswer?.(message);
+    question.left -= 1;
+    if (question.left === 0) question.done();
   }
 
   #tell(message: ToWorker): void {

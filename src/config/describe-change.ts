@@ -66,21 +66,32 @@ export const REM_FIXED: readonly FixedSetting<RemConfig>[] = [
   },
 ];
 
-export const PROXY_FIXED: readonly FixedSetting<Config>[] = [
-  ...SOCKETS,
+const STATE_PATH: FixedSetting<Config> = {
+  path: ['state', 'path'],
+  read: (config) => config.state.path,
+  show: (config) => config.state.path,
+  reason: 'the lock and the store in it are held',
+};
+const SHARDS: FixedSetting<Config> = {
+  path: ['sharding', 'shards'],
+  read: (config) => config.sharding.shards,
+  show: (config) => String(config.sharding.shards),
+  reason: 'the shard of every key would change',
+};
+
+/** The same file read by an engine of its own, whose only socket is another one. */
+export const PAE_FIXED: readonly FixedSetting<Config>[] = [
   {
-    path: ['state', 'path'],
-    read: (config) => config.state.path,
-    show: (config) => config.state.path,
-    reason: 'the lock and the store in it are held',
+    path: ['pae', 'listen'],
+    read: (config) => config.pae.listen,
+    show: (config) => config.pae.listen,
+    reason: 'proxies pull their plans there',
   },
-  {
-    path: ['sharding', 'shards'],
-    read: (config) => config.sharding.shards,
-    show: (config) => String(config.sharding.shards),
-    reason: 'the shard of every key would change',
-  },
+  STATE_PATH,
+  SHARDS,
 ];
+
+export const PROXY_FIXED: readonly FixedSetting<Config>[] = [...SOCKETS, STATE_PATH, SHARDS];
 
 /** Compares two configurations. */
 export function describeChange<Parsed extends object>(

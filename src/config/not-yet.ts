@@ -17,13 +17,9 @@ const NO_TIME = ['0', 0, '0ms', '0s'];
 export const NOT_YET: readonly NotYet[] = [
   { key: 'listen[].tls' },
   { key: 'listen[].proxyProtocol', harmless: [false] },
-  { key: 'sharding.notify', harmless: [''] },
-  { key: 'routes[].maxAddedLatency', harmless: NO_TIME },
   { key: 'routes[].shadow', harmless: [{}] },
   { key: 'routes[].whenNoRegion', harmless: ['reject'] },
   { key: 'routes[].parkFor' },
-  { key: 'trace.keep' },
-  { key: 'otlp', harmless: [{}] },
 ];
 
 /** The same of a manager's file. */

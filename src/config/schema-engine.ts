@@ -1,5 +1,4 @@
-// What the Predictive Analytics Engine may be told. Its mode is off until the engine is built
-// (not-yet.ts refuses every other value); bounds and meaning are those of the contract.
+// What the Predictive Analytics Engine may be told; bounds and meaning are those of the contract.
 
 import { z } from 'zod';
 import {
@@ -61,7 +60,7 @@ const thresholds = z.strictObject({
 export const engine = z.strictObject({
   mode: z
     .enum(['off', 'shadow', 'advisory', 'auto'])
-    .prefault('off')
+    .prefault('auto')
     .describe(
       'off: weights = base x health. shadow: compute and log. advisory: an operator accepts. auto: act.',
     ),
@@ -86,5 +85,24 @@ export const engine = z.strictObject({
     .describe('Capacity that forecasts alone may demote; one region if that is more.'),
   metrics: z.array(metricSource).max(1000).prefault([]).describe('Metrics that are fetched.'),
   externalEvents: z.array(eventSource).max(100).prefault([]).describe('Calendars and alert feeds.'),
+  forecast: z
+    .strictObject({
+      methods: z
+        .array(z.enum(['ar', 'holt-winters', 'mstl', 'sarima', 'prophet']))
+        .max(5)
+        .prefault(['ar', 'mstl', 'sarima'])
+        .describe(
+          'Methods that are fitted for hours ahead, beside the naive ones; for each series those speak that did best.',
+        ),
+    })
+    .prefault({})
+    .describe('Forecasts of demand for the next day.'),
+  capacityHook: z
+    .strictObject({
+      url: httpUrl.describe('URL that is told how many servers each region should have.'),
+      signingKey: secret.describe('Signs the messages: HMAC-SHA-256 of the body in foreshard-signature.'),
+    })
+    .optional()
+    .describe('Webhook for whoever starts and stops servers.'),
   retention: duration('1h', '3650d').prefault('14d').describe('How long metrics are kept.'),
 });

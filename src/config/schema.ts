@@ -9,6 +9,7 @@ import { POLICY_KINDS } from '../core/model.ts';
 import type { DeepReadonly } from './frozen.ts';
 import { cidr, decimal, duration, fieldName, httpUrl, nameOrNone, share, text, whole } from './quantities.ts';
 import { engine } from './schema-engine.ts';
+import { namedPolicy } from './schema-policy.ts';
 import { region } from './schema-region.ts';
 import { route } from './schema-route.ts';
 import { control, health, limits, listener, log, shutdown, workers } from './schema-shared.ts';
@@ -98,18 +99,38 @@ export const configSchema = z.strictObject({
     .max(10_000)
     .prefault([{ id: 'default' }])
     .describe('First match wins; no match is 404 no_route.'),
+  shardingPolicies: z
+    .array(namedPolicy)
+    .max(1000)
+    .prefault([])
+    .describe('Named policies for routes; the API changes them while the proxy runs.'),
   limits: limits.prefault({}).describe('Limits of one process, over all workers.'),
   trace: z
     .strictObject({
       sample: share(0, 1)
         .prefault('1%')
-        .describe('Share of requests that log.access: sampled writes; failures and retries always are.'),
-      keep: whole(0, 1_000_000).prefault(10_000).describe('Traces that are kept for /event_tracing.'),
+        .describe(
+          'Share of requests that log.access: sampled writes and of which a trace is kept; failures and retries always.',
+        ),
+      keep: whole(0, 1_000_000)
+        .prefault(10_000)
+        .describe(
+          'Most traces kept in memory for /event_tracing: 30% errors, 20% retries, 15% moved keys, 15% slow, 20% sampled; some 1 KiB each.',
+        ),
+      slow: duration('0ms', '1h')
+        .prefault('1s')
+        .describe('Requests that take so long are always kept; 0 = not.'),
     })
     .prefault({})
     .describe('Traces of requests.'),
   otlp: z
-    .strictObject({ url: httpUrl.optional().describe('Where OTLP/HTTP traces are sent.') })
+    .strictObject({
+      url: httpUrl
+        .optional()
+        .describe(
+          'Where spans of sampled requests are sent by OTLP/HTTP; /v1/traces is added to a URL without path.',
+        ),
+    })
     .prefault({})
     .describe('Export of traces.'),
   trustedProxies: z

@@ -3,6 +3,7 @@
 
 import { request as requestHttp } from 'node:http';
 import { request as requestHttps } from 'node:https';
+import { systemClock } from '../core/clock.ts';
 
 export interface ProbeTarget {
   /** `http://host:port` */
@@ -15,6 +16,8 @@ export interface ProbeResult {
   readonly passed: boolean;
   /** A status, or why there was none. */
   readonly detail: string;
+  /** Milliseconds from the connection attempt to the end of the answer. */
+  readonly tookMs: number;
 }
 
 export type Prober = (target: ProbeTarget) => Promise<ProbeResult>;
@@ -29,9 +32,10 @@ export const probeOverHttp: Prober = ({ origin, path, timeoutMs }) =>
       agent: false,
       headers: { 'user-agent': 'foreshard-health', connection: 'close' },
     });
+    const startedAt = systemClock.monotonicMs();
     const finish = (passed: boolean, detail: string): void => {
       clearTimeout(timer);
-      resolve({ passed, detail });
+      resolve({ passed, detail, tookMs: systemClock.monotonicMs() - startedAt });
       request.destroy();
     };
     const timer = setTimeout(() => finish(false, `no answer within ${timeoutMs} ms`), timeoutMs);

@@ -29,6 +29,7 @@ import {
   settleOutlier,
 } from './outlier.ts';
 import { FASTEST_MS, firstProbeMs, nextProbeMs } from './probe-schedule.ts';
+import { RoundTrip } from './round-trip.ts';
 import { slowStartFactor } from './slow-start.ts';
 
 export interface MonitorSettings extends HealthThresholds {
@@ -65,6 +66,7 @@ interface Watched extends MonitoredServer {
   /** Monotonic milliseconds of the last recovery; -Infinity = never. */
   recoveredAt: number;
   lastDetail: string;
+  readonly roundTrip: RoundTrip;
   /** Totals at the last fold, to see what is new. */
   successes: number;
   failures: number;
@@ -133,6 +135,7 @@ export class HealthMonitor {
         probedAt: Number.NEGATIVE_INFINITY,
         recoveredAt: Number.NEGATIVE_INFINITY,
         lastDetail: 'not probed yet',
+        roundTrip: new RoundTrip(),
         successes: 0,
         failures: 0,
       };
@@ -194,6 +197,16 @@ export class HealthMonitor {
       ramp: cells.ramp(server.slot),
       lastProbe: server.lastDetail,
     }));
+  }
+
+  /** Milliseconds to the nearest server of each region, as far as checks have measured it. */
+  roundTrips(): Record<string, number> {
+    const shortest: Record<string, number> = {};
+    for (const { region, roundTrip } of this.#watched.values()) {
+      const ms = roundTrip.shortest();
+      if (ms !== undefined) shortest[region] = Math.min(ms, shortest[region] ?? ms);
+    }
+    return shortest;
   }
 
   #countsOf(server: Watched): ServerCounts[] {
@@ -287,6 +300,7 @@ export class HealthMonitor {
       server.isProbing = false;
       // A reload may have taken the server out, or all probes, while this one was under way.
       if (this.#isClosed || !this.#settings.active || this.#watched.get(server.id) !== server) return;
+      if (result.passed) server.roundTrip.add(result.tookMs);
       this.#afterProbe(server, result.passed, result.detail);
     });
   }

@@ -1,18 +1,17 @@
 // One line per request, or for the sampled share of them: ids, times and outcomes, never a key, a query or
 // a client's address. Failures, retries and keys that are not where they belong are always logged.
 
-import type { Random } from '../core/random.ts';
 import type { Snapshot } from '../routing/snapshot.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { RequestTrace } from './trace.ts';
 
-export function logAccess(trace: RequestTrace, snapshot: Snapshot, log: Logger, random: Random): void {
-  const { accessLog, traceSample } = snapshot.settings;
+export function logAccess(trace: RequestTrace, snapshot: Snapshot, log: Logger): void {
+  const { accessLog } = snapshot.settings;
   if (trace.reason === 'internal') {
     log.error({ requestId: trace.requestId, error: trace.detail }, 'request failed by a fault of the proxy');
   }
   if (accessLog === 'off') return;
-  if (accessLog === 'sampled' && !isRemarkable(trace) && random.next() >= traceSample) return;
+  if (accessLog === 'sampled' && !isRemarkable(trace) && !trace.isSampled) return;
   log.info(accessFields(trace, snapshot), 'access');
 }
 

@@ -12,6 +12,7 @@ import { Attempt, type AttemptOwner, type AttemptResult } from './forward.ts';
 import { routeFieldValue } from './headers.ts';
 import { type Placing, placeAttempt, placeRetry, type Target } from './placement.ts';
 import type { ScreenedRequest } from './request-head.ts';
+import { attemptTraceparent } from './request-ids.ts';
 import { type AttemptEnd, retryCause, retryDelayMs } from './retry-policy.ts';
 import type { RequestTrace } from './trace.ts';
 import type { OutgoingBody } from './upstream.ts';
@@ -90,10 +91,14 @@ export class AttemptLoop implements AttemptOwner {
     trace.region = target.region;
     const fields = this.#dispatch.serverFields.slice();
     fields.push('foreshard-route', routeField);
+    if (trace.span !== undefined) {
+      fields[fields.indexOf('traceparent') + 1] = attemptTraceparent(trace.span, this.#attempts);
+    }
     const attempt = new Attempt(
       {
         client,
         server: target.server,
+        decision,
         request: {
           method: request.method,
           target: request.target,
@@ -161,6 +166,7 @@ export class AttemptLoop implements AttemptOwner {
       region,
       server: server.id,
       outcome: isFailure ? end.reason : (end.status ?? 'client_closed'),
+      startedAt: this.#current!.startedAt,
       durationMs: this.#plane.tools.now() - this.#current!.startedAt,
       retryCause: this.#cause,
       cause: isFailure ? end.cause : undefined,

@@ -13,6 +13,7 @@ import type { Route, Snapshot } from '../routing/snapshot.ts';
 import type { WorkerColumn } from '../state/live-cells.ts';
 import type { SnapshotStore } from '../state/snapshot-store.ts';
 import type { CounterCell, HistogramCell, MetricDeltas } from '../telemetry/deltas.ts';
+import { DecisionRecorder } from './decision-recorder.ts';
 import type { AttemptTools } from './forward.ts';
 import type { HopIdentity } from './headers.ts';
 import type { RequestIds } from './request-ids.ts';
@@ -40,7 +41,7 @@ export interface DataPlane {
   readonly serverLoads: ServerLoads;
   readonly ids: RequestIds;
   /** Called once at the end of every request. */
-  readonly record: (trace: RequestTrace, snapshot: Snapshot) => void;
+  readonly record: (trace: RequestTrace, taken: Taken) => void;
 }
 
 const CODE_CLASSES = ['none', '1xx', '2xx', '3xx', '4xx', '5xx'] as const;
@@ -52,6 +53,8 @@ export class SnapshotContext {
   readonly trusted: TrustedPeers;
   readonly cursors: Cursors = new Map();
   readonly deciding: DecideContext;
+  /** For sampled requests. */
+  readonly recorder: DecisionRecorder;
   readonly budget: RetryBudget;
   readonly overhead: HistogramCell;
   readonly #metrics: MetricDeltas;
@@ -69,6 +72,7 @@ export class SnapshotContext {
     };
     this.trusted = new TrustedPeers(snapshot.settings.trustedProxies);
     this.deciding = { ...plane.deciding, cursors: this.cursors };
+    this.recorder = new DecisionRecorder(this.deciding);
     this.budget = new RetryBudget(snapshot.routes.length, snapshot.regions.length, plane.workers);
     if (before !== undefined) this.#inheritBudget(before);
     this.overhead = plane.metrics.histogram('foreshard_overhead_seconds', []);

@@ -5,6 +5,7 @@
 import type { Duplex } from 'node:stream';
 import type { FieldList } from '../core/model.ts';
 import type { AttemptFailure, Reason } from '../core/reasons.ts';
+import type { Forward } from '../routing/decide.ts';
 import type { RouteTimeouts, Server } from '../routing/snapshot.ts';
 import type { WorkerColumn } from '../state/live-cells.ts';
 import type { Downstream, DownstreamListener } from './downstream.ts';
@@ -29,6 +30,8 @@ export type AttemptResult =
 export interface AttemptInput {
   readonly client: Downstream;
   readonly server: Server;
+  /** Why it goes there: asked again when its keys have moved. */
+  readonly decision: Forward;
   readonly request: OutgoingRequest;
   readonly timeouts: RouteTimeouts;
   readonly trailerLimit: number;
@@ -255,6 +258,10 @@ export class Attempt extends WheelTimer implements UpstreamHandler, DownstreamLi
 
   get serverSlot(): number {
     return this.#input.server.slot;
+  }
+
+  get decision(): Forward {
+    return this.#input.decision;
   }
 
   #becomeLongLived(): void {

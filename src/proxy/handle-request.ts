@@ -39,7 +39,8 @@ interface Walk {
  */
 export function handleRequest(client: Downstream, plane: DataPlane, contexts: ContextHolder): void {
   const taken = contexts.take(plane.store);
-  const trace = new RequestTrace(plane.ids.next(), plane.tools.now(), client.head.method);
+  const isSampled = plane.random.next() < taken.snapshot.settings.traceSample;
+  const trace = new RequestTrace(plane.ids.next(), plane.tools.now(), client.head.method, isSampled);
   plane.column.addRequests(1);
   const walk: Walk = { client, plane, taken, trace, arrival: undefined, isOver: false };
   try {
@@ -65,7 +66,7 @@ function finish(walk: Walk, end: End): void {
   plane.column.addRequests(-1);
   trace.endedAt = plane.tools.now();
   measure(trace, taken);
-  plane.record(trace, taken.snapshot);
+  plane.record(trace, taken);
 }
 
 /** @returns how the request ended; undefined when that is told to `finish` later. */
@@ -78,13 +79,17 @@ function serve(walk: Walk): End | undefined {
   if (request.target === '*') return answerForOurselves(client);
 
   const facts = factsOf(client, request, taken);
-  const { manager } = taken.snapshot.settings;
+  const { manager, exportsSpans } = taken.snapshot.settings;
   if (manager !== null) {
     walk.arrival = arrive(manager, request, facts.isTrusted);
     trace.requestId = walk.arrival.requestId ?? trace.requestId;
     if (walk.arrival.isMisdirected) return { kind: 'refuse', reason: 'residency' };
   }
-  const decision = decide(taken.snapshot, taken.live, facts, taken.context.deciding);
+  if (exportsSpans) {
+    const parent = facts.isTrusted ? request.traceparent : '';
+    trace.span = plane.ids.span(parent, trace.requestId, trace.isSampled);
+  }
+  const decision = decideFor(walk, facts);
   if (decision.kind !== 'need_body' && client.body === null) return goOn(walk, request, decision, NO_BODY);
   serveWithBody(walk, request, facts, decision).catch((error: unknown) => fail(walk, error));
   return undefined;
@@ -105,7 +110,7 @@ async function serveWithBody(
     const read = await readKeyFromBody(client, request, decision, plane, trace);
     if (read.kind === 'body_failed') return finish(walk, read.end);
     body = read.body;
-    decision = decide(taken.snapshot, taken.live, { ...facts, body: read.values }, taken.context.deciding);
+    decision = decideFor(walk, { ...facts, body: read.values });
   }
   if (body === undefined && client.body !== null && decision.kind === 'forward') {
     note(decision, request, taken, trace);
@@ -131,6 +136,16 @@ function goOn(walk: Walk, request: ScreenedRequest, decision: Decision, body: Ou
   if (client.isGone) return { kind: 'client_gone', status: undefined };
   forward({ client, request, decision, body, trace, taken, routeField: walk.arrival?.routeField }, walk);
   return undefined;
+}
+
+function decideFor({ taken, trace }: Walk, facts: RequestFacts): Decision {
+  const { snapshot, live, context } = taken;
+  if (!trace.isSampled) return decide(snapshot, live, facts, context.deciding);
+  const { recorder } = context;
+  recorder.begin();
+  const decision = decide(snapshot, live, facts, recorder.context);
+  trace.inputs = recorder.inputsOf(decision, snapshot, live);
+  return decision;
 }
 
 /** OPTIONS *: asks about this proxy, not about any server behind it. */
@@ -246,9 +261,10 @@ function note(decision: Decision, request: ScreenedRequest, taken: Taken, trace:
   trace.path = loggablePath(request.rawPath, decision.route?.secretSegments ?? []);
   if (decision.kind !== 'forward') {
     trace.hadKey = !(decision.kind === 'refuse' && decision.reason === 'no_shard_key');
+    if (decision.kind === 'refuse' && decision.reason === 'shed') trace.priority = 'sheddable';
     return;
   }
-  trace.set = decision.set;
+  trace.decision = decision;
   trace.shard = decision.shard;
   trace.hadKey = decision.hadKey;
   trace.priority = decision.priority;

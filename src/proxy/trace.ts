@@ -1,17 +1,22 @@
 // The record of one request: one field per step of the walk. The access line is made from it, the metrics
-// are, and the traces will be. Never holds a key or a query.
+// are, and the traces that are kept (kept-traces.ts). Never holds a key or a query.
 
 import type { RegionIndex } from '../core/ids.ts';
 import type { Priority } from '../core/model.ts';
 import type { Reason } from '../core/reasons.ts';
-import type { Choice } from '../routing/decide.ts';
-import type { EligibleSet, Route } from '../routing/snapshot.ts';
+
+import type { Choice, Forward } from '../routing/decide.ts';
+import type { Route } from '../routing/snapshot.ts';
+import type { DecisionInputs } from './decision-recorder.ts';
+import type { SpanIds } from './request-ids.ts';
 
 export interface AttemptRecord {
   readonly region: RegionIndex;
   readonly server: string;
   /** What came of it: a status, or a reason. */
   readonly outcome: number | Reason;
+  /** Monotonic milliseconds. */
+  readonly startedAt: number;
   /** Milliseconds from its start. */
   readonly durationMs: number;
   /** Why the attempt was made: undefined for the first. */
@@ -26,16 +31,21 @@ export class RequestTrace {
   /** Monotonic milliseconds. */
   readonly startedAt: number;
   readonly method: string;
+  /** Belongs to the share of `trace.sample`, drawn before anything was known of the request. */
+  readonly isSampled: boolean;
   /** Path with key segments blanked. */
   path = '';
   route: Route | undefined;
-  /** Table that was asked; undefined while nothing was decided. */
-  set: EligibleSet | undefined;
   shard = -1;
   priority: Priority = 'normal';
   /** The key's shard was between two regions. */
   isMoving = false;
   hadKey = true;
+  decision: Forward | undefined;
+  /** What the decision read; of sampled requests. */
+  inputs: DecisionInputs | undefined;
+  /** Set when the request is exported as a span. */
+  span: SpanIds | undefined;
   choice: Choice | undefined;
   picked: RegionIndex | undefined;
   region: RegionIndex | undefined;
@@ -53,10 +63,11 @@ export class RequestTrace {
   /** Monotonic milliseconds of the first attempt; 0 when there was none. */
   firstAttemptAt = 0;
 
-  constructor(requestId: string, startedAt: number, method: string) {
+  constructor(requestId: string, startedAt: number, method: string, isSampled: boolean) {
     this.requestId = requestId;
     this.startedAt = startedAt;
     this.method = method;
+    this.isSampled = isSampled;
   }
 }
 

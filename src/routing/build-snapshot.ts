@@ -4,6 +4,7 @@
 
 import type { Config, RegionConfig } from '../config/schema.ts';
 import type { KeySource, RouteConfig } from '../config/schema-route.ts';
+import { kilometresBetween } from '../core/distance.ts';
 import { type RegionIndex, regionId, regionIndex, routeId, serverId, serverSlot } from '../core/ids.ts';
 import { countHoldings, type Movement } from './ownership.ts';
 import { distanceOrder } from './policies/geographic-proximity.ts';
@@ -46,6 +47,8 @@ export interface SnapshotInput {
   readonly managerOf?: string | undefined;
   /** What managers have published, by region; regions without are left out. */
   readonly policies: Readonly<Record<string, PolicyDocument>>;
+  /** Milliseconds there and back, by region, as far as they were measured. */
+  readonly roundTrips: Readonly<Record<string, number>>;
   /** By server id. */
   readonly slots: Readonly<Record<string, SlotAssignment>>;
 }
@@ -147,10 +150,20 @@ function buildRegions(input: SnapshotInput): Region[] {
       plannedHealth: input.plan.health[region.id] ?? 1,
       capacity: region.capacity,
       location: region.location,
+      roundTripMs: input.roundTrips[region.id] ?? roundTripByDistance(input.config, region),
       servers: servers.map((server) => buildServer(input, region, regionIndex(i), server)),
       serverWeight: servers.reduce((sum, server) => sum + server.weight, 0),
     };
   });
+}
+
+// Light in glass covers 200 km in a millisecond, one way.
+const KILOMETRES_PER_ROUND_TRIP_MS = 100;
+
+function roundTripByDistance(config: Config, { location }: RegionConfig): number | undefined {
+  const origin = config.regions.find((region) => region.id === config.region)?.location;
+  if (origin === undefined || location === undefined) return undefined;
+  return kilometresBetween(origin, location) / KILOMETRES_PER_ROUND_TRIP_MS;
 }
 
 function buildServer(
@@ -210,6 +223,7 @@ function buildRoute(
     index,
     ...sets,
     policy: route.policy ?? config.sharding.policy,
+    maxAddedLatency: route.maxAddedLatency,
     priority: route.priority,
     key,
     keyPerType,
@@ -273,10 +287,14 @@ function buildSettings(config: Config, manager: ManagerHop | null): DataPlaneSet
     originLocation: config.regions.find((region) => region.id === config.region)?.location,
     clientLocationHeader: config.clientLocation.header,
     targetUtilisation: config.pae.targetUtilisation,
+    shiftPeriod: config.sharding.shiftPeriod,
     forwardedHeader: config.forwardedHeader,
     debugHeaders: config.debugHeaders,
     accessLog: config.log.access,
     traceSample: config.trace.sample,
+    exportsSpans: config.otlp.url !== undefined,
+    traceKeep: config.trace.keep,
+    traceSlow: config.trace.slow,
     trustedProxies: config.trustedProxies,
     zone: config.zone,
     manager,

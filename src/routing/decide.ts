@@ -7,7 +7,14 @@ import { unreachable } from '../core/assert.ts';
 import { NO_REGION, type RegionIndex, regionIndex } from '../core/ids.ts';
 import { type Location, type PolicyKind, PRIORITIES, type Priority } from '../core/model.ts';
 import { hex64, type Random } from '../core/random.ts';
-import { firstUsable, type LiveView, mayStandIn, type SetView, viewOfSet } from './eligibility.ts';
+import {
+  firstUsable,
+  type LiveView,
+  mayStandIn,
+  type SetView,
+  viewOfSet,
+  viewWithinReach,
+} from './eligibility.ts';
 import { fractionOf, newU64, SEED_ZERO, type U64, xxh64Text } from './hash.ts';
 import { KeyBytes } from './key-bytes.ts';
 import { isMoving } from './ownership.ts';
@@ -86,7 +93,7 @@ export type Decision =
   | { readonly kind: 'refuse'; readonly reason: 'no_route'; readonly route: undefined }
   | {
       readonly kind: 'refuse';
-      readonly reason: 'no_shard_key' | 'no_eligible_region' | PolicyRefusal;
+      readonly reason: 'no_shard_key' | 'no_eligible_region' | 'shed' | PolicyRefusal;
       readonly route: Route;
     };
 
@@ -133,12 +140,13 @@ function place(
   live: LiveView,
   { route, facts, isKeyed, hadKey, newCookie }: Placement,
   context: DecideContext,
-): Forward | PolicyRefusal | 'no_eligible_region' {
+): Forward | PolicyRefusal | 'no_eligible_region' | 'shed' {
   const hash = hashOf(isKeyed, context);
   const priority = priorityOf(route, facts);
   // Critical requests stay in stable regions: their table leaves out what is at risk.
   const set = priority === 'critical' ? route.criticalSet : route.set;
-  const whole = viewOfSet(snapshot, set, live);
+  let whole = viewOfSet(snapshot, set, live);
+  if (route.maxAddedLatency > 0) whole = viewWithinReach(snapshot, { route, set, live }, whole);
   const view = snapshot.policies?.restrict(set, whole, facts, context.verify) ?? whole;
   if (typeof view === 'string') return view;
   const now = context.now();
@@ -165,6 +173,9 @@ function place(
   let region = picked;
   if (choice !== 'policy') {
     region = elsewhere(snapshot, from, picked, context.loads);
+    // Every region that may have it is at its capacity: whoever can wait makes room for the others.
+    if (region === NO_REGION && choice !== 'spill' && priority === 'sheddable' && view.usable.length > 0)
+      return 'shed';
     if (region === NO_REGION && choice === 'failover') {
       // Nobody has room: a full region rather than none.
       region = nextRegion(snapshot, from, []);
@@ -220,7 +231,7 @@ function priorityOf({ priority }: Route, facts: RequestFacts): Priority {
 }
 
 /** How far a stale plan has been left for the base weights: 0 while it is fresh, 1 after one ttl. */
-function neutralityAt(snapshot: Snapshot, live: LiveView, now: number): number {
+export function neutralityAt(snapshot: Snapshot, live: LiveView, now: number): number {
   if (now < live.staleSince) return 0;
   return snapshot.plan.ttl === 0 ? 1 : Math.min(1, (now - live.staleSince) / snapshot.plan.ttl);
 }

@@ -3,7 +3,7 @@
 // all requests until the next. Every removal keeps its stage and reason, for `explain` and traces.
 
 import { NO_REGION, type RegionIndex, regionIndex } from '../core/ids.ts';
-import type { EligibleSet, Server, Snapshot } from './snapshot.ts';
+import type { EligibleSet, Route, Server, Snapshot } from './snapshot.ts';
 
 /** Health as the main thread last published it, counted per region of one snapshot. */
 export interface LiveView {
@@ -22,9 +22,11 @@ export interface LiveView {
   readonly staleSince: number;
   /** Memo of `viewOfSet`, by set index. */
   readonly setViews: (SetView | undefined)[];
+  /** Memo of `viewWithinReach`, by route index and set. */
+  readonly reachViews: Map<string, SetView>;
 }
 
-export type RemovalReason = 'weight_zero' | 'no_server' | 'unhealthy' | 'policy';
+export type RemovalReason = 'weight_zero' | 'no_server' | 'unhealthy' | 'policy' | 'too_far';
 
 export interface Removal {
   readonly region: RegionIndex;
@@ -112,6 +114,48 @@ function buildView(snapshot: Snapshot, set: EligibleSet, live: LiveView): SetVie
     nearby: panic ? null : live.nearby,
     removed,
     panic,
+  };
+}
+
+/**
+ * View of a set for a route that bounds how much farther than the nearest a region may be: what a demotion may
+ * cost a client. The nearest is looked for among those that can serve; where none is left the bound is no help.
+ */
+export function viewWithinReach(
+  { regions }: Snapshot,
+  { route, set, live }: { route: Route; set: EligibleSet; live: LiveView },
+  view: SetView,
+): SetView {
+  const name = `${route.index} ${set.index}`;
+  let within = live.reachViews.get(name);
+  if (within === undefined) {
+    const trips = [...view.usable].map((region) => regions[region]!.roundTripMs ?? Number.POSITIVE_INFINITY);
+    const farthest = Math.min(...trips) + route.maxAddedLatency;
+    const barred = [...view.usable].filter((region) => (regions[region]!.roundTripMs ?? 0) > farthest);
+    within = barred.length === 0 ? view : withoutRegions(view, barred as RegionIndex[], 'too_far');
+    live.reachViews.set(name, within);
+  }
+  return within;
+}
+
+/** A view in which these regions may neither be chosen nor stand in for others. */
+export function withoutRegions(
+  view: SetView,
+  barred: readonly RegionIndex[],
+  reason: RemovalReason,
+): SetView {
+  const keeps = view.keeps.slice();
+  const standsIn = view.standsIn.slice();
+  for (const region of barred) {
+    keeps[region] = 0;
+    standsIn[region] = 0;
+  }
+  return {
+    ...view,
+    keeps,
+    standsIn,
+    usable: view.usable.filter((region) => !barred.includes(region as RegionIndex)),
+    removed: [...view.removed, ...barred.map((region) => ({ region, stage: 'filter' as const, reason }))],
   };
 }
 

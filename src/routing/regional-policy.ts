@@ -5,7 +5,7 @@
 
 import { z } from 'zod';
 import type { RegionIndex } from '../core/ids.ts';
-import type { SetView } from './eligibility.ts';
+import { type SetView, withoutRegions } from './eligibility.ts';
 import { KeyBytes } from './key-bytes.ts';
 import { type MatchInput, RouteMatcher } from './route-matcher.ts';
 import { type ClaimReader, type KeyFacts, type KeySourcePlan, readKey } from './shard-key.ts';
@@ -151,31 +151,12 @@ export class RegionalPolicies {
     const name = barred.join();
     let restricted = known.get(name);
     if (restricted === undefined) {
-      restricted = withoutRegions(view, barred);
+      restricted = withoutRegions(view, barred, 'policy');
       // As many as there are distinct combinations of rules; a hostile client cannot make more of them.
       known.set(name, restricted);
     }
     return restricted;
   }
-}
-
-function withoutRegions(view: SetView, barred: readonly RegionIndex[]): SetView {
-  const keeps = view.keeps.slice();
-  const standsIn = view.standsIn.slice();
-  for (const region of barred) {
-    keeps[region] = 0;
-    standsIn[region] = 0;
-  }
-  return {
-    ...view,
-    keeps,
-    standsIn,
-    usable: view.usable.filter((region) => !barred.includes(region as RegionIndex)),
-    removed: [
-      ...view.removed,
-      ...barred.map((region) => ({ region, stage: 'filter' as const, reason: 'policy' as const })),
-    ],
-  };
 }
 
 interface CompiledPolicy {

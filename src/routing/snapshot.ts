@@ -44,6 +44,8 @@ export interface Region {
   /** Requests/s it can take; undefined = unknown. */
   readonly capacity: number | undefined;
   readonly location: Location | undefined;
+  /** Milliseconds there and back from this proxy, measured, else by distance; undefined = not known. */
+  readonly roundTripMs: number | undefined;
   readonly servers: readonly Server[];
   /** Weights of the servers, summed: what stands in for an unknown capacity. */
   readonly serverWeight: number;
@@ -88,6 +90,8 @@ export interface Route {
   /** Table for critical requests; the ordinary one where the plan has none. */
   readonly criticalSet: EligibleSet;
   readonly policy: PolicyKind;
+  /** A region farther than the nearest that can serve by more than so many milliseconds is left out; 0 = none is. */
+  readonly maxAddedLatency: number;
   /** Importance of its requests, or the header of a trusted peer that names it. */
   readonly priority: Priority | { readonly header: string };
   readonly key: KeyPlan;
@@ -158,10 +162,18 @@ export interface DataPlaneSettings {
   readonly originLocation: Location | undefined;
   readonly clientLocationHeader: string | undefined;
   readonly targetUtilisation: number;
+  /** Milliseconds over which a shift, and the closing of streams that it moved, is spread. */
+  readonly shiftPeriod: number;
   readonly forwardedHeader: 'x' | 'rfc7239' | 'none';
   readonly debugHeaders: boolean;
   readonly accessLog: 'off' | 'sampled' | 'all';
   readonly traceSample: number;
+  /** Sampled requests are exported as spans. */
+  readonly exportsSpans: boolean;
+  /** Traces kept, over all workers. */
+  readonly traceKeep: number;
+  /** Requests that take so long are kept always; 0 = none for that reason. */
+  readonly traceSlow: number;
   readonly trustedProxies: readonly string[];
   /** Zone whose servers are preferred; empty = none. */
   readonly zone: string;

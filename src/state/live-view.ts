@@ -20,6 +20,7 @@ export function buildLiveView(snapshot: Snapshot, cells: LiveCells, version: num
     present: snapshot.regions.map((region) => serversThat(isPresent, region, cells)),
     staleSince: cells.staleSince,
     setViews: [],
+    reachViews: new Map(),
   };
 }
 

@@ -1,7 +1,7 @@
 // The last good plan on disk: a restart serves with the table it had, with or without an engine. Written to
 // a temporary file, synced and renamed, so that a crash or a full disk leaves the old one whole.
 
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Plan, validatePlan } from '../plan/plan.ts';
 
@@ -9,6 +9,8 @@ export class PlanFile {
   readonly #folder: string;
   readonly #path: string;
   #writing: Promise<void> = Promise.resolve();
+  /** Time of the last change that `readIfChanged` has seen. */
+  #changedAt: number | undefined;
 
   constructor(folder: string) {
     this.#folder = folder;
@@ -29,6 +31,18 @@ export class PlanFile {
     } catch (error) {
       return `plan.json: ${error instanceof Error ? error.message : String(error)}`;
     }
+  }
+
+  /** The plan, if the file is another one than at the last call and holds a valid plan. */
+  async readIfChanged(): Promise<Plan | undefined> {
+    const changedAt = await stat(this.#path).then(
+      ({ mtimeMs }) => mtimeMs,
+      () => undefined,
+    );
+    if (changedAt === undefined || changedAt === this.#changedAt) return undefined;
+    this.#changedAt = changedAt;
+    const plan = await this.read();
+    return typeof plan === 'object' ? plan : undefined;
   }
 
   /** Writes after what is being written already. Resolves to a sentence when it could not be written. */

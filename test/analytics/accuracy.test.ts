@@ -2,6 +2,7 @@
 
 import t from 'tap';
 import { ForecastScore, ProbabilityScore } from '../../src/analytics/accuracy.ts';
+import { packNumbers, StateReader } from '../../src/analytics/state-reader.ts';
 
 const H = 300;
 const DAY = 86_400_000;
@@ -85,12 +86,15 @@ t.test('what is kept comes back, with predictions that still wait', async (t) =>
   score.predicted(0, H, 0.25);
   score.pass(H);
   score.predicted(400, 400 + H, 0.75);
-  const again = ProbabilityScore.restore(JSON.parse(JSON.stringify(score.state())));
+  const read = (state: unknown) =>
+    ProbabilityScore.restore(new StateReader(JSON.parse(JSON.stringify(state))));
+  const again = read(score.state());
   again.eventBegan(500);
   score.eventBegan(500);
   t.strictSame(again.figures(), score.figures());
-  for (const bad of [null, 7, {}, { settled: 'x' }])
-    t.equal(ProbabilityScore.restore(bad).figures().scored, 0);
+  const whole = score.state();
+  const bad = [null, 7, {}, { ...whole, settled: 'xxxx' }, { ...whole, settled: packNumbers([1, 2, 3]) }];
+  for (const state of bad) t.throws(() => read(state), { message: /must be|no score/ });
 });
 
 t.test('memory of predictions is bounded', async (t) => {

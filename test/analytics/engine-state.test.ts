@@ -1,11 +1,34 @@
 // What the engine keeps between ticks: samples out of order, clocks that jump, restarts, who owns which demand.
 
 import t from 'tap';
-import type { ProbabilityFigures } from '../../src/analytics/accuracy.ts';
-import { restoreCalendar, restoreWatch, saveCalendar, saveWatch } from '../../src/analytics/engine-state.ts';
+import {
+  Resumption,
+  readSaved,
+  restoreCalendar,
+  saveCalendar,
+  saveWatch,
+} from '../../src/analytics/engine-state.ts';
+import { trainBoostedTrees } from '../../src/analytics/failure/boosted-trees.ts';
 import { regionEntity, type Sample } from '../../src/analytics/ingest/sample.ts';
+import type { Row } from '../../src/analytics/series-store.ts';
 import { seededRandom } from '../../src/core/random.ts';
-import { healthy, MINUTE, region, STEP, server, startSite, watchOf } from '../rig/site.ts';
+import { healthy, MINUTE, region, type Site, STEP, server, startSite, watchOf } from '../rig/site.ts';
+
+/** What a later process does with rows and states that were kept. @returns what it could not read. */
+function resume(site: Site, rows: readonly Row[], saved: ReadonlyMap<string, string>): string[] {
+  const problems: string[] = [];
+  const read = new Map(
+    [...saved].map(([key, text]) => {
+      const of = readSaved(text);
+      if (typeof of === 'string') throw new Error(of);
+      return [key, of] as const;
+    }),
+  );
+  const resumption = new Resumption(read, (_, found) => problems.push(...found));
+  site.engine.replay(rows, resumption);
+  site.engine.finishReplay(resumption);
+  return problems;
+}
 
 t.test('late, duplicate, future and unknown samples are counted and change nothing', async (t) => {
   const site = startSite();
@@ -139,30 +162,112 @@ t.test('a restart continues where it stopped', async (t) => {
     2,
   );
   for (let i = 0; i < 120; i++) before.step(values(i));
+  const saved = new Map(
+    [...before.engine.watches()].flatMap((watch) => {
+      const text = saveWatch(watch, before.engine.settings);
+      return text === undefined ? [] : [[watch.entity.key, text] as const];
+    }),
+  );
+  for (let i = 120; i < 130; i++) before.step(values(i));
+  // Another process: it has all rows, and models as they were ten rows before the end.
   const after = startSite(100);
-  after.clock.pass(120 * STEP);
-  after.engine.replay(before.rows);
-  for (const watch of before.engine.watches())
-    restoreWatch(watchOf(after, watch.entity.key), saveWatch(watch));
+  after.clock.pass(130 * STEP);
+  const problems = resume(after, before.rows.slice(60), saved);
+  t.strictSame(problems, []);
   restoreCalendar(after.engine.calendar, saveCalendar(before.engine.calendar));
   t.equal(after.engine.calendar.learnt().length, 1);
-  for (let i = 120; i < 150; i++) after.step(values(i));
-  const [a, b] = [watchOf(whole, 'region/a'), watchOf(after, 'region/a')];
-  t.strictSame(b.risk, a.risk, 'the same risk as without the restart');
-  const rounded = ({ brier, ...figures }: ProbabilityFigures) => ({ ...figures, brier: brier?.toFixed(5) });
-  t.strictSame(
-    rounded(b.scores.failure.figures()),
-    rounded(a.scores.failure.figures()),
-    'and the same accuracy, counted once',
-  );
+  for (let i = 130; i < 150; i++) after.step(values(i));
+  for (const key of ['region/a', 'server/a/http://a1']) {
+    const [a, b] = [watchOf(whole, key), watchOf(after, key)];
+    // Anomaly detectors know the rows that are there, which are half as many here.
+    t.strictSame(
+      b.risk && { ...b.risk, anomaly: 0 },
+      a.risk && { ...a.risk, anomaly: 0 },
+      'the same risk as without the restart',
+    );
+    t.strictSame(b.failure, a.failure, 'and what the models of failures say, with half of their rows gone');
+    t.strictSame(
+      b.outlook === undefined ? undefined : { ...b.outlook, above: b.outlook.above(60) },
+      a.outlook === undefined ? undefined : { ...a.outlook, above: a.outlook.above(60) },
+      'and the demand, by the same method',
+    );
+    t.strictSame(
+      b.scores.failure.figures(),
+      a.scores.failure.figures(),
+      'and the same accuracy, counted once',
+    );
+    t.strictSame(b.scores.demand.figures(), a.scores.demand.figures(), 'of forecasts too');
+    t.strictSame(b.drift.state(), a.drift.state());
+  }
+  t.ok(watchOf(after, 'region/a').scores.demand.figures().scored > 100);
   t.strictSame(
     [...after.engine.recent('region/a', 'rps', 40)],
     [...whole.engine.recent('region/a', 'rps', 40)],
   );
-  restoreWatch(b, 'not json');
-  restoreWatch(b, '{"failure": 7, "capacity": [1]}');
-  t.equal(b.scores.failure.figures().scored, 0, 'a state that cannot be read begins anew');
 });
+
+t.test(
+  'trained trees, calibration and acted state outlive a restart; what cannot be read is said so',
+  async (t) => {
+    const before = startSite(100);
+    // Six failures of a server, each after its memory climbed; enough to train on.
+    const climb = (i: number) => {
+      const up = i % 100 >= 95 ? 0 : 1;
+      const memory = 0.3 + Math.max(0, (i % 100) - 80) * 0.02;
+      return [[server, { memory, cpu: 0.2 + 0.01 * (i % 5), up }]] as const;
+    };
+    for (let i = 0; i < 900; i++) before.step(climb(i));
+    const watch = watchOf(before, server.key);
+    const job = watch.models.failure!.training();
+    if (job?.kind !== 'failure') return t.fail('nothing to train on');
+    watch.models.failure!.adopt(trainBoostedTrees(job.rows));
+    watch.acted = true;
+    watch.models.failure!.setActedUpon(true);
+    for (let i = 900; i < 905; i++) before.step(climb(i));
+    const text = saveWatch(watch, before.engine.settings)!;
+    const after = startSite(100);
+    after.clock.pass(905 * STEP);
+    t.strictSame(resume(after, before.rows.slice(-3), new Map([[server.key, text]])), []);
+    t.equal(watchOf(after, server.key).acted, true);
+    for (let i = 905; i < 990; i++) {
+      before.step(climb(i));
+      after.step(climb(i));
+      t.strictSame(watchOf(after, server.key).failure, watch.failure, `row ${i}`);
+    }
+    t.strictSame(
+      watchOf(after, server.key).models.failure!.state(),
+      watch.models.failure!.state(),
+      'all that is known is the same',
+    );
+
+    const broken = (change: (state: Record<string, Record<string, unknown>>) => void): string => {
+      const state = JSON.parse(text);
+      change(state);
+      return JSON.stringify(state);
+    };
+    const cases: [string, string, RegExp][] = [
+      ['cut', text.slice(0, -40), /JSON/],
+      ['of a later version', broken((state) => Object.assign(state, { version: 2 })), /version is 2, ours 1/],
+      ['no state at all', '7', /must be an object/],
+    ];
+    for (const [what, given, problem] of cases) t.match(readSaved(given), problem, what);
+    const trees = broken((state) => {
+      const failure = state.models!.failure as { predictor: { trees: { leafValue: string } } };
+      failure.predictor.trees.leafValue = 'AAAA';
+    });
+    const third = startSite(100);
+    third.clock.pass(990 * STEP);
+    const problems = resume(third, before.rows.slice(-3), new Map([[server.key, trees]]));
+    t.match(problems[0], /models\.failure\.predictor\.trees\.leafValue must be/);
+    t.equal(
+      watchOf(third, server.key).scores.failure.figures().scored > 0,
+      true,
+      'the parts that can be read are taken',
+    );
+    third.step(climb(990));
+    t.ok(watchOf(third, server.key).failure !== undefined, 'and the engine goes on');
+  },
+);
 
 t.test('a region is expected to get the demand of what it owns, not what it got so far', async (t) => {
   const site = startSite();

@@ -3,7 +3,7 @@
 import t from 'tap';
 import { riskReport } from '../../src/analytics/report.ts';
 import { seededRandom } from '../../src/core/random.ts';
-import { healthy, MINUTE, region, server, startSite, watchOf } from '../rig/site.ts';
+import { healthy, MINUTE, region, STEP, server, startSite, watchOf } from '../rig/site.ts';
 
 t.test('memory that climbs is flagged minutes before the server dies, and the reason says so', async (t) => {
   const site = startSite();
@@ -96,6 +96,37 @@ t.test('maintenance is a known failure, and its reason says when', async (t) => 
   for (let i = 0; i < 10; i++) site.step([]);
   t.match(watchOf(site, 'region/a').risk!.reasons[0], /^maintenance is under way for another \d+ min/);
 });
+
+t.test(
+  'to foresee what was announced takes no skill: neither foreseen nor missed, nor learnt from',
+  async (t) => {
+    const run = (isAnnounced: boolean) => {
+      const site = startSite();
+      const random = seededRandom(4);
+      const now = site.clock.wallMs();
+      if (isAnnounced) {
+        const times = { start: now + 100 * STEP, end: now + 120 * STEP };
+        const facts = { regions: ['a'], title: '', severity: 0.5, loadFactor: undefined };
+        site.engine.calendar.add({ id: '1', kind: 'maintenance', ...times, ...facts });
+      }
+      for (let i = 0; i < 160; i++) {
+        const isDown = i > 101 && i < 121;
+        site.step([
+          [region, { rps: 50 + random.next(), error_rate: 0, healthy_share: isDown ? 0 : 1 }],
+          [server, { memory: 0.4 + 0.01 * random.next(), up: isDown ? 0 : 1 }],
+        ]);
+      }
+      return [watchOf(site, 'region/a'), watchOf(site, server.key)].map(({ scores, models }) => {
+        const state = models.failure!.state() as { predictor: { recentFailures: string } };
+        return { ...scores.failure.figures(), learnt: state.predictor.recentFailures !== '' };
+      });
+    };
+    for (const told of run(true))
+      t.match(told, { events: 0, foreseen: 0, baseRate: 0, falseAlarmsPerDay: 0, learnt: false });
+    for (const seen of run(false))
+      t.match(seen, { events: 1, learnt: true }, 'the same without a word is a failure');
+  },
+);
 
 t.test('a campaign that would pass the capacity raises the risk before it begins', async (t) => {
   const site = startSite(100);

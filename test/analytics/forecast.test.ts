@@ -10,8 +10,9 @@ import type { ForecastMethod } from '../../src/analytics/forecast/forecast.ts';
 import { type Forecast, probabilityAbove, quantileOf } from '../../src/analytics/forecast/forecast-result.ts';
 import {
   naiveMethods,
-  selectableMethods,
+  quickMethods,
   streamingMethods,
+  TRAINED_METHODS,
   trainedMethods,
 } from '../../src/analytics/forecast/method-sets.ts';
 import { NormalEquations } from '../../src/analytics/forecast/normal-equations.ts';
@@ -25,10 +26,7 @@ import { daily, HOSTILE, make, noisyLevel, normal, randomWalk, SEASON } from './
 const HORIZON = 24;
 const EVERY_METHOD: readonly ForecastMethod[] = [
   ...new Map(
-    [...streamingMethods([SEASON]), ...Object.values(selectableMethods).flat()].map((method) => [
-      method.name,
-      method,
-    ]),
+    [...streamingMethods([SEASON]), ...quickMethods(TRAINED_METHODS)].map((method) => [method.name, method]),
   ).values(),
 ];
 
@@ -374,3 +372,27 @@ t.test('a sum of demands is as wide as its parts agree', async (t) => {
   t.throws(() => sumForecasts([]), RangeError);
   t.equal(measuredCorrelation(single, [single]), ASSUMED_CORRELATION);
 });
+
+t.test(
+  'a series that never moved has an interval, and one that only rose is not believed to rise for ever',
+  async (t) => {
+    const after = (values: readonly number[]) => {
+      const forecaster = new SeriesForecaster({ horizon: 10, seasons: [] });
+      for (const value of values) forecaster.push(value);
+      return forecaster.forecast().steps.at(-1)!;
+    };
+    const widthOf = (values: readonly number[]): number => {
+      const { lower90, upper90 } = after(values);
+      return upper90 - lower90;
+    };
+    const constant = widthOf(new Array(300).fill(50));
+    t.ok(constant > 0.25 && constant < 2.5, `a per cent or so of 50: ${constant}`);
+    t.ok(widthOf(new Array(300).fill(0)) > 0, 'nothing is known to stay nothing');
+    const ramp = (length: number): number[] => Array.from({ length }, (_, i) => 10 + i);
+    const [short, long] = [widthOf(ramp(40)), widthOf(ramp(2000))];
+    // It rose by ten in a horizon, three times over: it may stop, or go on.
+    t.ok(short > 15, `after 40 steps ${short}`);
+    t.ok(after(ramp(40)).lower90 < 49 && after(ramp(40)).upper90 > 59);
+    t.ok(long / 2000 < 0.2 * (short / 40), `after 2,000 steps ${long}`);
+  },
+);

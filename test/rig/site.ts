@@ -37,6 +37,7 @@ export function startSite(capacity?: number): Site {
     {
       stepMs: STEP,
       horizonMs: HORIZON,
+      hourlyMethods: ['ar'],
       regions: [
         { id: 'a', capacity },
         { id: 'b', capacity: undefined },

@@ -31,6 +31,7 @@ function input(configGeneration: number, routes = 200): SnapshotInput {
     configGeneration,
     slots,
     policies: {},
+    roundTrips: {},
     toMonotonic: (ms) => ms,
   });
 }

@@ -53,6 +53,44 @@ t.test('values are kept, downsampled when old and deleted in the end', async (t)
   history.close();
 });
 
+t.test('hours are told over what is kept as it came and what was folded, each value once', async (t) => {
+  const { history } = HistoryDatabase.open(join(t.testdir(), 'history.sqlite'), NOW);
+  const start = NOW - 3 * DAY;
+  const told = (entity: string, metric: string, days: number) =>
+    Array.from({ length: days * 1440 }, (_, i) => ({
+      entity,
+      metric,
+      at: NOW - days * DAY + (i + 1) * MINUTE,
+      value: Math.floor((NOW - days * DAY + i * MINUTE - start) / (60 * MINUTE)),
+    }));
+  history.append([
+    ...told('group/1', 'rps', 3),
+    ...told('server/a/b', 'rps', 1),
+    ...told('group/1', 'cpu', 1),
+  ]);
+  const hours = () => history.hours('rps', ['group/', 'region/'], NOW - 10 * DAY);
+  const raw = hours();
+  t.equal(raw.length, 72);
+  t.strictSame(raw[5], { entity: 'group/1', hour: start / (60 * MINUTE) + 5, mean: 5, n: 60 });
+  history.prune(NOW, 14 * DAY);
+  const folded = hours();
+  t.equal(folded.length, 72);
+  // A value at the full hour is of the hour before it, and is folded into the one after it.
+  t.ok(folded.every(({ mean, n }, hour) => Math.abs(mean - hour) < 0.1 && n >= 49 && n <= 61));
+  history.append(told('group/1', 'rps', 5).slice(0, 1440));
+  history.prune(NOW, 14 * DAY);
+  t.equal(hours().length, 97, 'what was told afterwards of days long ago is folded too, not lost');
+  history.save('models/region/a', NOW, 'x');
+  history.save('plan/decisions', NOW, 'y');
+  history.setAside('models/region/a');
+  t.equal(history.load('models/region/a'), undefined);
+  t.equal(history.load('aside/models/region/a'), 'x');
+  history.prune(NOW + 15 * DAY, 14 * DAY);
+  t.equal(history.load('aside/models/region/a'), undefined, 'for as long as metrics are kept');
+  t.equal(history.load('plan/decisions'), 'y');
+  history.close();
+});
+
 t.test('a restart finds values and state; appends are grouped and answered for', async (t) => {
   const path = join(t.testdir(), 'history.sqlite');
   const log = recordingLog();

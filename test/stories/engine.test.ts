@@ -6,6 +6,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import { readdirSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import root, { type Test } from 'tap';
 import { seededRandom } from '../../src/core/random.ts';
 import { post, scoresOf, until } from '../rig/engine-client.ts';
@@ -85,10 +86,15 @@ root.test('documents that are wrong are refused with a path; nothing of them is 
     title: /^\[1\]\.metrics\.cpu: must be a number from 0 to 1, given 2$/,
   });
   t.equal((await send('{"region": NaN}')).status, 400);
-  t.equal((await send(`[${' '.repeat(1024 * 1024)}]`)).status, 413);
+  // The answer comes before the body is read: a client that is still writing may see the cut first.
+  const tooLarge = await send(`[${' '.repeat(1024 * 1024)}]`).then(
+    ({ status }) => status,
+    () => 'cut',
+  );
+  t.ok(tooLarge === 413 || tooLarge === 'cut', `too large: ${tooLarge}`);
   t.equal((await scoresOf(first.url)).telemetry.accepted, accepted);
   t.equal((await send(JSON.stringify(good))).status, 202);
-  t.equal((await fetch(`${first.url}/plan`)).status, 503);
+  t.equal((await fetch(`${first.url}/plan`)).status, 200);
 });
 
 root.test('a restart has its past back: scores, rows and events', async (t) => {
@@ -106,11 +112,31 @@ root.test('a restart has its past back: scores, rows and events', async (t) => {
   });
   const before = (await scoresOf(first.url)).regions[1]!;
   t.equal((await first.stop()).code, 0);
+  // One of the kept models is damaged.
+  const database = new DatabaseSync(join(first.folder, 'data/pae/history.sqlite'));
+  const kept = database.prepare("SELECT key FROM state WHERE key LIKE 'models/%'").all();
+  t.equal(kept.length, 4, 'two regions, two servers');
+  const damaged = 'models/server/eu-west/s';
+  database.prepare('UPDATE state SET body = substr(body, 1, 1000) WHERE key = ?').run(damaged);
   restarted = await startPae(root, {}, first.folder);
+  const unreadable = restarted.log.find((line) => line.msg.startsWith('what its models had learnt cannot'));
+  t.match(unreadable, { entity: 'server/eu-west/s' });
+  await until(async () => {
+    const aside = database.prepare('SELECT key FROM state WHERE key = ?').all(`aside/${damaged}`);
+    return aside.length === 1 || undefined;
+  }, 'the damaged one set aside');
+  database.close();
   const after = (await scoresOf(restarted.url, '?history=3h')).regions[1]!;
   t.ok(after.accuracy.failure.scored >= before.accuracy.failure.scored, 'scores are kept');
   t.ok(after.history!.length >= 200, 'and rows');
-  t.ok(restarted.log.some((line) => line.msg === 'the engine has its past back'));
+  t.match(
+    restarted.log.find((line) => line.msg === 'the engine has its past back'),
+    { models: 3 },
+    'and the models that could be read',
+  );
+  const forecasts = (of: object) =>
+    (of as { accuracy: { forecast: { scored: number } } }).accuracy.forecast.scored;
+  t.ok(forecasts(before) > 100 && forecasts(after) >= forecasts(before), 'scores of forecasts too');
   const known = (await (await fetch(`${restarted.url}/external_events`)).json()) as {
     events: { id: string }[];
   };
@@ -119,6 +145,36 @@ root.test('a restart has its past back: scores, rows and events', async (t) => {
   t.equal((await remove(added.body.id)).status, 200);
   t.equal((await remove('none')).status, 404);
   await restarted.stop();
+});
+
+root.test('the file is followed: a region more, a wrong word, a change that needs a restart', async (t) => {
+  const config = (of: object, pae: object = {}) => ({
+    ...proxyConfig({ regions: REGIONS }),
+    pae: { mode: 'shadow', listen: '127.0.0.1:0', ...pae },
+    ...of,
+  });
+  const pae = await startPae(t);
+  const at = new Date().toISOString();
+  const send = () => post(`${pae.url}/telemetry`, [{ region: 'ap-south', at, metrics: { rps: 1 } }]);
+  t.match((await send()).body, { accepted: 0 }, 'of a region that is not known yet');
+  pae.writeConfig(config({ regions: [...REGIONS, { id: 'ap-south', servers: ['http://127.0.0.1:3'] }] }));
+  pae.child.kill('SIGHUP');
+  await pae.waitForLog((line) => line.msg === 'configuration applied');
+  t.match((await send()).body, { accepted: 1 }, 'on the same port, by the same process');
+  t.equal((await scoresOf(pae.url)).regions.length, 3);
+  const refused = (count: number) =>
+    until(async () => {
+      const lines = pae.log.filter((line) => line.msg.startsWith('configuration refused'));
+      return lines.length === count ? lines.at(-1)! : undefined;
+    }, `${count} refused`);
+  pae.writeConfig(config({}, { horizon: 'soon' }));
+  t.match(await refused(1), { problem: /pae.horizon: must be/ });
+  pae.writeConfig(config({}, { listen: '127.0.0.1:1' }));
+  t.match(await refused(2), { problem: /pae.listen: cannot change without a restart/ });
+  t.equal((await scoresOf(pae.url)).regions.length, 3, 'nothing of either was taken');
+  const metrics = await (await fetch(`${pae.url}/metrics`)).text();
+  t.match(metrics, /foreshard_config_rejected_total 2/);
+  t.equal((await pae.stop()).code, 0);
 });
 
 /** A page server that behaves as its path says. */

@@ -59,7 +59,7 @@ function monitored(settings = SETTINGS) {
       monitor.tick();
     },
     answer: async (passed: boolean) => {
-      pending.shift()!({ passed, detail: passed ? 'status 200' : 'ECONNREFUSED' });
+      pending.shift()!({ passed, detail: passed ? 'status 200' : 'ECONNREFUSED', tookMs: 1 });
       await new Promise((resolve) => setImmediate(resolve));
     },
   };

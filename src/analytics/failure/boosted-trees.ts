@@ -3,6 +3,8 @@
 // Guestrin 2016 (second-order gain, l2 on leaves); quantile bins and trees grown level by level. Work is
 // bounded by rows x columns x depth x trees, never by a clock: the same rows give the same model anywhere.
 
+import { pack, packNumbers, type StateReader, UnreadableState } from '../state-reader.ts';
+
 /** Rows of features with their outcomes, oldest first: the last part judges when to stop. */
 export interface TrainingRows {
   /** Row-major, `rows x columns`; NaN = unknown. */
@@ -56,6 +58,40 @@ export interface BoostedTrees {
 const MAX_BINS = 48;
 // Gain below this is noise of rounding, and pure leaves would split for ever.
 const MIN_GAIN = 1e-6;
+
+/** Trees of this many rows' features are larger than any that are trained here. */
+const MOST_KEPT_TREES = 2000;
+
+export function treesState(model: BoostedTrees): object {
+  const { columns, base, treeCount, nodesPerTree, splitColumn, splitAt, leafValue } = model;
+  return {
+    numbers: packNumbers([columns, base, treeCount, nodesPerTree]),
+    splitColumn: pack(splitColumn),
+    splitAt: pack(splitAt),
+    leafValue: pack(leafValue),
+  };
+}
+
+/** Throws UnreadableState for a table in which a walk could leave a tree or end in no number. */
+export function restoreTrees(state: StateReader): BoostedTrees {
+  const [columns = 0, base = 0, treeCount = 0, nodesPerTree = 0] = state.numbers('numbers', 4);
+  const isSound = Number.isFinite(base) && Number.isInteger(nodesPerTree) && nodesPerTree % 2 === 1;
+  if (!isSound || !(treeCount >= 0 && treeCount <= MOST_KEPT_TREES) || nodesPerTree > 1023) {
+    throw new UnreadableState('trees have no sound form');
+  }
+  const nodes = treeCount * nodesPerTree;
+  const splitColumn = state.int16s('splitColumn', nodes);
+  const splitAt = state.numbers('splitAt', nodes);
+  const leafValue = state.numbers('leafValue', nodes);
+  const firstLeaf = (nodesPerTree - 1) / 2;
+  const isTree = splitColumn.every(
+    (column, i) => column < columns && (column < 0 || i % nodesPerTree < firstLeaf),
+  );
+  if (!isTree || !splitAt.every(Number.isFinite) || !leafValue.every(Number.isFinite)) {
+    throw new UnreadableState('trees lead nowhere');
+  }
+  return { columns, base, treeCount, nodesPerTree, splitColumn, splitAt, leafValue };
+}
 
 /** Trains on `rows`; with one class only it returns a model without trees, the (smoothed) base rate. */
 export function trainBoostedTrees(rows: TrainingRows, options: BoostOptions = BOOST_DEFAULTS): BoostedTrees {

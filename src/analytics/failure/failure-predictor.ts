@@ -4,9 +4,17 @@
 // drive it alike, one row at a time.
 
 import { calibrate, fitCalibration, fromLogOdds, IDENTITY, logOdds } from '../calibrate.ts';
-import { type BoostedTrees, predictBoostedTrees, type TrainingRows } from './boosted-trees.ts';
+import { packNumbers, type StateReader } from '../state-reader.ts';
+import {
+  type BoostedTrees,
+  predictBoostedTrees,
+  restoreTrees,
+  type TrainingRows,
+  treesState,
+} from './boosted-trees.ts';
+import { KeptRows, type SettledRows } from './kept-rows.ts';
 import { metricKind } from './metric-kinds.ts';
-import { MetricWatch } from './metric-watch.ts';
+import { MetricWatch, WATCH_NUMBERS } from './metric-watch.ts';
 import { type ModelScore, OutcomeLedger } from './outcome-ledger.ts';
 import { type PriorOutlook, priorOutlook, sayDuration, type WatchedMetric } from './prior.ts';
 import { RecurrenceHazard, type RecurrenceOutlook } from './recurrence.ts';
@@ -53,20 +61,16 @@ const SIMPLEST_MARGIN = 0.05;
 // Rows kept for training and calibration: six a horizon, for 1,000 horizons (three weeks at half an hour).
 const ROWS_PER_HORIZON = 6;
 const MAX_TRAINING_ROWS = 6000;
+// Without a failure there is nothing to train on: a few days of quiet are enough to begin with.
+const MAX_QUIET_ROWS = 1500;
 const MIN_TRAINING_ROWS = 300;
 // The trace of a beginning stands in its slot and the next one.
 const TRACE_AFTER_MS = 600_000;
+const MAX_RECENT_FAILURES = 256;
 // Failures within this many horizons count as recent.
 const RECENT_HORIZONS = 48;
 // A new model is due after this many horizons, or when a failure was added to what it knows.
 const RETRAIN_HORIZONS = 48;
-
-interface KeptRow {
-  readonly atMs: number;
-  readonly features: Float64Array;
-  readonly probabilities: readonly number[];
-  failed: boolean | undefined;
-}
 
 export class FailurePredictor {
   readonly #horizonMs: number;
@@ -74,7 +78,7 @@ export class FailurePredictor {
   readonly #slots: SlotMemory;
   readonly #hazard = new RecurrenceHazard();
   readonly #ledger: OutcomeLedger;
-  readonly #kept: KeptRow[] = [];
+  readonly #kept = new KeptRows(FEATURE_COLUMNS, MODELS.length);
   readonly #recentFailures: number[] = [];
   readonly #calibrations = MODELS.map(() => IDENTITY);
   #lastMs = Number.NEGATIVE_INFINITY;
@@ -95,7 +99,7 @@ export class FailurePredictor {
     }));
     this.#slots = new SlotMemory(options.metrics.length);
     this.#ledger = new OutcomeLedger(MODELS.length, options.horizonMs, (atMs, failed) =>
-      this.#settle(atMs, failed),
+      this.#kept.settle(atMs, failed),
     );
   }
 
@@ -125,7 +129,7 @@ export class FailurePredictor {
     if (failing && !this.#failing) {
       this.#traceMs = atMs;
       this.#recentFailures.push(atMs);
-      if (this.#recentFailures.length > 256) this.#recentFailures.shift();
+      if (this.#recentFailures.length > MAX_RECENT_FAILURES) this.#recentFailures.shift();
     }
     this.#failing = failing;
     this.#hazard.observe(atMs, failing);
@@ -144,7 +148,7 @@ export class FailurePredictor {
     const prior = priorOutlook(this.#metrics, this.#horizonMs, (metric) =>
       this.#slots.usualHigh(atMs, this.#horizonMs, metric),
     );
-    const features = new Float64Array(FEATURE_COLUMNS);
+    const features = new Float32Array(FEATURE_COLUMNS);
     this.#describe(features, recurrence, prior);
     const raw = this.#answers(features, recurrence, prior);
     const answers = raw.map((probability, model) => calibrate(this.#calibrations[model]!, probability));
@@ -158,20 +162,12 @@ export class FailurePredictor {
     if (outcomes < JUDGING_OUTCOMES || this.#lastMs <= this.#trainedMs) return undefined;
     const age = (this.#lastMs - this.#trainedMs) / this.#horizonMs;
     if (age < RETRAIN_HORIZONS && outcomes === this.#trainedOutcomes) return undefined;
-    const settled = this.#kept.filter((row) => row.failed !== undefined);
-    if (settled.length < MIN_TRAINING_ROWS) return undefined;
+    const settled = this.#kept.settled();
+    if (settled.labels.length < MIN_TRAINING_ROWS) return undefined;
     this.#trainedMs = this.#lastMs;
     this.#trainedOutcomes = outcomes;
     this.#recalibrate(settled);
-    const features = new Float64Array(settled.length * FEATURE_COLUMNS);
-    settled.forEach((row, index) => {
-      features.set(row.features, index * FEATURE_COLUMNS);
-    });
-    return {
-      features,
-      columns: FEATURE_COLUMNS,
-      labels: Uint8Array.from(settled, (row) => (row.failed ? 1 : 0)),
-    };
+    return { features: settled.features, columns: FEATURE_COLUMNS, labels: settled.labels };
   }
 
   /** Takes a model trained on trainingRows(); one that learnt nothing changes nothing. */
@@ -185,7 +181,59 @@ export class FailurePredictor {
     return MODELS.map((model, index) => ({ model, ...this.#ledger.score(index) }));
   }
 
-  #describe(features: Float64Array, recurrence: RecurrenceOutlook, prior: PriorOutlook): void {
+  /** All that it has learnt, for a predictor of the same metrics and horizon in a later process. */
+  state(): object {
+    const times = [this.#lastMs, this.#startMs, this.#traceMs, this.#trainedMs];
+    return {
+      numbers: packNumbers([...times, this.#trainedOutcomes, this.#failing ? 1 : 0]),
+      watches: packNumbers(this.#metrics.flatMap(({ watch }) => watch.numbers())),
+      slots: this.#slots.state(),
+      hazard: this.#hazard.state(),
+      ledger: this.#ledger.state(),
+      kept: this.#kept.state(),
+      recentFailures: packNumbers(this.#recentFailures),
+      calibrations: packNumbers(this.#calibrations.flatMap(({ slope, shift }) => [slope, shift])),
+      speaks: this.#speaks,
+      ...(this.#trees === undefined ? {} : { trees: treesState(this.#trees) }),
+    };
+  }
+
+  /** Takes what `state` gave; throws UnreadableState, and is then of no use. */
+  restore(state: StateReader): void {
+    const [lastMs, startMs, traceMs, trainedMs, trainedOutcomes, failing] = state.numbers('numbers', 6);
+    const watches = state.numbers('watches', this.#metrics.length * WATCH_NUMBERS);
+    this.#metrics.forEach(({ watch }, i) => {
+      watch.restore(watches.subarray(i * WATCH_NUMBERS, (i + 1) * WATCH_NUMBERS));
+    });
+    this.#lastMs = lastMs!;
+    this.#startMs = startMs!;
+    this.#traceMs = traceMs!;
+    this.#trainedMs = trainedMs!;
+    this.#trainedOutcomes = trainedOutcomes!;
+    this.#failing = failing === 1;
+    this.#slots.restore(state.at('slots'));
+    this.#hazard.restore(state.at('hazard'));
+    this.#ledger.restore(state.at('ledger'));
+    this.#kept.restore(state.at('kept'), MAX_TRAINING_ROWS);
+    this.#recentFailures.splice(
+      0,
+      MAX_RECENT_FAILURES,
+      ...state.numbersUpTo('recentFailures', MAX_RECENT_FAILURES),
+    );
+    const lines = state.numbers('calibrations', 2 * MODELS.length);
+    MODELS.forEach((_, model) => {
+      this.#calibrations[model] = { slope: lines[2 * model]!, shift: lines[2 * model + 1]! };
+    });
+    this.#speaks = state.oneOf('speaks', ['base_rate', ...MODELS]);
+    if (state.has('trees')) this.adopt(restoreTrees(state.at('trees')));
+  }
+
+  /** The trees in force, which a new model must beat. */
+  get trees(): BoostedTrees | undefined {
+    return this.#trees;
+  }
+
+  #describe(features: Float32Array, recurrence: RecurrenceOutlook, prior: PriorOutlook): void {
     const since = this.#lastMs - RECENT_HORIZONS * this.#horizonMs;
     writeFeatures(
       features,
@@ -203,7 +251,7 @@ export class FailurePredictor {
   }
 
   /** In the order of MODELS. */
-  #answers(features: Float64Array, recurrence: RecurrenceOutlook, prior: PriorOutlook): number[] {
+  #answers(features: Float32Array, recurrence: RecurrenceOutlook, prior: PriorOutlook): number[] {
     const lifted = 1 - (1 - recurrence.probability) * (1 - recurrence.baseProbability) ** (prior.lift - 1);
     const seen = 1 - (1 - lifted) * (1 - prior.limitProbability);
     const trees =
@@ -214,39 +262,23 @@ export class FailurePredictor {
 
   #keep(
     atMs: number,
-    features: Float64Array,
+    features: Float32Array,
     raw: readonly number[],
     answers: readonly number[],
     recurrence: RecurrenceOutlook,
   ): void {
     this.#ledger.predicted(atMs, answers, recurrence.baseProbability, this.#acted);
-    const last = this.#kept.at(-1)?.atMs ?? Number.NEGATIVE_INFINITY;
-    if (atMs - last < this.#horizonMs / ROWS_PER_HORIZON) return;
-    this.#kept.push({ atMs, features, probabilities: raw, failed: undefined });
-    if (this.#kept.length > MAX_TRAINING_ROWS) this.#kept.shift();
+    if (atMs - this.#kept.lastMs < this.#horizonMs / ROWS_PER_HORIZON) return;
+    const most = this.#recentFailures.length === 0 ? MAX_QUIET_ROWS : MAX_TRAINING_ROWS;
+    this.#kept.push(atMs, features, raw, most);
   }
 
-  /** The outcome of the prediction made at `atMs` is known and counts. */
-  #settle(atMs: number, failed: boolean): void {
-    // Young rows are at the end.
-    for (let index = this.#kept.length - 1; index >= 0; index -= 1) {
-      const row = this.#kept[index]!;
-      if (row.atMs < atMs) return;
-      if (row.atMs === atMs) row.failed = failed;
-    }
-  }
-
-  #recalibrate(settled: readonly KeptRow[]): void {
-    const outcomes = settled.map((row) => (row.failed ? 1 : 0));
+  #recalibrate({ probabilities, labels }: SettledRows): void {
     MODELS.forEach((name, model) => {
       // The recurrence hazard counts hits and misses: its probabilities are calibrated by their making, and a
       // line fitted to a handful of failures only blurred them (SMD: AUC-PR .36 without, .34 with it).
       if (name === 'recurrence') return;
-      this.#calibrations[model] = fitCalibration(
-        settled.map((row) => row.probabilities[model]!),
-        outcomes,
-        1 / ROWS_PER_HORIZON,
-      );
+      this.#calibrations[model] = fitCalibration(probabilities[model]!, labels, 1 / ROWS_PER_HORIZON);
     });
   }
 

@@ -2,7 +2,7 @@
 // (fast), its trend, and how long it has leaned to one side (CUSUM, Page 1954). All spans are in horizons,
 // so that a horizon of twenty seconds in a rehearsal and one of half an hour behave alike.
 
-import { Trend, type TrendState } from './trend.ts';
+import { TREND_NUMBERS, Trend, type TrendState } from './trend.ts';
 
 // A few rows of smoothing inside a horizon; slower hides the onset, faster shows noise.
 const FAST_SPAN = 1 / 8;
@@ -21,6 +21,10 @@ const MAX_CUSUM = 200;
 const MAX_MAGNITUDE = 1e15;
 // Rows before scores are believed: the first spread is a guess.
 const WARM_ROWS = 20;
+
+const OWN_NUMBERS = 8;
+/** Numbers that a watch is kept as. */
+export const WATCH_NUMBERS = OWN_NUMBERS + TREND_SPANS.length * TREND_NUMBERS;
 
 export class MetricWatch {
   readonly #trends = TREND_SPANS.map((span) => new Trend(span));
@@ -95,6 +99,27 @@ export class MetricWatch {
   /** How long and how far it has leaned to one side, 0..200. */
   get lean(): number {
     return Math.max(this.#above, this.#below);
+  }
+
+  /** WATCH_NUMBERS of them, for `restore`. */
+  numbers(): number[] {
+    const levels = [this.#fast, this.#slow, this.#spread, this.#above, this.#below];
+    const own = [this.#rows, this.#time, ...levels, this.#value];
+    return [...own, ...this.#trends.flatMap((trend) => trend.numbers())];
+  }
+
+  restore(numbers: Float64Array): void {
+    this.#rows = numbers[0]!;
+    this.#time = numbers[1]!;
+    this.#fast = numbers[2]!;
+    this.#slow = numbers[3]!;
+    this.#spread = numbers[4]!;
+    this.#above = numbers[5]!;
+    this.#below = numbers[6]!;
+    this.#value = numbers[7]!;
+    this.#trends.forEach((trend, i) => {
+      trend.restore(numbers.subarray(OWN_NUMBERS + i * TREND_NUMBERS));
+    });
   }
 
   /** The steady line. */

@@ -2,6 +2,8 @@
 // base rate of the same moments. Scores fade, so that a model is judged on what it does now. Predictions
 // that were acted upon are left out unless the failure came anyway (a prevented failure is no false alarm).
 
+import { packNumbers, type StateReader } from '../state-reader.ts';
+
 // Of a score, half is forgotten after this many horizons: ten days at half an hour.
 const HALF_LIFE_HORIZONS = 500;
 // Predictions waiting for their outcome; more would mean rows every 1/4000 of a horizon.
@@ -64,6 +66,41 @@ export class OutcomeLedger {
   score(model: number): ModelScore {
     const skill = this.#baseErrors > 0 ? 1 - this.#errors[model]! / this.#baseErrors : 0;
     return { skill, outcomes: this.#outcomes };
+  }
+
+  state(): object {
+    const acted = this.#waiting.map((waiting) => (waiting.acted ? 1 : 0));
+    return {
+      numbers: packNumbers([this.#baseErrors, this.#outcomes, this.#failing ? 1 : 0, this.#lastMs]),
+      errors: packNumbers(this.#errors),
+      waiting: packNumbers(
+        this.#waiting.flatMap(({ atMs, base, probabilities }, i) => [
+          atMs,
+          base,
+          acted[i]!,
+          ...probabilities,
+        ]),
+      ),
+    };
+  }
+
+  restore(state: StateReader): void {
+    const models = this.#errors.length;
+    const [baseErrors, outcomes, failing, lastMs] = state.numbers('numbers', 4);
+    const errors = state.numbers('errors', models);
+    const width = models + 3;
+    const rows = state.numbersUpTo('waiting', MAX_WAITING * width);
+    this.#baseErrors = baseErrors!;
+    this.#outcomes = outcomes!;
+    this.#failing = failing === 1;
+    this.#lastMs = lastMs!;
+    this.#errors.set(errors);
+    this.#waiting.length = 0;
+    for (let at = 0; at + width <= rows.length; at += width) {
+      const [atMs, base, acted] = rows.subarray(at, at + 3);
+      const probabilities = [...rows.subarray(at + 3, at + width)];
+      this.#waiting.push({ atMs: atMs!, base: base!, acted: acted === 1, probabilities });
+    }
   }
 
   #fade(atMs: number): void {

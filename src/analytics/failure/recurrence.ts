@@ -4,6 +4,7 @@
 // and a few missed ones discharge. What no schedule explains leaves a rate: the base rate.
 
 import { logOdds } from '../calibrate.ts';
+import { packNumbers, type StateReader } from '../state-reader.ts';
 import type { TraceRecurrence } from './slot-memory.ts';
 
 const MINUTE_MS = 60_000;
@@ -41,6 +42,9 @@ const FIRST_RATE_WEIGHT = 0.5;
 const HOURS_WIDTH_MS = 90 * MINUTE_MS;
 const NO_PREFERENCE = 12;
 const MAX_TIMES = 128;
+
+/** Numbers that a schedule is kept as. */
+const SCHEDULE_NUMBERS = 9;
 
 interface Schedule {
   readonly periodMs: number;
@@ -130,6 +134,37 @@ export class RecurrenceHazard {
         seen: Math.round(told.hits) + 1,
       },
     };
+  }
+
+  state(): object {
+    const span = [this.#failing ? 1 : 0, this.#failingSinceMs, this.#recoveredMs];
+    return {
+      numbers: packNumbers([this.#exposureMs, this.#unscheduled, this.#lastMs, ...span]),
+      times: packNumbers(this.#times.flatMap(({ atMs, weight }) => [atMs, weight])),
+      schedules: packNumbers(this.#schedules.flatMap(numbersOf)),
+    };
+  }
+
+  restore(state: StateReader): void {
+    const [exposureMs, unscheduled, lastMs, failing, failingSinceMs, recoveredMs] = state.numbers(
+      'numbers',
+      6,
+    );
+    const times = state.numbersUpTo('times', 2 * MAX_TIMES);
+    const schedules = state.numbersUpTo('schedules', SCHEDULE_NUMBERS * MAX_SCHEDULES);
+    this.#exposureMs = exposureMs!;
+    this.#unscheduled = unscheduled!;
+    this.#lastMs = lastMs!;
+    this.#failing = failing === 1;
+    this.#failingSinceMs = failingSinceMs!;
+    this.#recoveredMs = recoveredMs!;
+    this.#times.length = 0;
+    for (let i = 0; i + 1 < times.length; i += 2)
+      this.#times.push({ atMs: times[i]!, weight: times[i + 1]! });
+    this.#schedules.length = 0;
+    for (let i = 0; i + SCHEDULE_NUMBERS <= schedules.length; i += SCHEDULE_NUMBERS) {
+      this.#schedules.push(scheduleOf(schedules.subarray(i, i + SCHEDULE_NUMBERS)));
+    }
   }
 
   #rate(): number {
@@ -223,6 +258,26 @@ export class RecurrenceHazard {
     // Given that it has not fired up to now.
     return (will * (reached(atMs + horizonMs) - before)) / Math.max(1e-9, 1 - will * before);
   }
+}
+
+function numbersOf(schedule: Schedule): number[] {
+  const { periodMs, dueMs, hits, misses, firstOdds, alive, squares, returns, bornMs } = schedule;
+  return [periodMs, dueMs, hits, misses, firstOdds, alive, squares, returns, bornMs];
+}
+
+function scheduleOf(numbers: Float64Array): Schedule {
+  const [periodMs, dueMs, hits, misses, firstOdds, alive, squares, returns, bornMs] = numbers;
+  return {
+    periodMs: periodMs === PERIODS_MS[1] ? PERIODS_MS[1] : PERIODS_MS[0],
+    dueMs: dueMs!,
+    hits: hits!,
+    misses: misses!,
+    firstOdds: firstOdds!,
+    alive: alive!,
+    squares: squares!,
+    returns: returns!,
+    bornMs: bornMs!,
+  };
 }
 
 function newSchedule(periodMs: number, atMs: number): Schedule {

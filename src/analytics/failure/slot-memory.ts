@@ -2,6 +2,8 @@
 // failure that comes with a nightly job shows the job's trace on earlier nights too, long before anyone
 // called it a failure; so one confirmed incident can be recognised as the first of a series.
 
+import { pack, packNumbers, type StateReader } from '../state-reader.ts';
+
 const SLOT_MS = 300_000;
 const DAY_MS = 86_400_000;
 const SLOTS_PER_DAY = DAY_MS / SLOT_MS;
@@ -62,6 +64,28 @@ export class SlotMemory {
       if (!(this.#highs[at]! >= value)) this.#highs[at] = value;
       if (!(this.#lows[at]! <= value)) this.#lows[at] = value;
     }
+  }
+
+  state(): object {
+    return {
+      numbers: packNumbers([this.#firstSlot, this.#slot]),
+      highs: pack(this.#highs),
+      lows: pack(this.#lows),
+      failing: pack(this.#failing),
+    };
+  }
+
+  restore(state: StateReader): void {
+    const [firstSlot, slot] = state.numbers('numbers', 2);
+    const [highs, lows] = [
+      state.floats('highs', this.#highs.length),
+      state.floats('lows', this.#lows.length),
+    ];
+    this.#failing.set(state.bytes('failing', SLOTS));
+    this.#highs.set(highs);
+    this.#lows.set(lows);
+    this.#firstSlot = firstSlot!;
+    this.#slot = slot!;
   }
 
   /** Highest value of the same span on earlier days that went well; undefined when there was none. */

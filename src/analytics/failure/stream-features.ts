@@ -27,7 +27,7 @@ export interface FeatureContext {
 
 /** Writes the features of one moment to `out` (FEATURE_COLUMNS values, all finite). */
 export function writeFeatures(
-  out: Float64Array,
+  out: Float32Array,
   watches: readonly MetricWatch[],
   context: FeatureContext,
 ): void {

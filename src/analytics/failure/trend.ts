@@ -16,6 +16,9 @@ export interface TrendState {
   readonly noise: number;
 }
 
+/** Numbers that a trend is kept as. */
+export const TREND_NUMBERS = 7;
+
 export class Trend {
   readonly #memory: number;
   #last = Number.NaN;
@@ -46,6 +49,22 @@ export class Trend {
     this.#timeSquares += timeStep * (time - this.#meanTime);
     this.#products += timeStep * (value - this.#meanValue);
     this.#valueSquares += valueStep * (value - this.#meanValue);
+  }
+
+  /** Seven numbers, for `restore`. */
+  numbers(): number[] {
+    const sums = [this.#timeSquares, this.#products, this.#valueSquares];
+    return [this.#last, this.#weight, this.#meanTime, this.#meanValue, ...sums];
+  }
+
+  restore(numbers: ArrayLike<number>): void {
+    this.#last = numbers[0]!;
+    this.#weight = numbers[1]!;
+    this.#meanTime = numbers[2]!;
+    this.#meanValue = numbers[3]!;
+    this.#timeSquares = numbers[4]!;
+    this.#products = numbers[5]!;
+    this.#valueSquares = numbers[6]!;
   }
 
   /** Undefined while the line has too few points. */

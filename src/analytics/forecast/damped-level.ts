@@ -19,6 +19,13 @@ export function dampedLevel(gain: number): ForecastMethod {
       return {
         push: () => take(window.at(0)),
         forecast: (out) => void out.fill(level),
+        numbers: () => [level, isFirst ? 1 : 0],
+        restore: (numbers) => {
+          if (numbers.length !== 2) return false;
+          level = numbers[0]!;
+          isFirst = numbers[1] === 1;
+          return true;
+        },
       };
     },
   };

@@ -1,6 +1,7 @@
 // All models of one series side by side with their scoreboard: moves them on by one value, holds what they say,
 // mixes it, chooses what is issued. A retraining runs a second pool over the past to see what its models are worth.
 
+import { pack, packNumbers, type StateReader, UnreadableState } from '../state-reader.ts';
 import type { ForecastMethod, Model, ModelContext } from './forecast.ts';
 import { mixByMedian, mixByWeights } from './mixing.ts';
 import { MEDIAN, MIXTURE, Scoreboard } from './scoreboard.ts';
@@ -19,6 +20,9 @@ const HANDICAPS = {
 } as const;
 /** The present choice is kept until another is better by this factor. */
 const LOYALTY = 0.98;
+
+/** More than any method keeps: a regression of 30 features for each of 15 horizons has 8,000. */
+const MOST_EXPERT_NUMBERS = 50_000;
 
 export interface Expert {
   readonly name: string;
@@ -113,6 +117,38 @@ export class ExpertPool {
     const mixed = this.#choice - this.experts.length;
     if (mixed === MIXTURE) this.issued.set(this.#mixture);
     else this.issued.set(mixed === MEDIAN ? this.#median : this.#paths[this.#choice]!);
+  }
+
+  state(): object {
+    return {
+      experts: this.experts.map(({ name, model }) => ({
+        name,
+        numbers: packNumbers(model.numbers?.() ?? []),
+      })),
+      board: this.board.state(),
+      issued: pack(this.issued),
+      choice: packNumbers([this.#choice, this.replaced]),
+    };
+  }
+
+  /** Takes the state of a pool of the same methods. */
+  restore(state: StateReader): void {
+    const kept = state.list('experts', this.experts.length);
+    this.experts.forEach(({ name, model }, i) => {
+      const numbers = kept[i]?.numbersUpTo('numbers', MOST_EXPERT_NUMBERS);
+      const isSame = kept[i]?.raw('name') === name && numbers !== undefined;
+      if (!isSame || !(model.restore?.(numbers) ?? numbers.length === 0)) {
+        throw new UnreadableState(`what ${name} has learnt is not there`);
+      }
+    });
+    const [choice = -1, replaced = 0] = state.numbers('choice', 2);
+    if (!Number.isInteger(choice) || choice < 0 || choice > this.experts.length + MEDIAN) {
+      throw new UnreadableState('a pool chooses one of its experts');
+    }
+    this.board.restore(state.at('board'));
+    this.issued.set(state.numbers('issued', this.issued.length));
+    this.#choice = choice;
+    this.replaced = replaced;
   }
 
   #confine(path: Float64Array, [least, most]: readonly [number, number]): void {

@@ -22,6 +22,19 @@ export class ExpertWeights {
     this.#variation = new Float64Array(experts);
   }
 
+  numbers(): number[] {
+    return [this.#errorScale, ...this.current, ...this.#regret, ...this.#variation];
+  }
+
+  /** @param numbers 1 + 3 x experts, as `numbers` gave them. */
+  restore(numbers: Float64Array): void {
+    const experts = this.current.length;
+    this.#errorScale = numbers[0]!;
+    this.current.set(numbers.subarray(1, 1 + experts));
+    this.#regret.set(numbers.subarray(1 + experts, 1 + 2 * experts));
+    this.#variation.set(numbers.subarray(1 + 2 * experts, 1 + 3 * experts));
+  }
+
   /** Takes what came, what the experts had said and the mixture that `weights` had made of it. */
   learn(value: number, said: Float64Array, weights: Float64Array): void {
     const experts = this.current.length;

@@ -2,7 +2,8 @@
 // and foretells the next ones. series-forecaster.ts runs all models of a series side by side, weighs them by how
 // well each has done lately and puts intervals around the result; engine and backtests use nothing else.
 // Refused: LSTM and other networks. Measured: 0.7 s an epoch and series with tfjs (294 MB), or a MASE of 2.9 with
-// brain.js where the methods here reach 0.8. Prophet too: its MASE of 1.9 is worse than the seasonal naive's 1.3.
+// brain.js where the methods here reach 0.8. Prophet is there to be selected: its MASE of 1.9 is worse than the seasonal
+// naive's 1.3.
 
 import type { SeasonalFeatures } from './seasonal-features.ts';
 import type { SeriesWindow } from './series-window.ts';
@@ -23,6 +24,10 @@ export interface Model {
   push(): void;
   /** Writes the forecast of step h (1..out.length) to out[h - 1], in the unit of the series. */
   forecast(out: Float64Array): void;
+  /** What it has learnt, as numbers; of a model whose past is all in the window there are none. */
+  numbers?(): number[];
+  /** Takes what a model of the same method and context gave; false when it cannot be. */
+  restore?(numbers: Float64Array): boolean;
 }
 
 /** One way to forecast. */

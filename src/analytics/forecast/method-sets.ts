@@ -45,8 +45,25 @@ export const trainedMethods: readonly ForecastMethod[] = [
   seasonalAr({ name: 'ar(log, seasonal)', isLog: true, isDifferenced: true, ridge: 1e-2 }),
 ];
 
-/** Quick trained methods by the name that a backtest selects them with; slow-fits.ts has the others. */
-export const selectableMethods: Readonly<Record<string, readonly ForecastMethod[]>> = {
+/** Methods of libraries, in the order of what they cost: slow-fits.ts runs them. */
+export const SLOW_METHODS = ['mstl', 'sarima', 'prophet'] as const;
+export type SlowMethod = (typeof SLOW_METHODS)[number];
+
+/** Quick trained methods by the name that they are selected with. */
+const QUICK_METHODS = {
   ar: trainedMethods,
   'holt-winters': [holtWinters(false), holtWinters(true)],
-};
+} as const satisfies Readonly<Record<string, readonly ForecastMethod[]>>;
+
+export type TrainedMethod = keyof typeof QUICK_METHODS | SlowMethod;
+/** All that can be selected, in a configuration and in a backtest. */
+export const TRAINED_METHODS: readonly TrainedMethod[] = ['ar', 'holt-winters', ...SLOW_METHODS];
+
+/** Those of the quick ones that are named. */
+export function quickMethods(names: readonly TrainedMethod[]): readonly ForecastMethod[] {
+  return names.flatMap((name) => (name === 'ar' || name === 'holt-winters' ? QUICK_METHODS[name] : []));
+}
+
+export function slowMethods(names: readonly TrainedMethod[]): readonly SlowMethod[] {
+  return SLOW_METHODS.filter((name) => names.includes(name));
+}

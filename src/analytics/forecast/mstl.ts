@@ -1,5 +1,5 @@
 // Decomposition into several seasons and a trend by LOESS, the trend forecast by ETS (MSTL of @bsull/augurs, Rust compiled
-// to WebAssembly). A quarter of a second for 2,000 values: selectable, in a thread of its own (disposable-fit.ts).
+// to WebAssembly). A quarter of a second for 2,000 values: selectable, in a thread of its own (hourly-fit-worker.ts).
 
 import { readFileSync } from 'node:fs';
 import { initSync, MSTL } from '@bsull/augurs/mstl';

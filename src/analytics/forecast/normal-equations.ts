@@ -42,6 +42,20 @@ export class NormalEquations {
     }
   }
 
+  /** Numbers that the sums of `size` features are kept as. */
+  static countOf(size: number): number {
+    return rowStart(size) + size;
+  }
+
+  numbers(): number[] {
+    return [...this.#products, ...this.#targets];
+  }
+
+  restore(numbers: Float64Array): void {
+    this.#products.set(numbers.subarray(0, this.#products.length));
+    this.#targets.set(numbers.subarray(this.#products.length, this.#products.length + this.size));
+  }
+
   /**
    * Writes the coefficients to `out`. `ridge` is relative to the mean of the diagonal, so that it means the same in
    * any unit. Coefficients are zero where nothing was learnt; false (and `out` unchanged) when they are not finite.

@@ -29,6 +29,9 @@ const SCALE_CLIP = 5;
 /** A step's squared feature length may be this many times the usual one before it is held down. */
 const LEVERAGE_CLIP = 9;
 
+/** Numbers of a regression beside its weights and equations. */
+const SCALARS = 3;
+
 interface Regression {
   readonly equations: NormalEquations;
   readonly weights: Float64Array;
@@ -100,6 +103,31 @@ class OnlineRidge implements Model {
       const change = share === 1 ? right : share * right + (1 - share) * this.#apply(upper - 1);
       out[h - 1] = base + change * scale;
     }
+  }
+
+  numbers(): number[] {
+    return this.#regressions.flatMap(({ equations, weights, errorScale, lengthScale, outcomes }) => [
+      errorScale,
+      lengthScale,
+      outcomes,
+      ...weights,
+      ...equations.numbers(),
+    ]);
+  }
+
+  restore(numbers: Float64Array): boolean {
+    const size = this.#x.length;
+    const each = SCALARS + size + NormalEquations.countOf(size);
+    if (numbers.length !== each * this.#regressions.length) return false;
+    this.#regressions.forEach((regression, i) => {
+      const own = numbers.subarray(i * each, (i + 1) * each);
+      regression.errorScale = own[0]!;
+      regression.lengthScale = own[1]!;
+      regression.outcomes = own[2]!;
+      regression.weights.set(own.subarray(SCALARS, SCALARS + size));
+      regression.equations.restore(own.subarray(SCALARS + size));
+    });
+    return true;
   }
 
   #learn(index: number, ahead: number, value: number): void {

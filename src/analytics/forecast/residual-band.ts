@@ -10,6 +10,8 @@ const WIDTH_GAIN = 0.01;
 /** A short history knows too few of its bad days; coverage takes this back within some 200 outcomes. */
 const FIRST_WIDTH = 1.2;
 const WIDTH_BOUNDS = [0.6, 4] as const;
+/** Numbers that a band is kept as, at most. */
+export const MOST_BAND_NUMBERS = KEPT + 1;
 /** Share that the tracked interval should miss. */
 const TRACKED_MISS = 0.1;
 
@@ -55,6 +57,24 @@ export class ResidualBand {
     const high = Math.min(low + 1, n - 1);
     const value = this.#sorted[low]! + (position - low) * (this.#sorted[high]! - this.#sorted[low]!);
     return value * this.#width;
+  }
+
+  /** Errors from the oldest on, then the width. */
+  numbers(): number[] {
+    const errors = Array.from(
+      { length: this.#count },
+      (_, i) => this.#inOrder[(this.#next - this.#count + i + KEPT) % KEPT]!,
+    );
+    return [...errors, this.#width];
+  }
+
+  /** @param numbers at most MOST_BAND_NUMBERS, as `numbers` gave them. */
+  restore(numbers: Float64Array): void {
+    this.#count = numbers.length - 1;
+    this.#next = this.#count % KEPT;
+    this.#inOrder.set(numbers.subarray(0, this.#count));
+    this.#sorted.set(numbers.slice(0, this.#count).sort());
+    this.#width = numbers[this.#count]!;
   }
 
   #insert(error: number): void {

@@ -1,6 +1,6 @@
 // Seasonal ARIMA by the `arima` package (ctsa compiled to WebAssembly), the only file that knows it. It takes 0.6 to 2.6 s a
 // series where seasonal-ar.ts takes milliseconds, and it can diverge to -1e300: for hours ahead, in a thread of its own
-// (disposable-fit.ts), checked. (1,0,0)(0,1,1): the quick form; (2,0,1) took four times as long for a twelfth less error.
+// (hourly-fit-worker.ts), checked. (1,0,0)(0,1,1): the quick form; (2,0,1) took four times as long for a twelfth less error.
 
 import Arima from 'arima';
 import { checkedPath } from './path-model.ts';

@@ -1,8 +1,9 @@
 // Keeps every forecast until its outcome is known and scores it, at each tracked horizon: the accuracy feedback of
 // forecasting. From the scores come the experts' weights, the choice of what is issued, and the intervals.
 
+import { packNumbers, type StateReader, UnreadableState } from '../state-reader.ts';
 import { ExpertWeights } from './expert-weights.ts';
-import { ResidualBand } from './residual-band.ts';
+import { MOST_BAND_NUMBERS, ResidualBand } from './residual-band.ts';
 
 /** Share of an old absolute error that is kept at each outcome: the last few hundred decide. */
 const KEEP = 0.995;
@@ -52,6 +53,10 @@ export class Scoreboard {
     return this.#horizons[horizon]!.band;
   }
 
+  outcomesOf(horizon: number): number {
+    return this.#horizons[horizon]!.outcomes;
+  }
+
   /** Fewest outcomes over the horizons; the longest one knows least. */
   get outcomes(): number {
     return Math.min(...this.#horizons.map((horizon) => horizon.outcomes));
@@ -91,6 +96,40 @@ export class Scoreboard {
       horizon.weights.learn(value, then, horizon.saidWeights.subarray(slot * experts, (slot + 1) * experts));
       horizon.band.add((value - said[row + experts + 2]!) / said[row + experts + 3]!);
     }
+  }
+
+  state(): object {
+    return {
+      step: packNumbers([this.#step]),
+      horizons: this.#horizons.map(({ said, saidWeights, errors, outcomes, weights, band }) => ({
+        numbers: packNumbers([outcomes, ...errors, ...said, ...saidWeights]),
+        weights: packNumbers(weights.numbers()),
+        band: packNumbers(band.numbers()),
+      })),
+    };
+  }
+
+  /** Takes the state of a board of as many experts and the same horizons. */
+  restore(state: StateReader): void {
+    const horizons = state.list('horizons', this.#horizons.length);
+    if (horizons.length !== this.#horizons.length) {
+      throw new UnreadableState(`a board has ${this.#horizons.length} horizons, not ${horizons.length}`);
+    }
+    horizons.forEach((from, i) => {
+      const horizon = this.#horizons[i]!;
+      const { said, saidWeights, errors } = horizon;
+      const count = 1 + errors.length + said.length + saidWeights.length;
+      const numbers = from.numbers('numbers', count);
+      const band = from.numbersUpTo('band', MOST_BAND_NUMBERS);
+      if (band.length === 0) throw new UnreadableState('a band of errors has a width');
+      horizon.outcomes = numbers[0]!;
+      errors.set(numbers.subarray(1, 1 + errors.length));
+      said.set(numbers.subarray(1 + errors.length, 1 + errors.length + said.length));
+      saidWeights.set(numbers.subarray(1 + errors.length + said.length));
+      horizon.weights.restore(from.numbers('weights', 1 + 3 * this.experts));
+      horizon.band.restore(band);
+    });
+    this.#step = state.numbers('step', 1)[0]!;
   }
 
   /**

@@ -2,6 +2,7 @@
 // stand to a base level, and how the season's profile says that things go on from here. Computed once a step for
 // all variants of the regression, and kept until the outcome of the longest horizon is known.
 
+import { pack, packNumbers, type StateReader } from '../state-reader.ts';
 import type { SeriesWindow } from './series-window.ts';
 
 /** Newest values that are seen singly. */
@@ -51,6 +52,24 @@ export class SeasonalFeatures {
     for (let s = 0; s < this.#usualNow.length; s++) this.#compareWithUsual(s);
     let at = row + 1 + COMMON;
     for (const h of this.#tracked) at = this.#writeSeasonal(this.#rows, at, h, base);
+  }
+
+  state(): object {
+    return {
+      step: packNumbers([this.#step]),
+      rows: pack(this.#rows),
+      now: packNumbers([...this.#usualNow, ...this.#ratio]),
+    };
+  }
+
+  /** Takes the state of features of the same horizons and seasons. */
+  restore(state: StateReader): void {
+    const seasons = this.#usualNow.length;
+    const now = state.numbers('now', 2 * seasons);
+    this.#rows.set(state.numbers('rows', this.#rows.length));
+    this.#usualNow.set(now.subarray(0, seasons));
+    this.#ratio.set(now.subarray(seasons));
+    this.#step = state.numbers('step', 1)[0]!;
   }
 
   /** Steps taken so far. */

@@ -2,14 +2,15 @@
 // window, the features and the pool of experts; puts the intervals around what the pool issues.
 
 import { assert } from '../../core/assert.ts';
+import { packNumbers, type StateReader } from '../state-reader.ts';
 import { type Expert, ExpertPool, fitExperts } from './expert-pool.ts';
 import type { ForecastMethod, ModelContext } from './forecast.ts';
 import type { Forecast, ForecastStep } from './forecast-result.ts';
-import { naiveMethods, streamingMethods } from './method-sets.ts';
+import { naiveMethods, type SlowMethod, streamingMethods } from './method-sets.ts';
 import { LEVELS } from './residual-band.ts';
 import { SeasonalFeatures } from './seasonal-features.ts';
 import { SeriesWindow } from './series-window.ts';
-import type { SlowFitRequest, SlowMethod } from './slow-fits.ts';
+import type { SlowFitRequest } from './slow-fits.ts';
 import { rehearse } from './training.ts';
 
 export interface SeriesForecasterOptions {
@@ -44,6 +45,14 @@ const ERROR_POWER = 0.5;
 const LEVEL_FLOOR = 0.02;
 /** Outcomes of the longest horizon at which confidence is full. */
 const SURE_OUTCOMES = 60;
+
+/** Share of a value by which measuring it is taken to be off; of a series of zeros, requests/s. */
+const MEASURING_ERROR = 0.005;
+/** Values that a standard normal stays below with the probabilities LEVELS. */
+const STANDARD_NORMAL = [
+  -2.576, -2.326, -1.96, -1.645, -1.282, -1.036, -0.842, -0.674, -0.524, -0.253, 0, 0.253, 0.524, 0.674,
+  0.842, 1.036, 1.282, 1.645, 1.96, 2.326, 2.576,
+] as const;
 
 /** Steps ahead that are scored for a horizon. */
 export function trackedHorizons(horizon: number): number[] {
@@ -98,6 +107,29 @@ export class SeriesForecaster {
     const kept = this.#window.at(0);
     if (isThere) this.#widen(kept);
     this.#pool.push(isThere ? kept : Number.NaN, this.#bounds(), (at) => this.#scaleOf(at));
+  }
+
+  /**
+   * All that it has learnt, for a forecaster of the same horizon and seasons in a later process. Of trained methods
+   * only those scores are kept that streaming ones have: they are fitted anew.
+   */
+  state(): object {
+    return {
+      window: this.#window.state(),
+      features: this.#features.state(),
+      range: packNumbers([this.#low, this.#high]),
+      ...(this.#pool.experts.length === this.#streamingExperts.length ? { pool: this.#pool.state() } : {}),
+    };
+  }
+
+  /** Takes what `state` gave; throws UnreadableState, and is then of no use. */
+  restore(state: StateReader): void {
+    this.#window.restore(state.at('window'));
+    this.#features.restore(state.at('features'));
+    const [low = Number.NaN, high = Number.NaN] = state.numbers('range', 2);
+    this.#low = low;
+    this.#high = high;
+    if (state.has('pool')) this.#pool.restore(state.at('pool'));
   }
 
   /** Foretells the next `steps` (at most the horizon) steps. */
@@ -214,6 +246,20 @@ export class SeriesForecaster {
     }
   }
 
+  /**
+   * Standard deviation that is assumed at least: what a measurement is off by, and of an error that was always to the
+   * same side, what is not yet known of it. Errors of h steps ahead overlap: n of them are worth n / h.
+   */
+  #leastDeviation(mean: number, tracked: number, unit: number): number {
+    const { board } = this.#pool;
+    const level = Math.max(Math.abs(mean), this.#window.level);
+    const noise = level > 0 ? MEASURING_ERROR * level : MEASURING_ERROR;
+    if (!board.band(tracked).isKnown) return noise;
+    const bias = Math.abs(this.#quantiles[tracked * LEVELS.length + LEVELS.indexOf(0.5)]!) * unit;
+    const independent = board.outcomesOf(tracked) / this.#context.tracked[tracked]!;
+    return Math.hypot(noise, bias / Math.sqrt(Math.max(1, independent)));
+  }
+
   /** After a gap the forecast starts from an old value: it is as uncertain as one for that much further ahead. */
   #writeQuantiles(h: number, mean: number, out: Float64Array): void {
     const { tracked } = this.#context;
@@ -227,6 +273,7 @@ export class SeriesForecaster {
     const beyond = Math.sqrt(Math.max(1, ahead / this.horizon));
     const unit = this.#scaleOf(mean) * beyond;
     const seen = Number.isNaN(this.#low) ? 0 : this.#high - this.#low;
+    const floor = this.#leastDeviation(mean, upper, unit);
     const unknown = Math.max(seen, Math.abs(mean), this.#window.level, 1);
     for (let i = 0; i < LEVELS.length; i++) {
       const left = this.#quantiles[lower * LEVELS.length + i]!;
@@ -234,7 +281,9 @@ export class SeriesForecaster {
       const error = share * right + (1 - share) * left;
       // Without a distribution of errors: as wide as all that was seen.
       const spread = Number.isFinite(error) ? error * unit : unknown * beyond * (2 * LEVELS[i]! - 1);
-      const value = mean + spread;
+      // Neither a series that never moved nor one that only rose has shown what else it can do.
+      const least = STANDARD_NORMAL[i]! * floor;
+      const value = mean + (least < 0 ? Math.min(spread, least) : Math.max(spread, least));
       out[i] = this.#window.isNegative ? value : Math.max(0, value);
     }
   }

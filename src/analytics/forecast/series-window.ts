@@ -1,6 +1,8 @@
 // The recent past of one series, shared by all its models: the last values without holes, and a slowly moving
 // profile of each season (what is usual at this time of the day). First stop of a value on the forecasting walk.
 
+import { pack, packNumbers, type StateReader, UnreadableState } from '../state-reader.ts';
+
 /** Beyond this a value is a broken counter or a forged report, not load: it is treated as missing. */
 export const ABSURD_VALUE = 1e15;
 
@@ -84,6 +86,34 @@ export class SeriesWindow {
     if (kept < 0) this.#isNegative = true;
     const gain = Math.max(1 / this.#count, 0.001);
     this.#level += gain * (Math.abs(kept) - this.#level);
+  }
+
+  state(): object {
+    const scalars = [this.#steps, this.#missing, this.#level, this.#isNegative ? 1 : 0];
+    return {
+      numbers: packNumbers(scalars),
+      values: pack(this.history()),
+      profiles: this.#profiles.map(({ slots, at }) => ({ at: packNumbers([at]), slots: pack(slots) })),
+    };
+  }
+
+  /** Takes the state of a window of the same capacity and seasons. */
+  restore(state: StateReader): void {
+    const [steps = 0, missing = 0, level = 0, isNegative] = state.numbers('numbers', 4);
+    const values = state.numbersUpTo('values', this.capacity);
+    const profiles = state.list('profiles', this.#profiles.length);
+    if (profiles.length !== this.#profiles.length) throw new UnreadableState('a season is not there');
+    this.#profiles.forEach((profile, i) => {
+      profile.slots.set(profiles[i]!.floats('slots', profile.season));
+      profile.at = Math.max(0, Math.min(profile.season - 1, profiles[i]!.numbers('at', 1)[0]!));
+    });
+    this.#values.set(values);
+    this.#count = values.length;
+    this.#next = values.length % this.capacity;
+    this.#steps = steps;
+    this.#missing = missing;
+    this.#level = level;
+    this.#isNegative = isNegative === 1;
   }
 
   /** Value `lag` steps before the newest; the oldest one beyond the start, 0 when empty. */

@@ -1,15 +1,14 @@
 // The methods of libraries that take tenths of seconds and can fail: each foretells a path from where the rehearsal of a
 // retraining begins and one from the end. Runs wherever it is called: in a backtest, or in a thread of its own
-// (disposable-fit.ts); gives plain data, of which the forecaster makes methods like any other.
+// (hourly-fit-worker.ts); gives plain data, of which the forecaster makes methods like any other.
 
+import type { ForecastMethod } from './forecast.ts';
+import type { SlowMethod } from './method-sets.ts';
 import { mstlPath } from './mstl.ts';
-import type { ForetoldPath } from './path-model.ts';
+import { type ForetoldPath, foretold } from './path-model.ts';
+import { loadProphet, prophetPath } from './prophet.ts';
 import { sarimaPath } from './sarima.ts';
 import { rehearsalStart } from './training.ts';
-
-/** In the order of what they cost. */
-export const SLOW_METHODS = ['mstl', 'sarima'] as const;
-export type SlowMethod = (typeof SLOW_METHODS)[number];
 
 export interface SlowFitRequest {
   readonly history: Float64Array;
@@ -29,9 +28,10 @@ export interface SlowFit {
 /** A path is good for so many horizons; by then the next retraining has replaced it. */
 const PATH_HORIZONS = 4;
 
-/** Fits each method of the request twice. */
-export function fitSlowly(request: SlowFitRequest): SlowFit[] {
+/** Fits each method of the request twice. Resolves to plain data; rejects when a library cannot be loaded. */
+export async function fitSlowly(request: SlowFitRequest): Promise<SlowFit[]> {
   const { history, steps, horizon } = request;
+  if (request.methods.includes('prophet')) await loadProphet();
   const start = rehearsalStart(history.length, horizon);
   return request.methods.map((method) => {
     const early = pathOf(method, history.subarray(0, start), request, history.length - start + horizon);
@@ -58,5 +58,23 @@ function pathOf(
       return mstlPath(history, seasons, length);
     case 'sarima':
       return sarimaPath(history, seasons[0] ?? 0, length);
+    case 'prophet':
+      return prophetPath(history, seasons, length);
   }
+}
+
+export interface SlowFits {
+  /** To be given to `SeriesForecaster.retrain`. */
+  readonly methods: readonly ForecastMethod[];
+  /** Methods that gave nothing, for the counter of replaced forecasts. */
+  readonly failed: readonly SlowMethod[];
+}
+
+/** Methods of what could be fitted, and the names of what could not. */
+export function asMethods(fits: readonly SlowFit[]): SlowFits {
+  const isFitted = ({ paths }: SlowFit): boolean => paths.length > 0;
+  return {
+    methods: fits.filter(isFitted).map(({ method, paths }) => foretold(method, paths)),
+    failed: fits.filter((fit) => !isFitted(fit)).map(({ method }) => method),
+  };
 }

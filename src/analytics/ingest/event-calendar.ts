@@ -9,6 +9,7 @@ const MAX_KINDS = 500;
 // How much the newest campaign of a kind counts.
 const LEARNING_RATE = 0.5;
 const MOST_FACTOR = 100;
+const HOUR_MS = 3_600_000;
 
 export interface EventsNear {
   /** Under way now, or beginning within the horizon; the soonest first. */
@@ -74,6 +75,17 @@ export class EventCalendar {
   /** Load under a campaign as a multiple of without; 1 when no earlier one is known and none is given. */
   factorOf(event: ExternalEvent): number {
     return event.loadFactor ?? this.#learnt.get(likeness(event)) ?? 1;
+  }
+
+  /** How much more load announced campaigns will bring to an hour that begins at `from`; 1 = none. Wall milliseconds. */
+  factorAt(region: string, from: number, now: number): number {
+    let factor = 1;
+    for (const event of this.all()) {
+      const isIn = event.start > now && event.start < from + HOUR_MS && event.end > from;
+      if (event.kind !== 'campaign' || !isIn) continue;
+      if (event.regions.length === 0 || event.regions.includes(region)) factor *= this.factorOf(event);
+    }
+    return Math.min(MOST_FACTOR, factor);
   }
 
   /** A campaign is over: its load was `ratio` times what was forecast without it. */

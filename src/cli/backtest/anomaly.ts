@@ -98,7 +98,8 @@ function replayFolder(data: string, out: string): string {
 }
 
 function replayRows(train: CsvTable, test: CsvTable, out: string): string {
-  const metrics = train.columns.filter((column) => !NOT_METRICS.includes(column));
+  if (test.rowCount === 0) throw new Error('the test has no rows: a header and at least one row are needed');
+  const metrics = train.columns.filter((column) => column !== '' && !NOT_METRICS.includes(column));
   if (metrics.length === 0) throw new Error('the history has no column of a metric');
   const scores = [...scoreRows(rowsOf(train, metrics), rowsOf(test, metrics))];
   mkdirSync(dirname(out), { recursive: true });

@@ -3,16 +3,19 @@
 
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { asMethods } from '../../analytics/forecast/disposable-fit.ts';
 import type { Forecast } from '../../analytics/forecast/forecast-result.ts';
-import { naiveMethods, selectableMethods } from '../../analytics/forecast/method-sets.ts';
+import {
+  naiveMethods,
+  quickMethods,
+  slowMethods,
+  TRAINED_METHODS,
+  type TrainedMethod,
+} from '../../analytics/forecast/method-sets.ts';
 import { SeriesForecaster } from '../../analytics/forecast/series-forecaster.ts';
-import { fitSlowly, SLOW_METHODS } from '../../analytics/forecast/slow-fits.ts';
+import { asMethods, fitSlowly } from '../../analytics/forecast/slow-fits.ts';
 import type { CommandIo } from '../command-io.ts';
 import { type CsvTable, writeCsvFile } from '../csv-file.ts';
 import { readTable, required, runKind, WrongUse, wholeNumber } from './row-options.ts';
-
-const METHOD_NAMES: readonly string[] = [...Object.keys(selectableMethods), ...SLOW_METHODS];
 
 const HELP = `usage: foreshard backtest forecast --train FILE --out FILE [options]
 
@@ -22,7 +25,7 @@ last row of each, with the 90 % interval.
   --train FILE     the history
   --horizon STEPS  steps ahead (48)
   --season LIST    lengths of the seasons in steps, ascending; 0 for none (24,168)
-  --methods LIST   trained methods beside the naive ones: ${METHOD_NAMES.join(', ')} (ar)
+  --methods LIST   trained methods beside the naive ones: ${TRAINED_METHODS.join(', ')} (ar)
   --out FILE
 `;
 
@@ -35,22 +38,27 @@ export interface SeriesBacktest {
   readonly values: Float64Array;
   readonly horizon: number;
   readonly seasons: readonly number[];
-  /** Names of METHOD_NAMES; the default set when left out. */
-  readonly methods?: readonly string[];
+  /** The default set when left out. */
+  readonly methods?: readonly TrainedMethod[];
 }
 
 /** One series through the forecaster: the forecast after its last value. */
-export function forecastSeries({ values, horizon, seasons, methods = ['ar'] }: SeriesBacktest): Forecast {
+export async function forecastSeries({
+  values,
+  horizon,
+  seasons,
+  methods = ['ar'],
+}: SeriesBacktest): Promise<Forecast> {
   const forecaster = new SeriesForecaster({
     horizon,
     seasons,
     capacity: MOST_VALUES,
     streaming: naiveMethods(seasons),
-    trained: methods.flatMap((name) => selectableMethods[name] ?? []),
+    trained: quickMethods(methods),
   });
   for (const value of values) forecaster.push(value);
-  const slow = SLOW_METHODS.filter((name) => methods.includes(name));
-  const further = slow.length === 0 ? [] : asMethods(fitSlowly(forecaster.slowFit(slow))).methods;
+  const slow = slowMethods(methods);
+  const further = slow.length === 0 ? [] : asMethods(await fitSlowly(forecaster.slowFit(slow))).methods;
   forecaster.retrain(further);
   return forecaster.forecast();
 }
@@ -93,7 +101,7 @@ async function replay(args: readonly string[], io: CommandIo): Promise<string | 
   const methods = values.methods.split(',').map(parseMethod);
   const rows: (readonly (string | number)[])[] = [];
   for (const [series, history] of seriesOf(readTable(io, train))) {
-    const { steps } = forecastSeries({ values: history, horizon, seasons, methods });
+    const { steps } = await forecastSeries({ values: history, horizon, seasons, methods });
     steps.forEach((step, i) => {
       rows.push([series, i + 1, step.mean, step.lower90, step.upper90]);
     });
@@ -111,7 +119,8 @@ function parseSeasons(text: string): number[] {
   return seasons;
 }
 
-function parseMethod(name: string): string {
-  if (METHOD_NAMES.includes(name)) return name;
-  throw new WrongUse(`--methods must be of ${METHOD_NAMES.join(', ')}, given ${name}`);
+function parseMethod(name: string): TrainedMethod {
+  const known = TRAINED_METHODS.find((method) => method === name);
+  if (known !== undefined) return known;
+  throw new WrongUse(`--methods must be of ${TRAINED_METHODS.join(', ')}, given ${name}`);
 }

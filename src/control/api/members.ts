@@ -6,6 +6,7 @@ import type { FastifyInstance, FastifyReply } from 'fastify';
 import { z } from 'zod';
 import { parseDuration } from '../../core/units.ts';
 import { sendProblem } from '../problem.ts';
+import { parsed } from '../query.ts';
 import type { MemberVerdict, RemSource } from '../rem-source.ts';
 
 const serverId = z
@@ -56,7 +57,7 @@ const reportQuery = z.strictObject({
 
 export function memberRoutes(app: FastifyInstance, source: RemSource): void {
   app.post('/register', async (request, reply) => {
-    const body = parse(registration, request.body, reply);
+    const body = parsed(registration, request.body, reply);
     if (body === undefined) return reply;
     const { serverId: id, url, ...rest } = body;
     const verdict = source.register({
@@ -69,24 +70,24 @@ export function memberRoutes(app: FastifyInstance, source: RemSource): void {
     return answer(verdict, reply);
   });
   app.post('/renew', async (request, reply) => {
-    const body = parse(renewal, request.body, reply);
+    const body = parsed(renewal, request.body, reply);
     if (body === undefined) return reply;
     return answer(source.renew(body.serverId, body.incarnation), reply);
   });
   app.post('/drain', async (request, reply) => {
-    const body = parse(drainOrder, request.body ?? {}, reply);
+    const body = parsed(drainOrder, request.body ?? {}, reply);
     if (body === undefined) return reply;
     const deadline = durationOf('deadline', body.deadline, reply);
     if (deadline === 'wrong') return reply;
     return answer(source.drain(body.serverId, deadline), reply, 202);
   });
   app.post('/undrain', async (request, reply) => {
-    const body = parse(drainOrder.pick({ serverId: true }), request.body ?? {}, reply);
+    const body = parsed(drainOrder.pick({ serverId: true }), request.body ?? {}, reply);
     if (body === undefined) return reply;
     return answer(source.undrain(body.serverId), reply);
   });
   app.delete<{ Params: { serverId: string } }>('/register/:serverId', async (request, reply) => {
-    const query = parse(deregistration, request.query, reply);
+    const query = parsed(deregistration, request.query, reply);
     if (query === undefined) return reply;
     return answer(source.deregister(request.params.serverId, query.incarnation), reply);
   });
@@ -95,7 +96,7 @@ export function memberRoutes(app: FastifyInstance, source: RemSource): void {
 /** The report; with `after` and `wait` answered when there is a later one. */
 export function reportRoute(app: FastifyInstance, source: RemSource): void {
   app.get('/report', async (request, reply) => {
-    const query = parse(reportQuery, request.query, reply);
+    const query = parsed(reportQuery, request.query, reply);
     if (query === undefined) return reply;
     const wait = durationOf('wait', query.wait, reply);
     if (wait === 'wrong') return reply;
@@ -118,24 +119,15 @@ export function reportRoute(app: FastifyInstance, source: RemSource): void {
 const LONGEST_WAIT_MS = 60_000;
 const MAX_ADDRESSES = 64;
 
-function parse<S extends z.ZodType>(schema: S, value: unknown, reply: FastifyReply): z.output<S> | undefined {
-  const parsed = schema.safeParse(value);
-  if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0]!;
-  const place = issue.code === 'unrecognized_keys' ? [...issue.path, issue.keys[0]!] : issue.path;
-  sendProblem(reply, 400, `${place.join('.') || 'body'}: ${issue.message}`);
-  return undefined;
-}
-
 function durationOf(
   name: string,
   text: string | undefined,
   reply: FastifyReply,
 ): number | undefined | 'wrong' {
   if (text === undefined) return undefined;
-  const parsed = parseDuration(text);
-  if (parsed.ok) return parsed.value;
-  sendProblem(reply, 400, `${name}: must be ${parsed.allowed}, given ${text}`);
+  const duration = parseDuration(text);
+  if (duration.ok) return duration.value;
+  sendProblem(reply, 400, `${name}: must be ${duration.allowed}, given ${text}`);
   return 'wrong';
 }
 

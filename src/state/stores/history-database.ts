@@ -6,11 +6,14 @@
 import { existsSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
-import type { HistoryPoint, HistoryQuery, HistoryValue } from './history-messages.ts';
+import type { HistoryPoint, HistoryQuery, HistoryValue, HourOfEntity } from './history-messages.ts';
 
 const SCHEMA_VERSION = 1;
 const RAW_MS = 2 * 86_400_000;
 const BUCKET_MS = 600_000;
+const HOUR_MS = 3_600_000;
+// Six weeks of hours of 600 entities.
+const MAX_HOURS = 600_000;
 // Set aside at most this many corrupt files: each may be as large as the history.
 const KEPT_ASIDE = 3;
 const MAX_POINTS = 20_000;
@@ -105,6 +108,24 @@ export class HistoryDatabase {
     return rows.reverse().map((row) => ({ ...row }));
   }
 
+  /** A value's time is the end of what was measured: one at the full hour is of the hour before. */
+  hours(metric: string, prefixes: readonly string[], from: number): HourOfEntity[] {
+    const isWanted = prefixes.map(() => 'entity GLOB ?').join(' OR ');
+    const rows = this.#db
+      .prepare(
+        `WITH wanted AS (SELECT id, entity FROM series WHERE metric = ? AND (${isWanted})),
+              first AS (SELECT min(at) AS at FROM raw)
+         SELECT entity, hour, sum(total) / sum(n) AS mean, sum(n) AS n FROM (
+           SELECT series, (at - 1) / ${HOUR_MS} AS hour, value AS total, 1 AS n FROM raw WHERE at >= ?
+           UNION ALL
+           SELECT series, at / ${HOUR_MS} AS hour, mean * n AS total, n FROM bucket
+             WHERE at >= ? AND at + ${BUCKET_MS} <= coalesce((SELECT at FROM first), at + ${BUCKET_MS})
+         ) JOIN wanted ON wanted.id = series GROUP BY series, hour ORDER BY hour LIMIT ?`,
+      )
+      .all(metric, ...prefixes.map((prefix) => `${prefix}*`), from, from, MAX_HOURS);
+    return (rows as unknown as HourOfEntity[]).map((row) => ({ ...row }));
+  }
+
   save(key: string, at: number, body: string): void {
     this.#db.prepare('INSERT OR REPLACE INTO state VALUES (?, ?, ?)').run(key, at, body);
   }
@@ -112,6 +133,10 @@ export class HistoryDatabase {
   load(key: string): string | undefined {
     const row = this.#db.prepare('SELECT body FROM state WHERE key = ?').get(key);
     return row === undefined ? undefined : String(row.body);
+  }
+
+  setAside(key: string): void {
+    this.#db.prepare("UPDATE OR REPLACE state SET key = 'aside/' || key WHERE key = ?").run(key);
   }
 
   /** Folds what is complete into buckets and deletes what is too old. */
@@ -125,8 +150,23 @@ export class HistoryDatabase {
              FROM raw WHERE at >= ? AND at < ? GROUP BY 1, 2`,
         )
         .run(this.#bucketedTo, complete);
-      this.#db.prepare('DELETE FROM raw WHERE at < ?').run(now - Math.min(RAW_MS, retentionMs));
+      const oldest = now - Math.min(RAW_MS, retentionMs);
+      // What was told afterwards is of hours that were folded long ago: it has no bucket yet.
+      this.#db
+        .prepare(
+          `INSERT OR IGNORE INTO bucket
+             SELECT series, at / ${BUCKET_MS} * ${BUCKET_MS}, avg(value), min(value), max(value), count(*)
+             FROM raw WHERE at < ? GROUP BY 1, 2`,
+        )
+        .run(oldest);
+      this.#db.prepare('DELETE FROM raw WHERE at < ?').run(oldest);
       this.#db.prepare('DELETE FROM bucket WHERE at < ?').run(now - retentionMs);
+      // Models of servers that are gone, and what earlier versions kept.
+      this.#db
+        .prepare(
+          "DELETE FROM state WHERE (key LIKE 'models/%' OR key LIKE 'aside/%' OR key LIKE 'scores/%') AND at < ?",
+        )
+        .run(now - retentionMs);
       // Series of which nothing is left: servers come and go.
       this.#db.exec(
         'DELETE FROM series WHERE NOT EXISTS (SELECT 1 FROM bucket WHERE series = id) AND NOT EXISTS (SELECT 1 FROM raw WHERE series = id)',

@@ -10,6 +10,7 @@ import type {
   HistoryQuery,
   HistoryStart,
   HistoryValue,
+  HourOfEntity,
   ToHistory,
 } from './history-messages.ts';
 
@@ -70,6 +71,11 @@ export class HistoryStore {
     this.#say({ kind: 'save', key, at, body });
   }
 
+  /** What was saved under this key is of no use; it is kept under `aside/` and its key. */
+  setAside(key: string): void {
+    this.#say({ kind: 'set_aside', key });
+  }
+
   prune(now: number): void {
     this.#say({ kind: 'prune', now });
   }
@@ -84,6 +90,11 @@ export class HistoryStore {
 
   async replay(from: number, most: number): Promise<readonly HistoryValue[]> {
     return ((await this.#ask({ kind: 'replay', from, most })) as HistoryValue[] | undefined) ?? [];
+  }
+
+  /** Hourly means of a metric, in ascending time, of entities whose key begins with one of `prefixes`. */
+  async hours(metric: string, prefixes: readonly string[], from: number): Promise<readonly HourOfEntity[]> {
+    return ((await this.#ask({ kind: 'hours', metric, prefixes, from })) as HourOfEntity[] | undefined) ?? [];
   }
 
   /** Commits what was appended and ends the thread. */

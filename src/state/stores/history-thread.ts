@@ -41,6 +41,8 @@ class HistoryThread {
         return this.#append(message.values);
       case 'save':
         return this.#history.save(message.key, message.at, message.body);
+      case 'set_aside':
+        return this.#history.setAside(message.key);
       case 'prune':
         this.#commit();
         return this.#history.prune(message.now, this.#start.retentionMs);
@@ -49,6 +51,12 @@ class HistoryThread {
         return this.#answer(message.ticket, this.#history.query(message.query));
       case 'replay':
         return this.#answer(message.ticket, this.#history.replay(message.from, message.most));
+      case 'hours':
+        this.#commit();
+        return this.#answer(
+          message.ticket,
+          this.#history.hours(message.metric, message.prefixes, message.from),
+        );
       case 'load':
         return this.#answer(message.ticket, this.#history.load(message.key));
       case 'close':

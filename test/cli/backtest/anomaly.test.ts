@@ -77,6 +77,15 @@ t.test('rows of metrics are judged by a history; t and label are not looked at',
   const short = await call(cwd, '--train', 'short.csv', '--test', 'x.test.csv', '--out', 'y.csv');
   t.equal(short.code, 1);
   t.match(short.err, /at least 60 rows, it has 3/);
+  for (const [name, text] of Object.entries({ 'header.csv': 't,a,b,c,d,e\n', 'empty.csv': '' })) {
+    writeFileSync(join(cwd, name), text);
+    t.match(await call(cwd, '--train', 'x.train.csv', '--test', name, '--out', 'y.csv'), {
+      code: 1,
+      err: 'foreshard backtest anomaly: the test has no rows: a header and at least one row are needed\n',
+    });
+  }
+  const nothing = await call(cwd, '--train', 'empty.csv', '--test', 'x.test.csv', '--out', 'y.csv');
+  t.match(nothing.err, /the history has no column of a metric\n$/);
 });
 
 t.test('wrong use is told with the help', async (t) => {

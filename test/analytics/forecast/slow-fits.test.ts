@@ -1,14 +1,12 @@
 import t from 'tap';
-import { asMethods, fitInThread } from '../../../src/analytics/forecast/disposable-fit.ts';
-import { naiveMethods } from '../../../src/analytics/forecast/method-sets.ts';
+import { naiveMethods, SLOW_METHODS, type SlowMethod } from '../../../src/analytics/forecast/method-sets.ts';
 import { checkedPath, foretold } from '../../../src/analytics/forecast/path-model.ts';
 import { SeriesForecaster } from '../../../src/analytics/forecast/series-forecaster.ts';
-import { fitSlowly, SLOW_METHODS, type SlowMethod } from '../../../src/analytics/forecast/slow-fits.ts';
+import { asMethods, fitSlowly } from '../../../src/analytics/forecast/slow-fits.ts';
 import { daily, HOSTILE } from './series-shapes.ts';
 
 const SEASON = 12;
 const HORIZON = 12;
-const TIME_LIMIT_MS = 60_000;
 
 function forecasterOf(values: Float64Array): SeriesForecaster {
   const forecaster = new SeriesForecaster({
@@ -29,11 +27,11 @@ function errorOf(forecaster: SeriesForecaster, truth: Float64Array): number {
 const VALUES = daily(252, SEASON, 4);
 
 for (const method of SLOW_METHODS) {
-  t.test(`${method}, fitted in a thread of its own, beats the naive methods and walks on`, async (t) => {
+  t.test(`${method}, fitted elsewhere, beats the naive methods and walks on`, async (t) => {
     const forecaster = forecasterOf(VALUES.subarray(0, 228));
     const naive = errorOf(forecaster, VALUES.subarray(228));
-    const fit = await fitInThread(forecaster.slowFit([method]), TIME_LIMIT_MS);
-    t.strictSame(fit.failed, [], fit.problem ?? 'no problem');
+    const fit = asMethods(await fitSlowly(forecaster.slowFit([method])));
+    t.strictSame(fit.failed, []);
     t.strictSame(forecaster.retrain(fit.methods).methods, [method]);
     t.ok(errorOf(forecaster, VALUES.subarray(228)) < naive, `${naive}`);
     for (const value of VALUES.subarray(228, 240)) forecaster.push(value);
@@ -43,7 +41,7 @@ for (const method of SLOW_METHODS) {
   t.test(`${method} gives a sane path or none of anything`, async (t) => {
     for (const [shape, values] of Object.entries(HOSTILE)) {
       const forecaster = forecasterOf(values);
-      const { methods, failed } = asMethods(fitSlowly(forecaster.slowFit([method])));
+      const { methods, failed } = asMethods(await fitSlowly(forecaster.slowFit([method])));
       t.equal(methods.length + failed.length, 1, shape);
       forecaster.retrain(methods);
       t.ok(
@@ -54,18 +52,9 @@ for (const method of SLOW_METHODS) {
   });
 }
 
-t.test('a thread that takes too long, or dies, ends without harm and says so', async (t) => {
-  const forecaster = forecasterOf(daily(500, SEASON));
-  const request = forecaster.slowFit(['sarima']);
-  const late = await fitInThread(request, 1);
-  t.match(late, { methods: [], failed: ['sarima'], problem: 'the fit took longer than 1 ms' });
-  const broken = await fitInThread({ ...request, history: null as unknown as Float64Array }, TIME_LIMIT_MS);
-  t.match(broken, { methods: [], failed: ['sarima'], problem: /^the fit's thread failed: / });
-});
-
 t.test('a fit that was made for an earlier moment is followed from where the series is now', async (t) => {
   const forecaster = forecasterOf(VALUES.subarray(0, 228));
-  const { methods } = asMethods(fitSlowly(forecaster.slowFit(['mstl'])));
+  const { methods } = asMethods(await fitSlowly(forecaster.slowFit(['mstl'])));
   for (const value of VALUES.subarray(228, 231)) forecaster.push(value);
   t.strictSame(forecaster.retrain(methods).methods, ['mstl']);
   const { steps } = forecaster.forecast();
