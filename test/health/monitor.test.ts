@@ -237,11 +237,7 @@ t.test(
     rig.fail('http://east-0');
     for (const { origin } of rig.servers) rig.traffic(origin, 'connect_failure', 3);
     await rig.pass(FOLD_MS);
-    t.strictSame(
-      health(),
-      ['unhealthy', 'healthy'],
-      'the only server of a region is asked first',
-    );
+    t.strictSame(health(), ['unhealthy', 'healthy'], 'the only server of a region is asked first');
     t.strictSame(rig.ejected(), [], 'no time has to pass before it may come back');
     t.strictSame(rig.logged.filter((line) => line === 'manager out of reach').length, 1, 'said once');
     rig.traffic('http://east-0', 'connect_failure', 3);
