@@ -226,6 +226,41 @@ t.test(
   },
 );
 
+t.test(
+  'a manager that requests cannot reach is out at once, and back when a check gets through',
+  async (t) => {
+    const rig = new Rig({ east: 1, west: 1 });
+    rig.servers = rig.servers.map((server) => ({ ...server, standsForRegion: server.region === 'east' }));
+    rig.monitor.watch(rig.servers, SETTINGS);
+    await rig.pass(5000);
+    const health = (): string[] => rig.monitor.report().map((one) => one.health);
+    rig.fail('http://east-0');
+    for (const { origin } of rig.servers) rig.traffic(origin, 'connect_failure', 3);
+    await rig.pass(FOLD_MS);
+    t.strictSame(health(), ['unhealthy', 'healthy'], 'the only server of a region is asked first');
+    t.strictSame(rig.ejected(), [], 'no time has to pass before it may come back');
+    t.strictSame(rig.logged.filter((line) => line === 'manager out of reach').length, 1, 'said once');
+    rig.traffic('http://east-0', 'connect_failure', 3);
+    await rig.pass(FOLD_MS);
+    t.strictSame(rig.logged.filter((line) => line === 'manager out of reach').length, 1);
+
+    rig.answers.clear();
+    await rig.pass(2 * SETTINGS.interval + 1000);
+    t.equal(health()[0], 'healthy', 'checks bring it back');
+    rig.traffic('http://east-0', 'success', 1);
+    rig.traffic('http://east-0', 'error5xx', 9);
+    await rig.pass(FOLD_MS);
+    t.equal(health()[0], 'healthy', 'answers of 500 are its servers’ affair: it can be reached');
+
+    const watched = new Rig({ east: 1 }, { ...SETTINGS, active: false });
+    watched.servers = watched.servers.map((server) => ({ ...server, standsForRegion: true }));
+    watched.monitor.watch(watched.servers, { ...SETTINGS, active: false });
+    watched.traffic('http://east-0', 'connect_failure', 9);
+    await watched.pass(FOLD_MS);
+    t.not(watched.monitor.report()[0]!.health, 'unhealthy', 'without checks nothing would bring it back');
+  },
+);
+
 t.test('failing traffic brings the next check forward, one at a time and never without pause', async (t) => {
   const rig = new Rig({ east: 2 });
   await rig.pass(1000);
