@@ -16,6 +16,10 @@ const VERBS: Readonly<Record<string, Verb>> = {
   check: { does: 'validate a configuration', load: () => import('./cli/check.ts') },
   schema: { does: 'print the JSON Schema of the configuration', load: () => import('./cli/schema.ts') },
   explain: { does: 'say where a request would go, and why', load: () => import('./cli/explain.ts') },
+  simulate: {
+    does: 'say what would move if regions failed or had other weights',
+    load: () => import('./cli/simulate.ts'),
+  },
   backtest: { does: 'score the engine on recorded data', load: () => import('./cli/backtest.ts') },
 };
 

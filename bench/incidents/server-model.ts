@@ -45,6 +45,8 @@ const DROWNING_SHARE = 0.9;
 const DROWNING_MS = 5000;
 const RESTART_MS = 8000;
 const WINDOW_MS = 1000;
+/** A rest of a pause that a sum of times no longer tells from none: waiting for it would wait for ever. */
+const MOMENT_MS = 1e-3;
 
 interface Waiting {
   readonly arrivedMs: number;
@@ -111,7 +113,7 @@ export class ServerModel {
   /** Runs once the server moves: at once, or after its pause. */
   whenMoving(work: () => void): void {
     const left = this.#pauseLeftMs();
-    if (left > 0) this.#scheduler.afterMs(left, () => this.whenMoving(work));
+    if (left > MOMENT_MS) this.#scheduler.afterMs(left, () => this.whenMoving(work));
     else work();
   }
 
@@ -142,7 +144,7 @@ export class ServerModel {
   }
 
   #dispatch(): void {
-    if (this.#pauseLeftMs() > 0) {
+    if (this.#pauseLeftMs() > MOMENT_MS) {
       this.whenMoving(() => this.#dispatch());
       return;
     }

@@ -23,9 +23,14 @@ const GROUPS = 64;
 const STEP_MS = 100;
 
 export function trafficOf(incident: Incident, seed: number): PlannedRequest[] {
+  return [...requestsOf(incident, seed)];
+}
+
+/** One after the other, for runs whose traffic fits in no memory. */
+export function* requestsOf(incident: Incident, seed: number): Generator<PlannedRequest, undefined> {
   const random = seededRandom(seed ^ 0x7aff1c);
   const hot = hotKeys(random);
-  const requests: PlannedRequest[] = [];
+  let number = 0;
   for (let from = 0; from < incident.seconds * 1000; from += STEP_MS) {
     const second = from / 1000;
     const perMs = demandAt(incident, second) / 1000;
@@ -34,10 +39,11 @@ export function trafficOf(incident: Incident, seed: number): PlannedRequest[] {
       const isHot = random.next() < valueAt(incident.hotShare, second);
       const key = isHot ? hot[random.u32() % hot.length]! : `user-${random.u32() % KEYS}`;
       const method = random.next() < 0.5 ? 'GET' : 'POST';
-      requests.push({ number: requests.length, dueMs: at, key, method });
+      yield { number, dueMs: at, key, method };
+      number += 1;
     }
   }
-  return requests;
+  return undefined;
 }
 
 function gap(random: Random, perMs: number): number {

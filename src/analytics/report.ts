@@ -6,6 +6,7 @@ import type { ForecastFigures, ProbabilityFigures } from './accuracy.ts';
 import type { Engine } from './engine.ts';
 import type { EntityWatch } from './entity-watch.ts';
 import type { LoadOutlook } from './models.ts';
+import { regionCapacity } from './region-capacity.ts';
 
 export interface ReportFacts {
   readonly mode: string;
@@ -39,7 +40,7 @@ export function riskReport(engine: Engine, { mode, now }: ReportFacts): Record<s
 function regionReport(watch: EntityWatch, engine: Engine): Record<string, unknown> {
   const { risk, load, scores, assessedAt, failure, entity } = watch;
   const configured = engine.settings.regions.find(({ id }) => id === entity.id)?.capacity;
-  const capacity = configured ?? watch.capacity.value();
+  const capacity = regionCapacity(watch, configured);
   return {
     id: entity.id,
     evaluatedAt: assessedAt === undefined ? undefined : iso(assessedAt),
@@ -52,7 +53,13 @@ function regionReport(watch: EntityWatch, engine: Engine): Record<string, unknow
     forecast: forecastReport(load),
     actual: actualReport(watch),
     capacity:
-      capacity === undefined ? undefined : { value: round(capacity, 1), isLearnt: configured === undefined },
+      capacity === undefined
+        ? undefined
+        : {
+            value: round(capacity.value, 1),
+            isLearnt: capacity.source === 'learnt',
+            source: capacity.source,
+          },
     failing: watch.outcome.since.failure !== undefined,
     model: failure?.model,
     accuracy: {

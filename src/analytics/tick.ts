@@ -7,6 +7,7 @@ import type { EntityWatch, RegionWatch, World } from './entity-watch.ts';
 import type { EventsNear } from './ingest/event-calendar.ts';
 import type { AnomalyReading, FailureReading, LoadOutlook } from './models.ts';
 import { observeOutcome } from './outcome.ts';
+import { regionCapacity } from './region-capacity.ts';
 import { regionFailure } from './region-failure.ts';
 import { assessRisk, type RiskReason } from './risk.ts';
 import type { Row } from './series-store.ts';
@@ -141,10 +142,10 @@ function assess({ watch, servers }: RegionWatch, world: World): void {
   watch.scores.overload.predicted(now, until, over.p, watch.acted);
 }
 
-/** Configured, else learnt. Only a region has one. */
+/** Only a region has one. */
 function capacityOf(watch: EntityWatch, world: World): number | undefined {
   if (watch.entity.kind !== 'region') return undefined;
-  return world.settings.capacities.get(watch.entity.region) ?? watch.capacity.value();
+  return regionCapacity(watch, world.settings.capacities.get(watch.entity.region))?.value;
 }
 
 /** By the load as it comes, and by the demand that the region will own, as far as that forecast is proven. */

@@ -8,6 +8,7 @@ import { loadConfigFile } from '../config/config-file.ts';
 import { PROXY_DOCUMENT } from '../config/document.ts';
 import { formatProblem } from '../config/problem.ts';
 import type { ExplainRequest, Explanation } from '../routing/explain.ts';
+import { askControl } from './ask-control.ts';
 import type { CommandIo } from './command-io.ts';
 
 const HELP = `usage: foreshard explain METHOD URL [-H 'name: value']... [-d BODY] [--config FILE | --control URL]
@@ -94,29 +95,8 @@ async function fromConfig(options: Options, io: CommandIo): Promise<Explanation 
 }
 
 async function fromControl({ request, token }: Options, control: string): Promise<Explanation | string> {
-  try {
-    const answer = await fetch(new URL('/explain', control), {
-      method: 'POST',
-      headers: {
-        'content-type': 'application/json',
-        ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
-      },
-      body: JSON.stringify(request),
-      signal: AbortSignal.timeout(CONTROL_TIMEOUT_MS),
-    });
-    if (answer.ok) return (await answer.json()) as Explanation;
-    return `cannot explain: ${control} answered ${answer.status}: ${await answer.text()}`;
-  } catch (error) {
-    return `cannot reach ${control}: ${rootCause(error)}`;
-  }
-}
-
-const CONTROL_TIMEOUT_MS = 5000;
-
-/** fetch says "fetch failed" and hides the reason (ECONNREFUSED) behind it. */
-function rootCause(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  return error.cause === undefined ? error.message : rootCause(error.cause);
+  const answer = await askControl({ control, path: '/explain', token, body: request });
+  return answer.ok ? (answer.document as Explanation) : `cannot explain: ${answer.problem}`;
 }
 
 function describe(result: Explanation): string {

@@ -1,10 +1,12 @@
 // Fills the control API's view of a proxy from the parts that know.
 
+import type { Config } from '../config/schema.ts';
 import type { EnginePort } from '../control/engine-port.ts';
 import type { ControlSource, ManagerReport, RegionReport } from '../control/source.ts';
 import { systemClock } from '../core/clock.ts';
 import { systemRandom } from '../core/random.ts';
 import type { HealthMonitor } from '../health/monitor.ts';
+import { decodeOwners, type Plan } from '../plan/plan.ts';
 import { tokenVerifier } from '../proxy/token-verifier.ts';
 import type { LoadMeter } from '../region/load-meter.ts';
 import { buildSnapshotAtOnce } from '../routing/build-snapshot.ts';
@@ -15,13 +17,17 @@ import { readUnverifiedClaim } from '../routing/shard-key.ts';
 import type { Snapshot } from '../routing/snapshot.ts';
 import type { LiveCells } from '../state/live-cells.ts';
 import { buildLiveView } from '../state/live-view.ts';
+import type { SharedTables } from '../state/shared-tables.ts';
 import type { LoopDelay } from '../telemetry/loop-delay.ts';
 import type { MetricsRegistry } from '../telemetry/registry.ts';
+import type { ControlDesk } from './control-desk.ts';
 import { effectiveWeights, shiftProgress } from './effective-weights.ts';
 import type { PlanPolls } from './plan-polls.ts';
+import { previewPolicies } from './policy-preview.ts';
 import type { RecentPlans } from './recent-plans.ts';
 import type { ReportedRegions } from './reported-regions.ts';
 import type { Published, RoutingPublisher } from './routing-publisher.ts';
+import { followsEngine } from './table-requests.ts';
 import type { WorkerPool } from './worker-pool.ts';
 
 export interface ControlParts {
@@ -33,6 +39,8 @@ export interface ControlParts {
   readonly workers: WorkerPool;
   readonly reported: ReportedRegions;
   readonly polls: PlanPolls;
+  readonly desk: ControlDesk;
+  readonly tables: SharedTables;
   readonly recentPlans: RecentPlans;
   readonly loopDelay: LoopDelay;
   engine(): EnginePort | undefined;
@@ -75,28 +83,19 @@ export function controlSource(parts: ControlParts): ControlSource {
         idleContext(systemRandom(), readUnverifiedClaim, tokenVerifier()),
       );
     },
-    refreshMetrics: async () => {
-      metrics.reset('foreshard_retry_budget_remaining');
-      await workers.flush();
-      metrics.apply(parts.loopDelay.take());
-      metrics.set('foreshard_connections', [], cells.connections());
-      metrics.set('foreshard_requests_in_flight', [], cells.requestsInFlight());
-      metrics.set('foreshard_plan_age_seconds', [], parts.planAgeMs() / 1000);
-      metrics.set('foreshard_plan_stale', [], cells.staleSince === Number.POSITIVE_INFINITY ? 0 : 1);
-      metrics.set(
-        'foreshard_shift_progress',
-        [],
-        shiftProgress(publisher.current, systemClock.monotonicMs()),
-      );
-      metrics.reset('foreshard_region_weight');
-      for (const { id, weight, healthy, registered } of regionReports(parts)) {
-        metrics.set('foreshard_region_weight', [id, 'base'], weight.base);
-        metrics.set('foreshard_region_weight', [id, 'risk'], weight.risk);
-        metrics.set('foreshard_region_weight', [id, 'health'], healthFactor(healthy, registered));
-        metrics.set('foreshard_region_weight', [id, 'desired'], weight.desired);
-        metrics.set('foreshard_region_weight', [id, 'effective'], weight.effective);
-      }
-    },
+    refreshMetrics: () => refreshMetrics(parts),
+    desk: parts.desk,
+    overridesRefused: () => overridesRefused(publisher.current.config),
+    previewOf: async (after) =>
+      previewPolicies({
+        before: publisher.current.config,
+        after,
+        plan: publisher.current.plan,
+        tables: parts.tables,
+        regions: regionReports(parts),
+        routeShares: await metrics.shares('foreshard_requests_total', 'route'),
+      }),
+    shards: () => shardTables(publisher.current.plan),
     now: () => systemClock.wallMs(),
     traces: (query) => workers.traces(query),
     plannedRegions: (plan) => parts.recentPlans.regionsOf(plan),
@@ -105,10 +104,30 @@ export function controlSource(parts: ControlParts): ControlSource {
   };
 }
 
+async function refreshMetrics(parts: ControlParts): Promise<void> {
+  const { publisher, cells, metrics, workers } = parts;
+  metrics.reset('foreshard_retry_budget_remaining');
+  await workers.flush();
+  metrics.apply(parts.loopDelay.take());
+  metrics.set('foreshard_connections', [], cells.connections());
+  metrics.set('foreshard_requests_in_flight', [], cells.requestsInFlight());
+  metrics.set('foreshard_plan_age_seconds', [], parts.planAgeMs() / 1000);
+  metrics.set('foreshard_plan_stale', [], cells.staleSince === Number.POSITIVE_INFINITY ? 0 : 1);
+  metrics.set('foreshard_shift_progress', [], shiftProgress(publisher.current, systemClock.monotonicMs()));
+  metrics.reset('foreshard_region_weight');
+  for (const { id, weight, healthy, registered } of regionReports(parts)) {
+    metrics.set('foreshard_region_weight', [id, 'base'], weight.base);
+    metrics.set('foreshard_region_weight', [id, 'risk'], weight.risk);
+    metrics.set('foreshard_region_weight', [id, 'health'], healthFactor(healthy, registered));
+    metrics.set('foreshard_region_weight', [id, 'desired'], weight.desired);
+    metrics.set('foreshard_region_weight', [id, 'effective'], weight.effective);
+  }
+}
+
 // A poll that nothing answered comes back before its proxy would count the plan as old (contract, "Plan").
 const PAUSES_PER_POLL = 4;
 
-function regionReports({ publisher, monitor, meter, reported }: ControlParts): RegionReport[] {
+function regionReports({ publisher, monitor, meter, reported, desk }: ControlParts): RegionReport[] {
   const { plan } = publisher.current;
   const servers = monitor.report();
   const effective = effectiveWeights(publisher.current, systemClock.monotonicMs());
@@ -129,6 +148,8 @@ function regionReports({ publisher, monitor, meter, reported }: ControlParts): R
         desired: region.weight,
         effective: effective[index]! * healthFactor(healthy, registered),
       },
+      configuredWeight: desk.written.regions.find(({ id }) => id === region.id)?.weight ?? region.baseWeight,
+      override: desk.overrides[region.id],
       capacity,
       requestsPerSecond,
       utilisation: capacity === undefined ? undefined : requestsPerSecond / capacity,
@@ -150,4 +171,29 @@ function managerReport(reported: ReportedRegions, region: string): ManagerReport
     servers: report?.servers ?? [],
     telemetry: report?.telemetry ?? {},
   };
+}
+
+/** Owners by region id, and what is on the move. */
+function shardTables(plan: Plan): object {
+  return {
+    plan: { incarnation: plan.incarnation, generation: plan.generation },
+    regions: plan.regions.map(({ id }) => id),
+    tables: plan.tables.map(({ owners, ...table }) => {
+      const decoded = [...decodeOwners(owners)];
+      return {
+        ...table,
+        // Positions in `regions`; 65535 = nobody.
+        owners: decoded,
+        owned: Object.fromEntries(
+          plan.regions.map(({ id }, index) => [id, decoded.filter((owner) => owner === index).length]),
+        ),
+      };
+    }),
+  };
+}
+
+/** A plan that another process makes does not know what was said here. */
+function overridesRefused(config: Config): string | undefined {
+  if (config.pae.source === 'embedded' || !followsEngine(config)) return undefined;
+  return 'weights are those of the engine at pae.source: what is said here would not reach it';
 }

@@ -9,6 +9,7 @@ import { riskReport } from '../analytics/report.ts';
 import type { EngineAnswer, EngineAsk } from '../control/engine-port.ts';
 import { unreachable } from '../core/assert.ts';
 import { systemClock } from '../core/clock.ts';
+import { capacityReport } from './capacity-report.ts';
 import type { EngineHost } from './engine-host.ts';
 import { obeyPlanCommand, planningReport } from './plan-commands.ts';
 import { decodeShardCounts } from './shard-load-book.ts';
@@ -26,6 +27,10 @@ export async function answerAsk(host: EngineHost, ask: EngineAsk): Promise<Engin
       if (typeof counts === 'string') return { status: 400, body: counts };
       host.shards.takeCounts(counts);
       return { status: 202, body: { accepted: counts.tables.length } };
+    }
+    case 'capacity_forecast': {
+      const now = systemClock.wallMs();
+      return { status: 200, body: capacityReport(host.engine, host.shards, now) };
     }
     case 'plan_command':
       return obeyPlanCommand(host.shards, ask.command, ask.body);

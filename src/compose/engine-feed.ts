@@ -9,7 +9,7 @@ import { decodeOwners, type Plan, type PlanTable } from '../plan/plan.ts';
 import { SHARD_GROUPS } from '../state/live-cells.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { EmbeddedEngine } from './embedded-engine.ts';
-import type { MeasuredDocument, MeasuredServer, OwnMeasurements } from './own-measurements.ts';
+import type { MeasuredDocument, MeasuredSite, OwnMeasurements } from './own-measurements.ts';
 import { encodeShardCounts } from './shard-load-book.ts';
 
 export interface FeedOptions {
@@ -17,7 +17,7 @@ export interface FeedOptions {
   readonly measurements: OwnMeasurements;
   readonly engine: EmbeddedEngine | undefined;
   readonly log: Logger;
-  servers(): readonly MeasuredServer[];
+  site(): MeasuredSite;
   /** Brings in what the workers have counted. */
   flush(): Promise<void>;
   onPosted(result: 'ok' | 'failed'): void;
@@ -61,9 +61,9 @@ export class EngineFeed {
     if (this.#isBusy) return;
     this.#isBusy = true;
     try {
-      const { flush, measurements, engine, servers } = this.#options;
+      const { flush, measurements, engine, site } = this.#options;
       await flush();
-      const documents = measurements.read(servers(), systemClock.monotonicMs(), systemClock.wallMs());
+      const documents = measurements.read(site(), systemClock.monotonicMs(), systemClock.wallMs());
       const counts = measurements.takeCounts();
       if (engine !== undefined) {
         this.#handOver(documents, engine);

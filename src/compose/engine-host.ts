@@ -21,6 +21,8 @@ import { HistoryStore } from '../state/stores/history-store.ts';
 import { type Delta, MetricDeltas } from '../telemetry/deltas.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { bucketsOf } from '../telemetry/metric-table.ts';
+import { CapacityHook } from './capacity-hook.ts';
+import { capacityGauges, capacityReport } from './capacity-report.ts';
 import { CapacityTrainer } from './capacity-trainer.ts';
 import { answerAsk } from './engine-answers.ts';
 import { hoursByEntity, rowsOfHistory } from './history-rows.ts';
@@ -28,6 +30,7 @@ import { ModelKeeper } from './model-keeper.ts';
 import { ModelTrainer } from './model-trainer.ts';
 import { startShardManager } from './plan-history.ts';
 import type { ShardManager } from './shard-manager.ts';
+import { Webhook } from './webhook.ts';
 
 export interface HostOptions {
   readonly config: Config;
@@ -68,6 +71,8 @@ export class EngineHost {
   readonly #capacity: CapacityTrainer;
   readonly #timers: NodeJS.Timeout[] = [];
   #fetcher: MetricFetcher | undefined;
+  #webhook: Webhook | undefined;
+  #capacityHook: CapacityHook | undefined;
   #historyLost = 0;
   #before = { nonFinite: 0, modelFailures: 0, clockJumps: 0 };
 
@@ -192,6 +197,7 @@ export class EngineHost {
     this.#fetcher?.close();
     this.#feeds.close();
     this.#shards?.close();
+    this.#webhook?.close();
     this.#keeper?.saveAll();
     this.saveCalendar();
     await this.history?.close();
@@ -201,6 +207,7 @@ export class EngineHost {
   async #begin(): Promise<void> {
     await this.#restore();
     this.#shards = await startShardManager(this, this.#options);
+    this.#openCapacityHook();
     await this.#feeds.start(FEED_MS);
     const { stepMs } = this.engine.settings;
     this.#timers.push(setInterval(() => this.#advance(), Math.max(50, Math.min(1000, stepMs / 10))));
@@ -227,6 +234,16 @@ export class EngineHost {
       rowsOfHistory(await history.replay(from, REPLAY_VALUES), engine.settings.stepMs),
     );
     engine.loadHours(hoursByEntity(await history.hours('rps', HOURLY_KEYS, systemClock.wallMs() - HOURS_MS)));
+  }
+
+  #openCapacityHook(): void {
+    const { capacityHook } = this.config.pae;
+    if (capacityHook === undefined) return;
+    const onResult = (result: string): void => this.count('foreshard_capacity_hooks_total', [result], 1);
+    const { url, signingKey } = capacityHook;
+    const webhook = new Webhook({ url, signingKey, log: this.log, onResult });
+    this.#webhook = webhook;
+    this.#capacityHook = new CapacityHook((message) => webhook.send(message));
   }
 
   #advance(): void {
@@ -266,7 +283,10 @@ export class EngineHost {
       this.#historyLost = this.history.lost;
       this.#keepRisk();
     }
-    this.#options.onMetrics([...this.#counters.take(), ...engineGauges(this.engine)]);
+    const capacity = capacityReport(this.engine, this.shards, systemClock.wallMs());
+    this.#capacityHook?.offer(capacity, systemClock.monotonicMs());
+    const gauges = [...engineGauges(this.engine), ...capacityGauges(capacity)];
+    this.#options.onMetrics([...this.#counters.take(), ...gauges]);
   }
 
   /** What was said goes into the history beside what was measured: /risk_scores?history= shows both. */

@@ -1,6 +1,7 @@
 // Explains a request by a configuration alone, as a proxy would decide it right after its start with every
 // server healthy and no plan on disk.
 
+import { withFilePolicies } from '../config/apply-policies.ts';
 import type { Config } from '../config/schema.ts';
 import { systemClock } from '../core/clock.ts';
 import { seededRandom } from '../core/random.ts';
@@ -16,7 +17,7 @@ import { basePlan } from './base-plan.ts';
 import { snapshotInput } from './routing-publisher.ts';
 
 export function explainFromConfig(config: Config, request: ExplainRequest): Explanation {
-  const snapshot = snapshotOf(config);
+  const snapshot = snapshotOf(withFilePolicies(config));
   return explain(
     snapshot,
     healthyView(snapshot),

@@ -51,11 +51,20 @@ export class HealthBook {
     const words = this.#regions.get(region);
     for (const [source, { registered, healthy, at }] of words ?? []) {
       if (now - at > this.#freshMs) words!.delete(source);
-      else if (registered > 0) {
-        sum += healthy / registered;
+      else if (registered >= 0 && healthy >= 0) {
+        // Nobody registered is nobody there.
+        sum += registered === 0 ? 0 : healthy / registered;
         n += 1;
       }
     }
     return n === 0 ? undefined : sum / n;
+  }
+
+  /** Servers that a region has, as most proxies say; undefined when nobody does. */
+  registered(region: string): number | undefined {
+    const counts = [...(this.#regions.get(region)?.values() ?? [])]
+      .map(({ registered }) => registered)
+      .filter((count) => count >= 0);
+    return counts.length === 0 ? undefined : Math.max(...counts);
   }
 }

@@ -1,7 +1,8 @@
 // Listen addresses between configuration, workers and people.
 
-import { networkInterfaces } from 'node:os';
+import { availableParallelism, networkInterfaces } from 'node:os';
 import { splitAddress } from '../config/quantities.ts';
+import type { Config } from '../config/schema.ts';
 import type { LocalHosts } from '../region/own-address.ts';
 import type { ListenPlan } from './messages.ts';
 
@@ -21,4 +22,11 @@ export function localHosts(): LocalHosts {
   return new Set(
     Object.values(networkInterfaces()).flatMap((cards) => (cards ?? []).map(({ address }) => address)),
   );
+}
+
+/** Threads of the data plane. */
+export function workerCount(config: Config): number {
+  // A unix path can be bound once: one worker takes it.
+  if (config.listen.some(({ address }) => address.startsWith('unix:'))) return 1;
+  return config.workers === 'auto' ? availableParallelism() : config.workers;
 }

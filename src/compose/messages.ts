@@ -47,5 +47,7 @@ export type FromWorker =
       readonly served: ServedReport;
     }
   | { readonly kind: 'traces'; readonly ticket: number; readonly records: readonly TraceRecord[] }
+  /** Finished requests that are exported as spans. */
+  | { readonly kind: 'spans'; readonly records: readonly TraceRecord[] }
   | { readonly kind: 'refused'; readonly reason: Reason; readonly detail: string }
   | { readonly kind: 'drained' };

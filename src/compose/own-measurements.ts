@@ -26,6 +26,20 @@ export interface MeasuredServer {
   readonly slot: number;
 }
 
+/** Servers behind a region's manager, and what they can take, by its word. */
+export interface ReportedRegion {
+  readonly registered: number;
+  readonly healthy: number;
+  /** Requests/s; 0 = it does not say. */
+  readonly capacity: number;
+}
+
+export interface MeasuredSite {
+  readonly servers: readonly MeasuredServer[];
+  /** undefined where no manager looks after the region, or it is not heard. */
+  reported(region: string): ReportedRegion | undefined;
+}
+
 interface Totals {
   attempts: number;
   errors: number;
@@ -81,7 +95,7 @@ export class OwnMeasurements {
   }
 
   /** @param now monotonic milliseconds. @param wall the same moment for readers. Empty at the first reading. */
-  read(servers: readonly MeasuredServer[], now: number, wall: number): MeasuredDocument[] {
+  read(site: MeasuredSite, now: number, wall: number): MeasuredDocument[] {
     const elapsed = this.#measuredAt === undefined ? undefined : now - this.#measuredAt;
     this.#measuredAt = now;
     const at = new Date(wall).toISOString();
@@ -91,23 +105,23 @@ export class OwnMeasurements {
     };
     const seconds = (elapsed ?? 0) / 1000;
     this.#countedSeconds += seconds;
-    this.#readServers(servers, seconds, add);
+    this.#readServers(site, seconds, add);
     this.#readDemand(seconds, add);
     return documents;
   }
 
-  #readServers(servers: readonly MeasuredServer[], seconds: number, add: Add): void {
+  #readServers({ servers, reported }: MeasuredSite, seconds: number, add: Add): void {
     const reports = new Map(this.#monitor.report().map((report) => [report.id, report]));
     for (const [region, own] of Map.groupBy(servers, (server) => server.region)) {
       const measured = own.map((server) => this.#difference(server));
       own.forEach((server, i) => {
         const up = isUp(reports.get(server.id)) ? 1 : 0;
-        const reported = Object.fromEntries(this.#reports.get(server.slot) ?? []);
+        const told = Object.fromEntries(this.#reports.get(server.slot) ?? []);
         // What we measured ourselves is surer than what a server says of itself.
-        add({ region, server: server.id }, { ...reported, ...rates(measured[i]!, seconds), up });
+        add({ region, server: server.id }, { ...told, ...rates(measured[i]!, seconds), up });
       });
-      const healthy = own.filter(({ id }) => isUp(reports.get(id))).length;
-      const health = { registered: own.length, healthy, healthy_share: healthy / own.length };
+      const usable = own.filter(({ id }) => isUp(reports.get(id))).length;
+      const health = healthOf(own.length, usable, reported(region));
       add({ region }, { ...this.#withQuantiles(region, rates(sum(measured), seconds)), ...health });
     }
     this.#latencies.clear();
@@ -180,6 +194,19 @@ export class OwnMeasurements {
       latencyMs: latencies.reduce((total, ms) => total + ms, 0) / latencies.length,
     };
   }
+}
+
+/** A region with a manager has one server for us, its data path: what stands behind is known from its report. */
+function healthOf(own: number, usable: number, reported: ReportedRegion | undefined): Record<string, number> {
+  const registered = reported?.registered ?? own;
+  // No way through is no server, whatever the report says.
+  const healthy = reported === undefined || usable === 0 ? usable : Math.max(1, reported.healthy);
+  return {
+    registered,
+    healthy,
+    healthy_share: registered === 0 ? 0 : Math.min(1, healthy / registered),
+    ...(reported !== undefined && reported.capacity > 0 ? { capacity: reported.capacity } : {}),
+  };
 }
 
 type Add = (of: Partial<MeasuredDocument>, metrics: MeasuredDocument['metrics']) => void;

@@ -3,6 +3,7 @@
 
 import { join, resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
+import { withFilePolicies } from '../config/apply-policies.ts';
 import { splitAddress } from '../config/quantities.ts';
 import type { Config } from '../config/schema.ts';
 import type { EngineAnswer, EnginePort } from '../control/engine-port.ts';
@@ -41,7 +42,8 @@ export class PaeProcess {
   #tail: Promise<unknown> = Promise.resolve();
 
   /** Rejects with an Error whose message is for the operator. */
-  static async start(config: Config): Promise<PaeProcess> {
+  static async start(written: Config): Promise<PaeProcess> {
+    const config = withFilePolicies(written);
     const pae = new PaeProcess(config);
     pae.#host = await pae.#startHost(config);
     try {
@@ -82,7 +84,7 @@ export class PaeProcess {
    * past; anything else is followed where it runs. Resolves to a sentence when the configuration in force stays.
    */
   reload(config: Config): Promise<string | undefined> {
-    const turn = this.#tail.then(() => this.#reload(config));
+    const turn = this.#tail.then(() => this.#reload(withFilePolicies(config)));
     this.#tail = turn;
     return turn;
   }

@@ -2,28 +2,16 @@
 
 import type { Engine } from '../analytics/engine.ts';
 import type { EntityWatch } from '../analytics/entity-watch.ts';
+import { regionCapacity } from '../analytics/region-capacity.ts';
 import type { Config } from '../config/schema.ts';
 import type { DemotedRegion } from '../plan/demotion-ledger.ts';
 import type { EngineScore, RegionSignals } from '../plan/guardrails.ts';
-import type {
-  AdminState,
-  PlannerRegion,
-  PlannerRules,
-  RiskAssessment,
-  WeightRecord,
-} from '../plan/planner-types.ts';
+import type { PlannerRegion, PlannerRules, RiskAssessment, WeightRecord } from '../plan/planner-types.ts';
 import { healthFactor } from '../routing/eligibility.ts';
-
-/** What an operator has said of a region at run time. */
-export interface RegionOverride {
-  readonly admin: AdminState;
-  readonly weight: number | undefined;
-}
 
 export interface RegionFacts {
   /** 0..1; undefined = nobody says. */
   healthyShare(region: string): number | undefined;
-  override(region: string): RegionOverride | undefined;
 }
 
 export function plannerRegions(engine: Engine, config: Config, facts: RegionFacts): PlannerRegion[] {
@@ -32,13 +20,13 @@ export function plannerRegions(engine: Engine, config: Config, facts: RegionFact
     .map((region, listed): PlannerRegion => {
       const watch = watches.get(region.id);
       const share = facts.healthyShare(region.id) ?? 1;
-      const override = facts.override(region.id);
       const capacity = remainingCapacity(region.capacity, watch, share);
       return {
         id: region.id,
         baseWeight: region.weight,
-        admin: override?.admin ?? 'active',
-        weightOverride: override?.weight,
+        // What operators say at run time is in the configuration by now (control-desk.ts).
+        admin: 'active',
+        weightOverride: undefined,
         healthFactor: healthFactor(share, 1),
         capacity,
         assessment: watch === undefined ? undefined : assessmentOf(watch),
@@ -52,14 +40,15 @@ export function plannerRegions(engine: Engine, config: Config, facts: RegionFact
 export const regionWatches = (engine: Engine): EntityWatch[] =>
   [...engine.watches()].filter(({ entity }) => entity.kind === 'region');
 
-/** A learnt capacity is of the servers that were there to be measured; a configured one is of all. */
+/** A configured capacity is of all servers; others are of those that are there. */
 function remainingCapacity(
   configured: number | undefined,
   watch: EntityWatch | undefined,
   healthyShare: number,
 ): number | undefined {
-  if (configured === undefined) return watch?.capacity.value();
-  return configured * healthyShare;
+  const known = watch === undefined ? undefined : regionCapacity(watch, configured);
+  if (known === undefined) return configured;
+  return known.source === 'configured' ? known.value * healthyShare : known.value;
 }
 
 function assessmentOf({ risk, load, row }: EntityWatch): RiskAssessment | undefined {

@@ -15,7 +15,7 @@ import type { MetricsRegistry } from '../telemetry/registry.ts';
 import { EmbeddedEngine } from './embedded-engine.ts';
 import { EngineFeed } from './engine-feed.ts';
 import { modelled } from './modelled.ts';
-import { type MeasuredServer, OwnMeasurements } from './own-measurements.ts';
+import { type MeasuredSite, OwnMeasurements } from './own-measurements.ts';
 import { engineFolder } from './pae.ts';
 import { PlanPuller } from './plan-puller.ts';
 import { followsEngine } from './table-requests.ts';
@@ -26,7 +26,7 @@ export interface ProxyEngineParts {
   readonly metrics: MetricsRegistry;
   readonly log: Logger;
   readonly pseudonym: string;
-  servers(): readonly MeasuredServer[];
+  site(): MeasuredSite;
   flush(): Promise<void>;
   /** In force now. */
   plan(): Plan;
@@ -91,7 +91,7 @@ export class ProxyEngine {
   #start(): void {
     const config = this.#config;
     if (config.pae.mode === 'off') return;
-    const { log, metrics, servers, flush } = this.#parts;
+    const { log, metrics, site, flush } = this.#parts;
     if (config.pae.source === 'embedded') {
       this.#embedded = new EmbeddedEngine({
         start: () => ({
@@ -124,7 +124,7 @@ export class ProxyEngine {
       measurements: this.#measurements,
       engine: this.#embedded,
       log,
-      servers,
+      site,
       flush,
       onPosted: (result) => metrics.add('foreshard_telemetry_posts_total', [result], 1),
     });

@@ -16,6 +16,7 @@ import { RequestIds } from '../proxy/request-ids.ts';
 import { intervalTicker, TimerWheel } from '../proxy/timer-wheel.ts';
 import { tokenVerifier } from '../proxy/token-verifier.ts';
 import type { RequestTrace } from '../proxy/trace.ts';
+import type { TraceRecord } from '../proxy/trace-record.ts';
 import { UpgradeUpstream } from '../proxy/upgrade.ts';
 import { type PoolOptions, UpstreamPools } from '../proxy/upstream-pools.ts';
 import { KeyBytes } from '../routing/key-bytes.ts';
@@ -30,6 +31,8 @@ import { LoopDelay } from '../telemetry/loop-delay.ts';
 import { bucketsOf } from '../telemetry/metric-table.ts';
 import type { FromWorker, ListenPlan, ToWorker, WorkerStart } from './messages.ts';
 
+// Spans travel together: a message of their own each would cost more than they do.
+const SPAN_PAUSE_MS = 100;
 // Seconds between looks at long-lived streams: ten thousand of them cost a millisecond.
 const TICKS_PER_RELEASE = 5;
 
@@ -51,6 +54,7 @@ class DataPlaneWorker {
   readonly #loopDelay: LoopDelay;
   readonly #longLived = new LongLivedStreams(systemRandom());
   readonly #stopFading: () => void;
+  #spans: TraceRecord[] = [];
   #listeners: Listener[] = [];
   #ticks = 0;
 
@@ -118,7 +122,8 @@ class DataPlaneWorker {
       record: (trace, taken) => {
         countServed(trace, taken.snapshot, column, this.#served);
         logAccess(trace, taken.snapshot, this.#log);
-        this.#traces.offer(trace, taken);
+        const kept = this.#traces.offer(trace, taken);
+        if (kept?.span !== undefined) this.#exportSpan(kept);
       },
     };
   }
@@ -171,6 +176,16 @@ class DataPlaneWorker {
       snapshot.regions.flatMap((region) => region.servers.map((server) => server.origin)),
     );
     this.#upstream.retain(origins, poolOptionsOf(snapshot));
+  }
+
+  #exportSpan(record: TraceRecord): void {
+    this.#spans.push(record);
+    if (this.#spans.length === 1) setTimeout(() => this.#sendSpans(), SPAN_PAUSE_MS).unref();
+  }
+
+  #sendSpans(): void {
+    if (this.#spans.length > 0) this.#say({ kind: 'spans', records: this.#spans });
+    this.#spans = [];
   }
 
   /** Looks from time to time rather than at every plan: a shift ends between two plans, too. */
@@ -228,6 +243,7 @@ class DataPlaneWorker {
     this.#wheel.close();
     this.#stopFading();
     this.#flush(0);
+    this.#sendSpans();
     void Promise.all([this.#log.flush(), this.#upstream.destroy()]).then(() => {
       this.#say({ kind: 'drained' });
       this.#port.close();

@@ -3,7 +3,6 @@
 // operator or the network does ends the process.
 
 import { randomBytes } from 'node:crypto';
-import { availableParallelism } from 'node:os';
 import { splitAddress } from '../config/quantities.ts';
 import type { Config } from '../config/schema.ts';
 import { ControlServer, proxyRoutes } from '../control/server.ts';
@@ -13,6 +12,7 @@ import { probeOverHttp } from '../health/active-probe.ts';
 import { HealthMonitor } from '../health/monitor.ts';
 import type { Plan } from '../plan/plan.ts';
 import type { LoadReport } from '../proxy/load-reports.ts';
+import type { TraceRecord } from '../proxy/trace-record.ts';
 import { LoadMeter } from '../region/load-meter.ts';
 import { ServerRegistry } from '../region/registry.ts';
 import type { SnapshotInput } from '../routing/build-snapshot.ts';
@@ -23,22 +23,32 @@ import type { Delta } from '../telemetry/deltas.ts';
 import { createLogger, type Logger } from '../telemetry/logger.ts';
 import { LoopDelay } from '../telemetry/loop-delay.ts';
 import { MetricsRegistry } from '../telemetry/registry.ts';
+import { ControlDesk } from './control-desk.ts';
 import { controlSource } from './control-source.ts';
-import { listenPlan, listenUrl, localHosts } from './listen-plan.ts';
+import { listenPlan, listenUrl, localHosts, workerCount } from './listen-plan.ts';
 import type { ListenPlan } from './messages.ts';
 import { PlanFollower } from './plan-follower.ts';
 import { PlanPolls } from './plan-polls.ts';
 import { ProxyEngine } from './proxy-engine.ts';
 import { RecentPlans } from './recent-plans.ts';
 import { ReportedRegions } from './reported-regions.ts';
+import { RequestSpans } from './request-spans.ts';
 import { monitorSettings, type Published, RoutingPublisher } from './routing-publisher.ts';
 import { StateFolder, type Waiting } from './state-folder.ts';
 import { WorkerPool } from './worker-pool.ts';
 
 // How often cells are folded: a failing server is out this soon after the failure that is one too many.
 const FOLD_MS = 50;
+// How often is looked whether what an operator has said is over.
+const EXPIRE_MS = 1000;
 // How often is looked whether a region is nearer or farther than it was.
 const MEASURE_MS = 10_000;
+
+/** What outlives a process. */
+interface Kept {
+  readonly state: StateFolder;
+  readonly desk: ControlDesk;
+}
 
 export class ProxyProcess {
   readonly log: Logger;
@@ -52,6 +62,8 @@ export class ProxyProcess {
   readonly #publisher: RoutingPublisher;
   readonly #workers: WorkerPool;
   readonly #state: StateFolder;
+  readonly #desk: ControlDesk;
+  readonly #tables = new SharedTables();
   readonly #registry: ServerRegistry;
   readonly #pseudonym = `foreshard-${randomBytes(4).toString('hex')}`;
   readonly #timers = new Set<NodeJS.Timeout>();
@@ -65,13 +77,18 @@ export class ProxyProcess {
   /** Version of the cells that the engine has been told of. */
   #foldedVersion = 0;
   readonly #recentPlans = new RecentPlans();
+  readonly #spans: RequestSpans;
   /** The plan that those who poll have been told of. */
   #announced: Plan | undefined;
 
   /** Builds and starts. Rejects with an Error whose message is for the operator. */
   static async start(config: Config): Promise<ProxyProcess> {
     const state = new StateFolder(config.state.path);
-    const process = new ProxyProcess(config, state, await state.read());
+    const desk = await ControlDesk.open(config.state.path, systemClock);
+    const effective = desk.effective(config);
+    if (typeof effective === 'string') throw new Error(effective);
+    desk.written = config;
+    const process = new ProxyProcess(effective, { state, desk }, await state.read());
     try {
       await process.#begin();
     } catch (error) {
@@ -81,14 +98,13 @@ export class ProxyProcess {
     return process;
   }
 
-  private constructor(config: Config, state: StateFolder, kept: Plan | string | undefined) {
+  private constructor(config: Config, { state, desk }: Kept, kept: Plan | string | undefined) {
     this.#config = config;
     this.#state = state;
+    this.#desk = desk;
+    desk.apply = (written) => this.reload(written);
     this.log = createLogger({ level: config.log.level, thread: 'main' });
-    if (typeof kept === 'string') {
-      this.metrics.add('foreshard_plan_rejected_total', ['on_disk'], 1);
-      this.log.warn({ problem: kept }, 'the plan on disk cannot be used');
-    }
+    if (typeof kept === 'string') this.#cannotUsePlan(kept);
     this.#cells = new LiveCells(workerCount(config));
     const random = systemRandom();
     this.#monitor = new HealthMonitor(
@@ -123,7 +139,7 @@ export class ProxyProcess {
         cells: this.#cells,
         reported: this.#reported,
         registry: this.#registry,
-        tables: new SharedTables(),
+        tables: this.#tables,
         monitor: this.#monitor,
         meter: this.#meter,
       },
@@ -132,6 +148,8 @@ export class ProxyProcess {
     this.#follower = this.#newFollower(config);
     const published = this.#publisher.apply(config);
     if (typeof published === 'string') throw new Error(published);
+    this.#spans = new RequestSpans(this.#pseudonym, this.metrics, this.log);
+    this.#spans.configure(config.otlp.url);
     this.#workers = this.#newWorkers(config, published.input);
     this.#afterPublish(published);
   }
@@ -146,6 +164,7 @@ export class ProxyProcess {
       onDeltas: (deltas: readonly Delta[], reports: readonly LoadReport[], served: ServedReport) =>
         this.#counted(deltas, reports, served),
       onRestart: () => this.metrics.add('foreshard_worker_restarts_total', [], 1),
+      onSpans: (records: readonly TraceRecord[]) => this.#spans.take(records),
     };
     return new WorkerPool(options, input);
   }
@@ -161,6 +180,11 @@ export class ProxyProcess {
     });
     follower.reload(config);
     return follower;
+  }
+
+  #cannotUsePlan(problem: string): void {
+    this.metrics.add('foreshard_plan_rejected_total', ['on_disk'], 1);
+    this.log.warn({ problem }, 'the plan on disk cannot be used');
   }
 
   #counted(deltas: readonly Delta[], reports: readonly LoadReport[], served: ServedReport): void {
@@ -181,6 +205,7 @@ export class ProxyProcess {
   async #begin(): Promise<void> {
     this.#timers.add(setInterval(() => this.#fold(), FOLD_MS));
     this.#timers.add(setInterval(() => this.#measure(), MEASURE_MS));
+    this.#timers.add(setInterval(() => void this.#desk.expire(), EXPIRE_MS));
     this.#listening = await this.#workers.start(
       this.#config.listen.map(({ address }) => listenPlan(address)),
     );
@@ -213,6 +238,8 @@ export class ProxyProcess {
       reported: this.#reported,
       polls: this.#polls,
       recentPlans: this.#recentPlans,
+      desk: this.#desk,
+      tables: this.#tables,
       loopDelay: new LoopDelay('main'),
       engine: () => this.#engine?.port,
       planAgeMs: () => this.#follower.ageMs(),
@@ -235,7 +262,10 @@ export class ProxyProcess {
       metrics: this.metrics,
       log: this.log,
       pseudonym: this.#pseudonym,
-      servers: () => this.#registry.entries(),
+      site: () => ({
+        servers: this.#registry.entries(),
+        reported: (region) => this.#reported.site(region),
+      }),
       flush: () => this.#workers.flush(),
       plan: () => this.#publisher.current.plan,
       knownPlan: () => this.#follower.known,
@@ -247,7 +277,9 @@ export class ProxyProcess {
   #follow(): void {
     this.#state.follow(this.#waiting, {
       lead: async () => {
+        await this.#desk.load();
         await this.#lead();
+        this.reload(this.#desk.written);
         this.log.info({ control: this.#controlAddress }, 'leading: the other process let go');
       },
       onPlan: (plan) => this.#serve(this.#publisher.adoptKept(plan)),
@@ -259,12 +291,16 @@ export class ProxyProcess {
   }
 
   /** Applies a configuration. @returns a sentence when it was refused; then nothing has changed. */
-  reload(config: Config): string | undefined {
+  reload(written: Config): string | undefined {
+    const config = this.#desk.effective(written);
+    if (typeof config === 'string') return config;
     const published = this.#publisher.apply(config);
     if (typeof published === 'string') return published;
+    this.#desk.written = written;
     this.#config = config;
     this.log.setLevel(config.log.level);
     this.#workers.setLogLevel(config.log.level);
+    this.#spans.configure(config.otlp.url);
     this.#workers.publish(published.input);
     this.#afterPublish(published);
     this.#keepPlan();
@@ -314,6 +350,7 @@ export class ProxyProcess {
     this.#reported.close();
     await this.#letGo();
     await this.#workers.terminate();
+    await this.#spans.close();
     await this.log.flush();
   }
 
@@ -322,6 +359,7 @@ export class ProxyProcess {
     this.#polls.close();
     this.#control = undefined;
     await control?.close();
+    await this.#desk.close();
     await this.#engine?.stop();
     this.#engine = undefined;
     await this.#state.release();
@@ -358,10 +396,4 @@ export class ProxyProcess {
   #keepPlan(): void {
     this.#state.keep(this.#publisher.current.plan, this.log);
   }
-}
-
-function workerCount(config: Config): number {
-  // A unix path can be bound once: one worker takes it.
-  if (config.listen.some(({ address }) => address.startsWith('unix:'))) return 1;
-  return config.workers === 'auto' ? availableParallelism() : config.workers;
 }

@@ -70,7 +70,9 @@ export function discoverySources({ discovery }: RemConfig): DiscoverySource[] {
   );
 }
 
-const serverList = z.array(serverSchema).max(1000);
+const serverList = z
+  .array(serverSchema.refine(({ metrics }) => metrics === undefined, 'metrics: not available yet'))
+  .max(1000);
 const MAX_FILE_BYTES = 1024 * 1024;
 
 /** Servers that a file lists. Throws an Error whose message is a sentence. */

@@ -70,7 +70,7 @@ export class RemProcess {
     this.#cells = new LiveCells(config.workers === 'auto' ? availableParallelism() : config.workers);
     const random = systemRandom();
     this.#members = new Members({
-      leaseTtl: config.lease.ttl,
+      leaseTtl: () => this.#config.lease.ttl,
       // Above every epoch of an earlier process: it counts one a change, and there are fewer than one a ms.
       firstEpoch: Math.floor(systemClock.wallMs()),
       onChange: () => this.#changed(),

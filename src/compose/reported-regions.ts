@@ -107,6 +107,12 @@ export class ReportedRegions {
     return { registered: watched.report.servers.length, healthy: healthyServers(watched.report) };
   }
 
+  /** Servers behind a region's manager and what they can take; undefined where it has lost its word. */
+  site(region: string): (ReportedCounts & { readonly capacity: number }) | undefined {
+    const counts = this.counts(region);
+    return counts === undefined ? undefined : { ...counts, capacity: this.report(region)?.capacity ?? 0 };
+  }
+
   /** What a manager has announced of its region as a whole. */
   standing(region: string): Standing | undefined {
     const report = this.#watched.get(region)?.report;

@@ -200,12 +200,24 @@ export function snapshotInput(
       incarnation: plan.incarnation,
       generation: plan.generation,
       ttl: plan.ttlSeconds * 1000,
-      weights: Object.fromEntries(plan.regions.map(({ id, weight }) => [id, weight])),
+      weights: weightsInForce(config, plan),
       health: Object.fromEntries(plan.regions.map(({ id, healthFactor }) => [id, healthFactor ?? 1])),
       failoverOrder: plan.failoverOrder,
     },
     tables: tables.tablesOf(plan, toMonotonic),
   };
+}
+
+/**
+ * An operator's word wins over a plan. An engine of our own has heard it and ramps; one that is elsewhere has not:
+ * then a region that was drained here is left out here.
+ */
+function weightsInForce(config: Config, plan: Plan): Record<string, number> {
+  const isElsewhere = followsEngine(config) && config.pae.source !== 'embedded';
+  const drained = new Set(
+    config.regions.filter(({ weight }) => isElsewhere && weight === 0).map(({ id }) => id),
+  );
+  return Object.fromEntries(plan.regions.map(({ id, weight }) => [id, drained.has(id) ? 0 : weight]));
 }
 
 function serversOf(config: Config): RegisteredServer[] {

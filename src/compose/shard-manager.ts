@@ -6,6 +6,7 @@ import type { Engine } from '../analytics/engine.ts';
 import type { Sample } from '../analytics/ingest/sample.ts';
 import type { Config } from '../config/schema.ts';
 import type { Clock } from '../core/clock.ts';
+import { adoptPlan } from '../plan/adopt-plan.ts';
 import {
   type DemotionLedger,
   EMPTY_LEDGER,
@@ -14,7 +15,7 @@ import {
 } from '../plan/demotion-ledger.ts';
 import { moveNotices } from '../plan/move-notice.ts';
 import type { Plan } from '../plan/plan.ts';
-import { adoptPlan, newPlannerState, planRound, rollBack } from '../plan/planner.ts';
+import { newPlannerState, planRound, rollBack } from '../plan/planner.ts';
 import type {
   PlannerInput,
   PlannerRegion,
@@ -33,7 +34,6 @@ import {
   expectedDemand,
   plannerRegions,
   plannerRules,
-  type RegionOverride,
   scoreOf,
   troubledRegions,
 } from './planner-input.ts';
@@ -65,7 +65,6 @@ export class ShardManager {
   #config: Config;
   #state: PlannerState;
   #ledger: DemotionLedger = EMPTY_LEDGER;
-  #overrides: ReadonlyMap<string, RegionOverride> = new Map();
   #frozen: boolean;
   /** For one round: what is proposed now shall be. */
   #accepted = false;
@@ -82,6 +81,10 @@ export class ShardManager {
     this.#loads = new ShardLoadBook(config.pae.evaluateEvery);
     this.#state =
       previous === undefined ? newPlannerState(tools.incarnation) : adoptPlan(tools.incarnation, previous);
+  }
+
+  get config(): Config {
+    return this.#config;
   }
 
   /** undefined before the first round. */
@@ -122,13 +125,13 @@ export class ShardManager {
     if (this.#health.take(samples, this.#tools.clock.monotonicMs())) this.round();
   }
 
-  takeCounts(counts: ShardCounts): void {
-    this.#loads.take(counts, this.#tools.clock.monotonicMs());
+  /** Servers that a region has, as the proxies say. */
+  registered(region: string): number | undefined {
+    return this.#health.registered(region);
   }
 
-  setOverrides(overrides: ReadonlyMap<string, RegionOverride>): void {
-    this.#overrides = overrides;
-    this.round();
+  takeCounts(counts: ShardCounts): void {
+    this.#loads.take(counts, this.#tools.clock.monotonicMs());
   }
 
   setFrozen(frozen: boolean): void {
@@ -200,7 +203,6 @@ export class ShardManager {
     const now = this.#tools.clock.monotonicMs();
     return plannerRegions(this.#tools.engine, this.#config, {
       healthyShare: (region) => this.#health.healthyShare(region, now),
-      override: (region) => this.#overrides.get(region),
     });
   }
 

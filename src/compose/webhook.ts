@@ -1,5 +1,5 @@
 // Tells a URL something, in order, one message at a time, with a few tries each. Bounded: whoever does not listen
-// loses messages and is counted, and nobody waits for it. With a secret every message carries its HMAC, so that
+// loses messages and is counted, and nobody waits for it. With a key every message carries its HMAC, so that
 // the listener knows who speaks.
 
 import { createHmac } from 'node:crypto';
@@ -8,7 +8,7 @@ import type { Logger } from '../telemetry/logger.ts';
 export interface WebhookOptions {
   readonly url: string;
   /** Signs messages; undefined = they are not signed. */
-  readonly secret?: string | undefined;
+  readonly signingKey?: string | undefined;
   readonly log: Logger;
   onResult(result: 'ok' | 'failed' | 'dropped'): void;
 }
@@ -71,15 +71,15 @@ export class Webhook {
   }
 
   async #post(body: string): Promise<string | undefined> {
-    const { url, secret } = this.#options;
+    const { url, signingKey } = this.#options;
     try {
       const response = await fetch(url, {
         method: 'POST',
         headers: {
           'content-type': 'application/json',
-          ...(secret === undefined
+          ...(signingKey === undefined
             ? {}
-            : { [SIGNATURE_FIELD]: createHmac('sha256', secret).update(body).digest('hex') }),
+            : { [SIGNATURE_FIELD]: createHmac('sha256', signingKey).update(body).digest('hex') }),
         },
         body,
         signal: AbortSignal.any([this.#abort.signal, AbortSignal.timeout(ANSWER_MS)]),

@@ -27,6 +27,8 @@ export interface WorkerPoolOptions {
   readonly logLevel: LoggerOptions['level'];
   readonly onDeltas: (deltas: readonly Delta[], reports: readonly LoadReport[], served: ServedReport) => void;
   readonly onRestart: () => void;
+  /** Finished requests that are exported as spans. */
+  readonly onSpans?: (records: readonly TraceRecord[]) => void;
 }
 
 interface Running {
@@ -207,6 +209,7 @@ export class WorkerPool {
   }
 
   #onMessage(message: FromWorker): void {
+    if (message.kind === 'spans') this.#options.onSpans?.(message.records);
     if (message.kind !== 'deltas' && message.kind !== 'traces') return;
     if (message.kind === 'deltas') this.#options.onDeltas(message.deltas, message.reports, message.served);
     const question = this.#questions.get(message.ticket);

@@ -33,6 +33,30 @@ export const checkRoutes: Check = function* (config, declared) {
   yield* checkReach(config.routes);
 };
 
+/** Policies of the file; what they make of routes is checked where they are applied. */
+export const checkPolicies: Check = function* ({ shardingPolicies, routes }, declared) {
+  const names = new Set<string>();
+  for (const [i, policy] of shardingPolicies.entries()) {
+    if (names.has(policy.name)) {
+      yield wrong(['shardingPolicies', i, 'name'], `must be given once, given ${quote(policy.name)} twice`);
+    }
+    names.add(policy.name);
+    for (const key of ['regions', 'residency'] as const) {
+      for (const [j, id] of (policy[key] ?? []).entries()) {
+        yield* checkKnown(['shardingPolicies', i, key, j], id, declared);
+      }
+    }
+  }
+  for (const [i, { shardingPolicy }] of routes.entries()) {
+    if (shardingPolicy === undefined || names.has(shardingPolicy)) continue;
+    yield {
+      path: ['routes', i, 'shardingPolicy'],
+      severity: 'warning',
+      sentence: `is no policy of this file: the route stands by itself until the API makes one, given ${quote(shardingPolicy)}`,
+    };
+  }
+};
+
 function wrong(path: Path, sentence: Disagreement['sentence'], about: readonly Path[] = []): Disagreement {
   return { path, about, severity: 'error', sentence };
 }

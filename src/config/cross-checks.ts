@@ -4,7 +4,7 @@
 // a warning one that probably does not do what was meant.
 
 import { formatDuration } from '../core/units.ts';
-import { checkRegions, checkRoutes } from './cross-check-routes.ts';
+import { checkPolicies, checkRegions, checkRoutes } from './cross-check-routes.ts';
 import type { Disagreement } from './disagreement.ts';
 import { quote } from './problem.ts';
 import type { Config } from './schema.ts';
@@ -19,6 +19,7 @@ const CHECKS: readonly Check[] = [
   checkEngineTimes,
   checkThresholds,
   checkTrust,
+  checkPolicies,
   checkRegions,
   checkRoutes,
 ];

@@ -2,12 +2,13 @@
 // schema serve both; what differs between them is this table of facts.
 
 import { z } from 'zod';
+import { applyPolicies } from './apply-policies.ts';
 import { crossCheck } from './cross-checks.ts';
 import { type FixedSetting, PAE_FIXED, PROXY_FIXED, REM_FIXED } from './describe-change.ts';
 import type { Disagreement } from './disagreement.ts';
 import type { DeepReadonly } from './frozen.ts';
 import type { SchemaNode } from './json-schema.ts';
-import { NOT_YET, type NotYet } from './not-yet.ts';
+import { NOT_YET, type NotYet, REM_NOT_YET } from './not-yet.ts';
 import { crossCheckRem } from './rem-cross-checks.ts';
 import { configSchema } from './schema.ts';
 import { remSchema } from './schema-rem.ts';
@@ -55,7 +56,7 @@ export const PROXY_DOCUMENT: ConfigDocument<ParsedConfig> = {
     regions: [{ id: 'stand-in', servers: ['http://127.0.0.1:1'] }],
   },
   required: 'listen and regions are required',
-  disagreements: (config, root) => crossCheck(config, declaredRegions(root)),
+  disagreements: (config, root) => proxyDisagreements(config, declaredRegions(root)),
   settle: settleWorkers,
 };
 
@@ -71,7 +72,7 @@ export const REM_DOCUMENT: ConfigDocument<ParsedRem> = {
   command: 'foreshard rem',
   schema: remSchema,
   node: nodeOf(remSchema),
-  notYet: [],
+  notYet: REM_NOT_YET,
   fixed: REM_FIXED,
   standIns: {
     region: 'stand-in',
@@ -82,6 +83,20 @@ export const REM_DOCUMENT: ConfigDocument<ParsedRem> = {
   disagreements: crossCheckRem,
   settle: settleWorkers,
 };
+
+/** What policies make of routes is looked at when everything else is right. */
+function proxyDisagreements(
+  config: DeepReadonly<ParsedConfig>,
+  declared: ReadonlySet<string> | null,
+): Disagreement[] {
+  const found = crossCheck(config, declared);
+  if (config.shardingPolicies.length === 0 || found.some(({ severity }) => severity === 'error'))
+    return found;
+  const applied = applyPolicies(config);
+  if (applied.ok) return found;
+  const path = ['shardingPolicies'];
+  return [...found, ...applied.problems.map((sentence) => ({ path, severity: 'error' as const, sentence }))];
+}
 
 interface WithListeners {
   readonly listen: readonly { readonly address: string }[];

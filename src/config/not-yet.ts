@@ -20,7 +20,13 @@ export const NOT_YET: readonly NotYet[] = [
   { key: 'routes[].shadow', harmless: [{}] },
   { key: 'routes[].whenNoRegion', harmless: ['reject'] },
   { key: 'routes[].parkFor' },
-  { key: 'otlp', harmless: [{}] },
+];
+
+/** The same of a manager's file. */
+export const REM_NOT_YET: readonly NotYet[] = [
+  { key: 'listen[].tls' },
+  { key: 'listen[].proxyProtocol', harmless: [false] },
+  { key: 'servers[].metrics' },
 ];
 
 /** Every key of the file that asks for a capability that is not there yet. */

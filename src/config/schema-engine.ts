@@ -1,5 +1,4 @@
-// What the Predictive Analytics Engine may be told. Its mode is off until the engine is built
-// (not-yet.ts refuses every other value); bounds and meaning are those of the contract.
+// What the Predictive Analytics Engine may be told; bounds and meaning are those of the contract.
 
 import { z } from 'zod';
 import {
@@ -61,7 +60,7 @@ const thresholds = z.strictObject({
 export const engine = z.strictObject({
   mode: z
     .enum(['off', 'shadow', 'advisory', 'auto'])
-    .prefault('off')
+    .prefault('auto')
     .describe(
       'off: weights = base x health. shadow: compute and log. advisory: an operator accepts. auto: act.',
     ),
@@ -98,5 +97,12 @@ export const engine = z.strictObject({
     })
     .prefault({})
     .describe('Forecasts of demand for the next day.'),
+  capacityHook: z
+    .strictObject({
+      url: httpUrl.describe('URL that is told how many servers each region should have.'),
+      signingKey: secret.describe('Signs the messages: HMAC-SHA-256 of the body in foreshard-signature.'),
+    })
+    .optional()
+    .describe('Webhook for whoever starts and stops servers.'),
   retention: duration('1h', '3650d').prefault('14d').describe('How long metrics are kept.'),
 });

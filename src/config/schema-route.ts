@@ -62,7 +62,7 @@ const keySource = z
 
 const keySources = z.array(keySource).min(1).max(8);
 
-const key = z.strictObject({
+export const key = z.strictObject({
   from: keySources
     .prefault([{ header: 'x-shard-key' }])
     .describe('Where the shard key is looked for, in order.'),
@@ -168,6 +168,11 @@ export const route = z.strictObject({
     .strictObject({ header: fieldName.describe('Its value is the request type.') })
     .optional()
     .describe('What names the request type for key.perType. Default: the method.'),
+  shardingPolicy: name
+    .optional()
+    .describe(
+      'Policy of this name (shardingPolicies, or made by the API); what it says stands in place of ours.',
+    ),
   policy: z.enum(POLICY_KINDS).optional().describe('How a region is chosen. Default: sharding.policy.'),
   regions: z.array(name).min(1).max(512).optional().describe('Eligible regions. Default: all.'),
   residency: z

@@ -9,6 +9,7 @@ import { POLICY_KINDS } from '../core/model.ts';
 import type { DeepReadonly } from './frozen.ts';
 import { cidr, decimal, duration, fieldName, httpUrl, nameOrNone, share, text, whole } from './quantities.ts';
 import { engine } from './schema-engine.ts';
+import { namedPolicy } from './schema-policy.ts';
 import { region } from './schema-region.ts';
 import { route } from './schema-route.ts';
 import { control, health, limits, listener, log, shutdown, workers } from './schema-shared.ts';
@@ -98,6 +99,11 @@ export const configSchema = z.strictObject({
     .max(10_000)
     .prefault([{ id: 'default' }])
     .describe('First match wins; no match is 404 no_route.'),
+  shardingPolicies: z
+    .array(namedPolicy)
+    .max(1000)
+    .prefault([])
+    .describe('Named policies for routes; the API changes them while the proxy runs.'),
   limits: limits.prefault({}).describe('Limits of one process, over all workers.'),
   trace: z
     .strictObject({
@@ -118,7 +124,13 @@ export const configSchema = z.strictObject({
     .prefault({})
     .describe('Traces of requests.'),
   otlp: z
-    .strictObject({ url: httpUrl.optional().describe('Where OTLP/HTTP traces are sent.') })
+    .strictObject({
+      url: httpUrl
+        .optional()
+        .describe(
+          'Where spans of sampled requests are sent by OTLP/HTTP; /v1/traces is added to a URL without path.',
+        ),
+    })
     .prefault({})
     .describe('Export of traces.'),
   trustedProxies: z

@@ -7,6 +7,7 @@ export type EngineAsk =
   | { readonly kind: 'risk_scores'; readonly historyMs: number }
   /** What a proxy has counted per shard. */
   | { readonly kind: 'shard_loads'; readonly body: unknown }
+  | { readonly kind: 'capacity_forecast' }
   | { readonly kind: 'plan_command'; readonly command: PlanCommand; readonly body: unknown }
   | { readonly kind: 'events' }
   | { readonly kind: 'add_event'; readonly body: unknown }

@@ -7,14 +7,16 @@ const TYPE = 'application/problem+json';
 /**
  * Answers with a problem document.
  * @param title what was wrong and what is allowed. @param reason one word for programs.
+ * @param extra members of its own (RFC 9457, section 3.2).
  */
 export function sendProblem(
   reply: FastifyReply,
   status: number,
   title: string,
   reason?: string,
+  extra?: Readonly<Record<string, unknown>>,
 ): FastifyReply {
-  const problem = { type: 'about:blank', title, status, ...(reason !== undefined && { reason }) };
+  const problem = { type: 'about:blank', title, status, ...(reason !== undefined && { reason }), ...extra };
   return reply.code(status).type(TYPE).send(problem);
 }
 

@@ -10,6 +10,7 @@ import { explainRoutes } from './api/explain.ts';
 import { healthRoutes } from './api/health.ts';
 import { metricsRoutes } from './api/metrics.ts';
 import { planCommandRoutes, planRoutes } from './api/plan.ts';
+import { policyRoutes } from './api/policies.ts';
 import { regionRoutes } from './api/regions.ts';
 import { tracingRoutes } from './api/tracing.ts';
 import { gate } from './gate.ts';
@@ -124,6 +125,7 @@ export function proxyRoutes(source: ControlSource): (app: FastifyInstance) => vo
     planRoutes(app, source);
     regionRoutes(app, source);
     explainRoutes(app, source);
+    policyRoutes(app, source);
     tracingRoutes(app, source);
     engineRoutes(app, () => source.engine());
     planCommandRoutes(app, () => source.engine());

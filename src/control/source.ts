@@ -1,11 +1,14 @@
 // What the control API reads: one interface that compose/ fills, so that no handler knows where a fact
 // comes from.
 
+import type { Config } from '../config/schema.ts';
 import type { Plan } from '../plan/plan.ts';
 import type { TraceQuery } from '../proxy/kept-traces.ts';
 import type { TraceRecord } from '../proxy/trace-record.ts';
 import type { ExplainRequest, Explanation } from '../routing/explain.ts';
+import type { RegionOverride } from '../state/region-overrides.ts';
 import type { MetricsRegistry } from '../telemetry/registry.ts';
+import type { DeskPort, PolicyPreview } from './desk-port.ts';
 import type { EnginePort } from './engine-port.ts';
 import type { PlannedRegion } from './trace-document.ts';
 
@@ -35,6 +38,13 @@ export interface ControlSource extends ProcessSource, PlanSource {
   engine(): EnginePort | undefined;
   regions(): readonly RegionReport[];
   explain(request: ExplainRequest): Explanation;
+  readonly desk: DeskPort;
+  /** A sentence when overrides of regions would not be followed here; undefined when they are. */
+  overridesRefused(): string | undefined;
+  /** What it would do to serve by this configuration instead. */
+  previewOf(config: Config): Promise<PolicyPreview>;
+  /** Tables of the plan in force and how far its shifts are. */
+  shards(): object;
   /** Wall milliseconds. */
   now(): number;
   /** Newest first. */
@@ -52,6 +62,10 @@ export interface RegionReport {
     readonly desired: number;
     readonly effective: number;
   };
+  /** As the file says it. */
+  readonly configuredWeight: number;
+  /** What an operator has said, if anything. */
+  readonly override?: RegionOverride | undefined;
   readonly capacity: number | undefined;
   readonly requestsPerSecond: number;
   readonly utilisation: number | undefined;

@@ -90,6 +90,7 @@ function planRegion(
     // What of the weight is health's doing: a proxy that sees the same illness must not count it twice.
     healthFactor: Math.round((1 - (state.actedIllness.get(region.id)?.risk ?? 0)) * 1e6) / 1e6,
     riskWeight: Math.round((riskWeights.get(region.id) ?? 0) * 1e6) / 1e6,
+    actedRisk: state.acted.get(region.id)?.risk ?? 0,
     ...(region.admin === 'active' ? {} : { admin: region.admin }),
     ...(region.capacity === undefined ? {} : { capacity: region.capacity }),
     ...(assessment === undefined

@@ -18,6 +18,8 @@ const planRegion = z.looseObject({
   healthFactor: unitShare.optional(),
   /** Base weight after what is predicted, before health and capacity. */
   riskWeight: z.number().min(0).max(1000).optional(),
+  /** Risk as it is acted upon, with dwell: what an engine that takes over goes on from. */
+  actedRisk: unitShare.optional(),
 });
 
 const planTable = z.looseObject({

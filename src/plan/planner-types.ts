@@ -77,7 +77,7 @@ export interface PlannerInput {
   readonly score: EngineScore;
   /** An operator has accepted what advisory mode proposes. */
   readonly accepted: boolean;
-  /** Nothing moves but what is unavailable. */
+  /** Nothing more is set in motion but what is unavailable; ramps under way end. */
   readonly frozen: boolean;
 }
 
@@ -100,6 +100,8 @@ export interface PlannerState {
   readonly tables: ReadonlyMap<string, PlannedTable>;
   /** Desired weights in force, by region. */
   readonly weights: ReadonlyMap<string, number>;
+  /** What a hold keeps: a region's weight when it could last serve, and its health (0..1) then. */
+  readonly held: ReadonlyMap<string, HeldWeight>;
   /** Regions that critical requests are kept away from. */
   readonly atRisk: ReadonlySet<string>;
   readonly guard: GuardState;
@@ -113,6 +115,11 @@ export interface PlannerState {
   readonly past: readonly PastWeights[];
   /** Shards moved for balance: wall milliseconds and share of the key space. */
   readonly churned: readonly (readonly [number, number])[];
+}
+
+export interface HeldWeight {
+  readonly weight: number;
+  readonly health: number;
 }
 
 export interface PastWeights {

@@ -15,8 +15,8 @@ import {
   judgeShift,
   type RegionSignals,
 } from './guardrails.ts';
-import type { Plan } from './plan.ts';
 import type {
+  HeldWeight,
   PlannedTable,
   PlannerInput,
   PlannerRegion,
@@ -38,6 +38,7 @@ export function newPlannerState(incarnation: string): PlannerState {
     regionIds: [],
     tables: new Map(),
     weights: new Map(),
+    held: new Map(),
     atRisk: new Set(),
     guard: { breachedSince: undefined },
     baseline: new Map(),
@@ -45,15 +46,6 @@ export function newPlannerState(incarnation: string): PlannerState {
     suppressedUntil: 0,
     past: [],
     churned: [],
-  };
-}
-
-/** Carries on the plan of an earlier engine, under a new incarnation: nothing moves because of a restart. */
-export function adoptPlan(incarnation: string, plan: Plan): PlannerState {
-  return {
-    ...newPlannerState(incarnation),
-    plan,
-    weights: new Map(plan.regions.map(({ id, weight }) => [id, weight])),
   };
 }
 
@@ -69,7 +61,7 @@ export function rollBack(state: PlannerState, generation?: number): PlannerState
     generation === undefined ? earlier.at(-1) : state.past.findLast((past) => past.generation === generation);
   if (target === undefined) return undefined;
   // Shifts under way are left to end: a key that has crossed returns on the next ramp.
-  return { ...state, weights: target.weights, suppressedUntil: 0 };
+  return { ...state, ...putBack(target.weights, state), suppressedUntil: 0 };
 }
 
 export function planRound(before: PlannerState, input: PlannerInput): PlannerResult {
@@ -91,7 +83,8 @@ export function planRound(before: PlannerState, input: PlannerInput): PlannerRes
   const desired = inForce(wanted, guarded, input, say);
   const atRisk = restricted(guarded, input, say);
   const stepped = stepTables({ ...guarded, atRisk }, desired, input);
-  const assembled = assemblePlan({ ...stepped.state, weights: desired }, input, {
+  const held = heldWeights(desired, guarded, input);
+  const assembled = assemblePlan({ ...stepped.state, weights: desired, held }, input, {
     failoverOrder: orderOf(input, damped),
     projection,
     riskWeights: new Map(weighed.map(({ id, risk }) => [id, risk])),
@@ -187,19 +180,21 @@ const DEADBAND = 0.02;
 type Say = 'follow' | 'hold' | 'neutral';
 
 function sayOf(state: PlannerState, input: PlannerInput, notes: string[]): Say {
+  // An operator's word comes before mode and doubt: what is frozen does not fall back to base weights either.
+  if (input.frozen) return 'hold';
   switch (input.mode) {
     case 'off':
     case 'shadow':
       return 'neutral';
     case 'advisory':
-      return input.accepted && !input.frozen ? 'follow' : 'hold';
+      return input.accepted ? 'follow' : 'hold';
     case 'auto': {
       const doubt = distrust(input.score);
       if (doubt !== undefined) {
         notes.push(`acting like shadow mode: ${doubt}`);
         return 'neutral';
       }
-      return input.frozen || input.now < state.suppressedUntil ? 'hold' : 'follow';
+      return input.now < state.suppressedUntil ? 'hold' : 'follow';
     }
   }
 }
@@ -217,7 +212,7 @@ function inForce(
     case 'neutral':
       return settle(neutral, before);
     case 'hold':
-      return settle(keepOrNeutral(before, neutral), before);
+      return settle(keptWeights(state, input), before);
     case 'follow':
       return settle(wanted, before);
   }
@@ -236,15 +231,45 @@ function availableWeight(region: PlannerRegion, state: PlannerState): number {
   return baseWeightOf(region) * (1 - state.actedIllness.get(region.id)!.risk);
 }
 
-/** Weights in force, but nothing for a region that can serve nothing. */
-function keepOrNeutral(
-  before: ReadonlyMap<string, number>,
-  neutral: ReadonlyMap<string, number>,
-): Map<string, number> {
+const healthOf = (id: string, state: PlannerState): number => 1 - (state.actedIllness.get(id)?.risk ?? 0);
+
+function putBack(
+  weights: ReadonlyMap<string, number>,
+  state: PlannerState,
+): Pick<PlannerState, 'weights' | 'held'> {
+  const held = [...weights].map(
+    ([id, weight]) => [id, { weight, health: healthOf(id, state) || 1 }] as const,
+  );
+  return { weights, held: new Map(held) };
+}
+
+/**
+ * What is held, but nothing for a region that can serve nothing. Health changes held weights too, as it does
+ * those of no engine at all, unless an operator froze them.
+ */
+function keptWeights(state: PlannerState, { regions, frozen }: PlannerInput): Map<string, number> {
   return new Map(
-    [...neutral].map(([id, weight]) => {
-      const kept = before.get(id)!;
-      return [id, kept === -1 || weight === 0 ? weight : kept] as const;
+    regions.map((region) => {
+      const weight = availableWeight(region, state);
+      const held = state.held.get(region.id);
+      if (held === undefined || weight === 0) return [region.id, weight];
+      return [region.id, frozen ? held.weight : (held.weight * healthOf(region.id, state)) / held.health];
+    }),
+  );
+}
+
+/** A region that can serve nothing comes back to the weight that it had. */
+function heldWeights(
+  desired: ReadonlyMap<string, number>,
+  state: PlannerState,
+  { regions }: PlannerInput,
+): Map<string, HeldWeight> {
+  return new Map(
+    regions.map((region) => {
+      const isOut = availableWeight(region, state) === 0;
+      const base = { weight: region.weightOverride ?? region.baseWeight, health: 1 };
+      if (isOut) return [region.id, state.held.get(region.id) ?? base];
+      return [region.id, { weight: desired.get(region.id)!, health: healthOf(region.id, state) }];
     }),
   );
 }
@@ -275,7 +300,7 @@ function guardShifts(state: PlannerState, input: PlannerInput, notes: string[]):
     notes.push(`shift ${verdict === 'hold' ? 'held' : 'reverted'}: ${breach?.breach} in ${breach?.region}`);
   if (verdict !== 'revert') return { ...state, tables, guard };
   const suppressedUntil = input.now + 3 * Math.max(shiftPeriod, input.rules.dwell);
-  return { ...state, tables, guard, suppressedUntil, weights: state.weightsBefore };
+  return { ...state, tables, guard, suppressedUntil, ...putBack(state.weightsBefore, state) };
 }
 
 function judged(

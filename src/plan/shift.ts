@@ -61,8 +61,7 @@ export function stepShift(
   now: number,
   rules: ShiftRules,
 ): TableState {
-  const settled = endIfSettled(table, now);
-  const rescued = rescue(settled, wanted, rules);
+  const rescued = rescue(settleShift(table, now), wanted, rules);
   if (rescued.shift !== undefined) return rescued;
   const moving = new Map<number, number>();
   wanted.forEach((owner, shard) => {
@@ -70,9 +69,10 @@ export function stepShift(
   });
   if (moving.size === 0) return rescued;
   if (rules.period === 0) return { owners: wanted, shift: undefined };
+  const begin = now + rules.notice;
   const progress: Progress = [
-    [now, 0],
-    [now + rules.period, 1],
+    [begin, 0],
+    [begin + rules.period, 1],
   ];
   return {
     owners: wanted,
@@ -80,7 +80,8 @@ export function stepShift(
   };
 }
 
-function endIfSettled(table: TableState, now: number): TableState {
+/** Ends a shift whose time is over; one that was taken back leaves the owners that were before it. */
+export function settleShift(table: TableState, now: number): TableState {
   const { shift } = table;
   if (shift === undefined || !isSettled(shift, now)) return table;
   if (shift.phase !== 'revert') return { owners: table.owners, shift: undefined };
@@ -133,10 +134,13 @@ export function resumeShift(shift: Shift, now: number, period: number): Shift {
   const at = progressAt(shift.progress, now);
   const progress: Progress = [
     [now, at],
-    [now + (1 - at) * period, 1],
+    [laterBy(now, (1 - at) * period), 1],
   ];
   return { ...shift, phase: 'ramp', since: now, progress };
 }
+
+/** Points are published in whole milliseconds; two that fell on the same one would be refused. */
+const laterBy = (now: number, ms: number): number => now + Math.ceil(ms);
 
 /** Takes everything back at twice the speed. */
 export function revertShift(shift: Shift, now: number, period: number): Shift {
@@ -144,7 +148,7 @@ export function revertShift(shift: Shift, now: number, period: number): Shift {
   const at = progressAt(shift.progress, now);
   const progress: Progress = [
     [now, at],
-    [now + (at * period) / 2, 0],
+    [laterBy(now, (at * period) / 2), 0],
   ];
   return { ...shift, phase: 'revert', since: now, progress };
 }

@@ -7,7 +7,7 @@ import { tableId } from './build-plan.ts';
 import { decodeOwners, type PlanTable } from './plan.ts';
 import type { MoveReason, PlannedTable, PlannerInput, PlannerState, PlannerTable } from './planner-types.ts';
 import { assignByLoad, BALANCE_TOLERANCE, balance, type LoadInput, lendHotShards } from './rebalance.ts';
-import { stepShift } from './shift.ts';
+import { settleShift, stepShift } from './shift.ts';
 
 export interface Stepped {
   readonly state: PlannerState;
@@ -17,6 +17,8 @@ export interface Stepped {
 const HOUR_MS = 3_600_000;
 // A loan is renewed at every round while it is needed and ends by itself when nobody renews it.
 const LEND_ROUNDS = 10;
+// Shares that differ by less are the same loan.
+const LEND_STEP = 0.05;
 
 export function stepTables(
   before: PlannerState,
@@ -27,12 +29,16 @@ export function stepTables(
   const moves: Partial<Record<MoveReason, number>> = {};
   const tables = new Map<string, PlannedTable>();
   let churned = before.churned.filter(([at]) => input.now - at < HOUR_MS);
+  const bases = new Map(before.plan?.regions.map(({ id, baseWeight }) => [id, baseWeight]));
   for (const request of input.tables) {
     const id = planTableId(request, regionIds.length);
-    const current = currentTable(id, request, before, regionIds);
+    const last = currentTable(id, request, before, regionIds);
+    // Settled first: what is wished is measured against the owners that a revert has given back.
+    const current = { ...last, ...settleShift(last, input.now) };
+    count(moves, 'revert', countMoved(last.owners, current.owners));
     const budget = churnBudget(churned, input);
     const own = tableWeights(request, weights, before.atRisk);
-    const wanted = wantedOwners(request, current, own, { input, budget });
+    const wanted = wantedOwners(request, current, own, { input, budget, bases });
     const stepped = stepShift(current, wanted.owners, input.now, {
       period: wanted.isFirst ? 0 : input.rules.shiftPeriod,
       notice: input.rules.notice,
@@ -41,7 +47,7 @@ export function stepTables(
       evicted: new Set([...regionIds.keys()].filter((i) => weights.get(regionIds[i]!) === 0)),
     });
     const moved = wanted.isFirst ? 0 : countMoved(current.owners, stepped.owners);
-    if (moved > 0) moves[wanted.reason] = (moves[wanted.reason] ?? 0) + moved;
+    count(moves, wanted.reason, moved);
     if (moved > 0 && wanted.reason === 'balance')
       churned = [...churned, [input.now, moved / request.orders.shardCount]];
     // A wish that has to wait for the shift under way is wished again in the next round.
@@ -49,7 +55,7 @@ export function stepTables(
     tables.set(id, {
       ...stepped,
       madeFor: isFulfilled ? own : current.madeFor,
-      lends: lendsOf(request, stepped.owners, own, input),
+      lends: lendsOf(request, { ...current, owners: stepped.owners }, own, input),
     });
   }
   const isShifting = [...tables.values()].some((table) => table.shift !== undefined);
@@ -63,6 +69,10 @@ export function stepTables(
     },
     moves,
   };
+}
+
+function count(moves: Partial<Record<MoveReason, number>>, reason: MoveReason, shards: number): void {
+  if (shards > 0) moves[reason] = (moves[reason] ?? 0) + shards;
 }
 
 /** Name of a table in the plan; critical ones stand beside the ordinary one of their set. */
@@ -140,13 +150,15 @@ interface WantedContext {
   readonly input: PlannerInput;
   /** Shards that may move for balance. */
   readonly budget: number;
+  /** Base weights of the plan before. */
+  readonly bases: ReadonlyMap<string, number>;
 }
 
 function wantedOwners(
   request: PlannerTable,
   current: PlannedTable,
   weights: ReadonlyMap<string, number>,
-  { input, budget }: WantedContext,
+  { input, budget, bases }: WantedContext,
 ): Wanted {
   const { regionIds, orders, loads } = request;
   const own = [...weights.values()];
@@ -159,7 +171,7 @@ function wantedOwners(
     isRaised(weights, current.madeFor) ||
     local.some((owner) => owner === NO_OWNER || own[owner] === 0);
   let owners = local;
-  let reason = reasonFor(regionIds, input);
+  let reason = reasonFor(regionIds, input, bases);
   if (isFirst || (isChanged && loads === undefined)) {
     const quotas = shardQuotas(own.map(toWeightUnits), orders.shardCount);
     owners = assignShards(orders, quotas, isFirst ? undefined : local);
@@ -223,9 +235,17 @@ function sharesOf(ids: readonly string[], weights: ReadonlyMap<string, number>):
   return own.map((weight) => (total === 0 ? 0 : weight / total));
 }
 
-function reasonFor(regionIds: readonly string[], input: PlannerInput): MoveReason {
+function reasonFor(
+  regionIds: readonly string[],
+  input: PlannerInput,
+  former: ReadonlyMap<string, number>,
+): MoveReason {
   const own = input.regions.filter((region) => regionIds.includes(region.id));
-  if (own.some((region) => region.admin !== 'active' || region.weightOverride !== undefined)) return 'human';
+  const isHuman = own.some(
+    ({ id, admin, weightOverride, baseWeight }) =>
+      admin !== 'active' || (weightOverride ?? baseWeight) !== (former.get(id) ?? baseWeight),
+  );
+  if (isHuman) return 'human';
   return own.some((region) => region.healthFactor < 1) ? 'health' : 'risk';
 }
 
@@ -242,19 +262,28 @@ function churnBudget(churned: readonly (readonly [number, number])[], { rules }:
 
 function lendsOf(
   request: PlannerTable,
-  owners: Uint16Array,
+  table: PlannedTable,
   weights: ReadonlyMap<string, number>,
   input: PlannerInput,
 ): PlannedTable['lends'] {
   if (request.loads === undefined || input.frozen || input.mode !== 'auto') return [];
   const global = request.regionIds.map((id) => input.regions.findIndex((region) => region.id === id));
-  const until = input.now + LEND_ROUNDS * input.rules.evaluateEvery;
+  const term = LEND_ROUNDS * input.rules.evaluateEvery;
   return lendHotShards({
     orders: request.orders,
     weights: [...weights.values()],
     loads: request.loads,
-    previous: localOwners(owners, global),
-  }).map((lend) => ({ ...lend, to: global[lend.to]!, until }));
+    previous: localOwners(table.owners, global),
+  }).map((local) => {
+    const lend = { ...local, to: global[local.to]!, until: input.now + term };
+    return table.lends.find((known) => isAsGood(known, lend, term)) ?? lend;
+  });
+}
+
+/** A loan that still runs for half its term at about the same share: a new one would be a plan for nothing. */
+function isAsGood(known: PlannedTable['lends'][number], lend: typeof known, term: number): boolean {
+  const isSame = known.shard === lend.shard && known.to === lend.to;
+  return isSame && Math.abs(known.share - lend.share) <= LEND_STEP && lend.until - known.until < term / 2;
 }
 
 /** How things were before a shift, kept while one is under way: what its guards compare with and go back to. */
@@ -269,5 +298,10 @@ function beforeShift(
   const signals = input.regions.flatMap((region) =>
     region.signals === undefined ? [] : [[region.id, region.signals] as const],
   );
-  return { baseline: new Map(signals), weightsBefore: before.weights };
+  // A ramp taken over from an earlier engine: what it began from is not what is in force.
+  const isAdopted = isShifting && before.tables.size === 0 && before.weightsBefore.size > 0;
+  return {
+    baseline: new Map(signals),
+    weightsBefore: isAdopted ? before.weightsBefore : before.weights,
+  };
 }

@@ -1,18 +1,18 @@
 // From a decision to an answer: choose a server in the decided region, try it, and while rules, budget and
-// targets allow, try another one elsewhere. The order of elsewhere is the decision's own (routing/decide);
-// the last attempt goes to another region when there is one, because what felled two servers of a region
-// probably felled it, and earlier ones stay with the key's data.
+// targets allow, try another one elsewhere (placement.ts). The last attempt goes to another region when there
+// is one, because what felled two servers of a region probably felled it, and earlier ones stay with the key's
+// data.
 
-import { NO_REGION, type RegionIndex } from '../core/ids.ts';
+import type { RegionIndex } from '../core/ids.ts';
 import type { AttemptFailure, Reason } from '../core/reasons.ts';
-import { chooseServer } from '../region/choose-server.ts';
-import { type Forward, nextRegion } from '../routing/decide.ts';
-import type { Server } from '../routing/snapshot.ts';
+import type { Forward } from '../routing/decide.ts';
 import type { DataPlane, Taken } from './data-plane.ts';
 import type { Downstream } from './downstream.ts';
 import { Attempt, type AttemptOwner, type AttemptResult } from './forward.ts';
 import { routeFieldValue } from './headers.ts';
+import { type Placing, placeAttempt, placeRetry, type Target } from './placement.ts';
 import type { ScreenedRequest } from './request-head.ts';
+import { attemptTraceparent } from './request-ids.ts';
 import { type AttemptEnd, retryCause, retryDelayMs } from './retry-policy.ts';
 import type { RequestTrace } from './trace.ts';
 import type { OutgoingBody } from './upstream.ts';
@@ -38,11 +38,6 @@ export type LoopEnd =
   | { readonly kind: 'refuse'; readonly reason: Reason }
   | { readonly kind: 'broken'; readonly status: number; readonly reason: Reason }
   | { readonly kind: 'client_gone'; readonly status: number | undefined };
-
-interface Target {
-  readonly region: RegionIndex;
-  readonly server: Server;
-}
 
 interface PlannedRetry extends Target {
   readonly cause: string;
@@ -72,7 +67,7 @@ export class AttemptLoop implements AttemptOwner {
   }
 
   start(): void {
-    const first = this.#place(this.#dispatch.decision.region);
+    const first = placeAttempt(this.#dispatch.decision.region, this.#placing());
     if (typeof first === 'string') this.#resolve({ kind: 'refuse', reason: first });
     else this.#try(first, undefined);
   }
@@ -96,6 +91,9 @@ export class AttemptLoop implements AttemptOwner {
     trace.region = target.region;
     const fields = this.#dispatch.serverFields.slice();
     fields.push('foreshard-route', routeField);
+    if (trace.span !== undefined) {
+      fields[fields.indexOf('traceparent') + 1] = attemptTraceparent(trace.span, this.#attempts);
+    }
     const attempt = new Attempt(
       {
         client,
@@ -194,13 +192,13 @@ export class AttemptLoop implements AttemptOwner {
       attempts: this.#attempts,
     });
     if (cause === undefined) return undefined;
-    const target = this.#placeRetry();
+    const target = placeRetry(this.#attempts, this.#placing());
     if (target === undefined) return undefined;
     const from = taken.snapshot.regions[this.#triedRegions.at(-1)!]!.id;
     const to = taken.snapshot.regions[target.region]!.id;
     // What never reached a server has cost none anything: sending it elsewhere is no further load, and a
     // region that cannot be reached would otherwise lose what the budget does not cover.
-    const isFree = end.kind === 'failed' && end.sent === 'nothing';
+    const isFree = end.sent === 'nothing';
     const now = this.#plane.tools.now();
     if (!isFree && !taken.context.budget.take(route.index, target.region, route.retry, now)) {
       this.#plane.metrics.counter('foreshard_retry_budget_spent_total', [route.id, to]).value += 1;
@@ -210,42 +208,15 @@ export class AttemptLoop implements AttemptOwner {
     return { ...target, cause };
   }
 
-  #placeRetry(): Target | undefined {
-    const { decision, taken } = this.#dispatch;
-    const here = this.#triedRegions.at(-1)!;
-    const isLast = this.#attempts + 1 >= decision.route.retry.attempts;
-    const next = nextRegion(taken.snapshot, decision, this.#triedRegions);
-    const order = isLast ? [next, here] : [here, next];
-    for (const region of order) {
-      if (region === NO_REGION) continue;
-      const placed = this.#place(region);
-      if (typeof placed !== 'string') return placed;
-    }
-    return undefined;
-  }
-
-  /** A server of `start`, or of the regions after it when all of its servers are at their limit. */
-  #place(start: RegionIndex): Target | Reason {
-    const { decision, taken } = this.#dispatch;
-    const passed: RegionIndex[] = [];
-    let isFull = false;
-    for (let region = start; region !== NO_REGION; ) {
-      const choice = {
-        loads: this.#plane.serverLoads,
-        random: this.#plane.random,
-        inFlightLimit: taken.snapshot.settings.limits.inFlightPerServer,
-        tried: this.#triedSlots,
-      };
-      const { nearby, servers } = decision.view;
-      let server = chooseServer((nearby ?? servers)[region]!, choice);
-      // The own zone is full or was tried: better another zone than nobody.
-      if (typeof server === 'string' && nearby !== null) server = chooseServer(servers[region]!, choice);
-      if (typeof server !== 'string') return { region, server };
-      isFull ||= server === 'full';
-      passed.push(region);
-      region = nextRegion(taken.snapshot, decision, [...this.#triedRegions, ...passed]);
-    }
-    return isFull ? 'shed' : 'no_healthy_server';
+  #placing(): Placing {
+    return {
+      snapshot: this.#dispatch.taken.snapshot,
+      decision: this.#dispatch.decision,
+      loads: this.#plane.serverLoads,
+      random: this.#plane.random,
+      triedRegions: this.#triedRegions,
+      triedSlots: this.#triedSlots,
+    };
   }
 
   /** To be called before the target counts as tried. */

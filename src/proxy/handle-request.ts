@@ -79,11 +79,15 @@ function serve(walk: Walk): End | undefined {
   if (request.target === '*') return answerForOurselves(client);
 
   const facts = factsOf(client, request, taken);
-  const { manager } = taken.snapshot.settings;
+  const { manager, exportsSpans } = taken.snapshot.settings;
   if (manager !== null) {
     walk.arrival = arrive(manager, request, facts.isTrusted);
     trace.requestId = walk.arrival.requestId ?? trace.requestId;
     if (walk.arrival.isMisdirected) return { kind: 'refuse', reason: 'residency' };
+  }
+  if (exportsSpans) {
+    const parent = facts.isTrusted ? request.traceparent : '';
+    trace.span = plane.ids.span(parent, trace.requestId, trace.isSampled);
   }
   const decision = decideFor(walk, facts);
   if (decision.kind !== 'need_body' && client.body === null) return goOn(walk, request, decision, NO_BODY);
@@ -257,6 +261,7 @@ function note(decision: Decision, request: ScreenedRequest, taken: Taken, trace:
   trace.path = loggablePath(request.rawPath, decision.route?.secretSegments ?? []);
   if (decision.kind !== 'forward') {
     trace.hadKey = !(decision.kind === 'refuse' && decision.reason === 'no_shard_key');
+    if (decision.kind === 'refuse' && decision.reason === 'shed') trace.priority = 'sheddable';
     return;
   }
   trace.decision = decision;

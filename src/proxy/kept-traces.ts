@@ -48,13 +48,14 @@ export class KeptTraces {
     };
   }
 
-  /** Takes the end of a request; keeps it, or not. @returns what was kept. */
+  /** Takes the end of a request; keeps it, or not. @returns its record when it is kept or exported. */
   offer(trace: RequestTrace, under: TracedUnder): TraceRecord | undefined {
     const { traceSlow, traceKeep } = under.snapshot.settings;
     const keptFor = reasonToKeep(trace, traceSlow);
-    if (keptFor === undefined || traceKeep === 0) return undefined;
+    if (keptFor === undefined || (traceKeep === 0 && trace.span === undefined)) return undefined;
     const at = this.#clock.wallMs() - (this.#clock.monotonicMs() - trace.startedAt);
     const record = traceRecord(trace, under, { keptFor, worker: this.#worker, at: Math.round(at) });
+    if (traceKeep === 0) return record;
     const capacity = Math.max(1, Math.floor((traceKeep * SHARES[keptFor]) / this.#workers));
     this.#rings[keptFor].push(record, capacity);
     return record;
@@ -73,7 +74,7 @@ function reasonToKeep(trace: RequestTrace, slowMs: number): KeptFor | undefined 
   if (trace.isMoving) return 'moved';
   // A tunnel is open for as long as its ends like.
   if (slowMs > 0 && trace.status !== 101 && trace.endedAt - trace.startedAt >= slowMs) return 'slow';
-  return trace.isSampled ? 'sample' : undefined;
+  return trace.isSampled || trace.span !== undefined ? 'sample' : undefined;
 }
 
 function matches(record: TraceRecord, { requestId, region, status, since }: TraceQuery): boolean {

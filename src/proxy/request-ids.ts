@@ -7,7 +7,15 @@ import { hex64, type Random } from '../core/random.ts';
 // 2^40 requests of one worker.
 const COUNTER_DIGITS = 10;
 
-const TRACEPARENT = /^00-([0-9a-f]{32})-[0-9a-f]{16}-([0-9a-f]{2})$/;
+/** A request's own span, when it is to be exported. */
+export interface SpanIds {
+  readonly traceId: string;
+  readonly spanId: string;
+  /** Span of a trusted caller. */
+  readonly parentId: string | undefined;
+}
+
+const TRACEPARENT = /^00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})$/;
 
 export class RequestIds {
   readonly #prefix: string;
@@ -16,7 +24,8 @@ export class RequestIds {
 
   constructor(random: Random) {
     this.#prefix = (hex64(random) + hex64(random)).slice(COUNTER_DIGITS);
-    this.#spanPrefix = hex64(random).slice(COUNTER_DIGITS);
+    // The first digit of a span's id says which attempt it is; the request itself has 0.
+    this.#spanPrefix = `0${hex64(random).slice(COUNTER_DIGITS + 1)}`;
   }
 
   /** Unique over all proxies and restarts. */
@@ -32,6 +41,32 @@ export class RequestIds {
    */
   traceparent(received: string, requestId: string): string {
     const match = received === '' ? null : TRACEPARENT.exec(received);
-    return `00-${match?.[1] ?? requestId}-${this.#spanPrefix}${requestId.slice(-COUNTER_DIGITS)}-${match?.[2] ?? '00'}`;
+    return `00-${match?.[1] ?? requestId}-${this.#spanPrefix}${requestId.slice(-COUNTER_DIGITS)}-${match?.[3] ?? '00'}`;
   }
+
+  /**
+   * The span of a request; undefined when it is not to be exported: a trusted caller decides, and where there is
+   * none, the sample.
+   * @param received as for `traceparent`.
+   */
+  span(received: string, requestId: string, isSampled: boolean): SpanIds | undefined {
+    const match = received === '' ? null : TRACEPARENT.exec(received);
+    const isWanted = match === null ? isSampled : (Number.parseInt(match[3]!, 16) & 1) === 1;
+    if (!isWanted) return undefined;
+    return {
+      traceId: match?.[1] ?? requestId,
+      spanId: this.#spanPrefix + requestId.slice(-COUNTER_DIGITS),
+      parentId: match?.[2],
+    };
+  }
+}
+
+/** @param attempt from 1; attempts of a route are bounded below 16. */
+export function attemptSpanId(spanId: string, attempt: number): string {
+  return attempt.toString(16) + spanId.slice(1);
+}
+
+/** W3C Trace Context of an attempt: what its server does belongs under it. */
+export function attemptTraceparent({ traceId, spanId }: SpanIds, attempt: number): string {
+  return `00-${traceId}-${attemptSpanId(spanId, attempt)}-01`;
 }

@@ -36,7 +36,11 @@ export function isIdempotent(method: string, hasIdempotencyKey: boolean): boolea
 export function retryCause(end: AttemptEnd, retry: RouteRetry, facts: RetryFacts): string | undefined {
   if (facts.attempts >= retry.attempts || !facts.canReplayBody) return undefined;
   if (end.sent === 'maybe' && !isIdempotent(facts.method, facts.hasIdempotencyKey)) return undefined;
-  if (end.kind === 'status') return retry.onStatus.has(end.status) ? String(end.status) : undefined;
+  if (end.kind === 'status') {
+    if (retry.onStatus.has(end.status)) return String(end.status);
+    // A manager that could not reach its servers is what a server that could not be reached is.
+    return end.sent === 'nothing' && retry.onConnect ? 'connect' : undefined;
+  }
   switch (end.reason) {
     case 'connect_failed':
     case 'connect_timeout':

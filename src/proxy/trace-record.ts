@@ -9,6 +9,7 @@ import type { Choice, Forward } from '../routing/decide.ts';
 import type { LiveView, SetView } from '../routing/eligibility.ts';
 import type { EligibleSet, Snapshot } from '../routing/snapshot.ts';
 import type { DecisionInputs } from './decision-recorder.ts';
+import type { SpanIds } from './request-ids.ts';
 import type { RequestTrace } from './trace.ts';
 
 /** Why a trace is kept; the first that holds. */
@@ -80,6 +81,8 @@ export interface TraceRecord {
   readonly plan: { readonly incarnation: string; readonly generation: number };
   readonly decision: TracedDecision | undefined;
   readonly attempts: readonly TracedAttempt[];
+  /** Of requests that are exported as spans. */
+  readonly span: SpanIds | undefined;
 }
 
 /** The state of things that a request was decided under. */
@@ -122,6 +125,7 @@ export function traceRecord(trace: RequestTrace, under: TracedUnder, stamp: Trac
     configGeneration: snapshot.configGeneration,
     plan: snapshot.plan,
     decision: trace.decision === undefined ? undefined : tracedDecision(trace.decision, trace.inputs, under),
+    span: trace.span,
     attempts: trace.attempts.map((attempt) => ({
       region: nameOf(snapshot, attempt.region)!,
       server: attempt.server,

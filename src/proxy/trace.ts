@@ -8,6 +8,7 @@ import type { Reason } from '../core/reasons.ts';
 import type { Choice, Forward } from '../routing/decide.ts';
 import type { Route } from '../routing/snapshot.ts';
 import type { DecisionInputs } from './decision-recorder.ts';
+import type { SpanIds } from './request-ids.ts';
 
 export interface AttemptRecord {
   readonly region: RegionIndex;
@@ -43,6 +44,8 @@ export class RequestTrace {
   decision: Forward | undefined;
   /** What the decision read; of sampled requests. */
   inputs: DecisionInputs | undefined;
+  /** Set when the request is exported as a span. */
+  span: SpanIds | undefined;
   choice: Choice | undefined;
   picked: RegionIndex | undefined;
   region: RegionIndex | undefined;

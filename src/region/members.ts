@@ -50,7 +50,7 @@ export type FenceVerdict =
 
 export interface MembersOptions {
   /** Milliseconds. */
-  readonly leaseTtl: number;
+  readonly leaseTtl: () => number;
   /** Where the count of epochs begins: after a restart it must be above all that came before. */
   readonly firstEpoch: number;
   readonly onChange: () => void;
@@ -134,7 +134,7 @@ export class Members {
       source: 'lease',
       incarnation,
       fence: known?.incarnation === incarnation ? known.fence : this.#epoch,
-      leaseUntil: now + this.#options.leaseTtl,
+      leaseUntil: now + this.#options.leaseTtl(),
       isExpired: false,
       // A new start of a server is no longer the one that was told to drain.
       drain: known?.incarnation === incarnation ? known.drain : undefined,
@@ -179,7 +179,7 @@ export class Members {
     if (member.incarnation !== incarnation) {
       return refuse('stale_incarnation', `incarnation must be ${member.incarnation}, given ${incarnation}`);
     }
-    this.#members.set(id, { ...member, leaseUntil: now + this.#options.leaseTtl, isExpired: false });
+    this.#members.set(id, { ...member, leaseUntil: now + this.#options.leaseTtl(), isExpired: false });
     if (member.isExpired) this.touch();
     return { ok: true, epoch: this.#epoch };
   }

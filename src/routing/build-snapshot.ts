@@ -4,9 +4,10 @@
 
 import type { Config, RegionConfig } from '../config/schema.ts';
 import type { KeySource, RouteConfig } from '../config/schema-route.ts';
+import { kilometresBetween } from '../core/distance.ts';
 import { type RegionIndex, regionId, regionIndex, routeId, serverId, serverSlot } from '../core/ids.ts';
 import { countHoldings, type Movement } from './ownership.ts';
-import { distanceOrder, kilometresBetween } from './policies/geographic-proximity.ts';
+import { distanceOrder } from './policies/geographic-proximity.ts';
 import { type PolicyDocument, RegionalPolicies } from './regional-policy.ts';
 import type { PreferenceOrders } from './ring.ts';
 import { RouteMatcher } from './route-matcher.ts';
@@ -291,6 +292,7 @@ function buildSettings(config: Config, manager: ManagerHop | null): DataPlaneSet
     debugHeaders: config.debugHeaders,
     accessLog: config.log.access,
     traceSample: config.trace.sample,
+    exportsSpans: config.otlp.url !== undefined,
     traceKeep: config.trace.keep,
     traceSlow: config.trace.slow,
     trustedProxies: config.trustedProxies,

@@ -93,7 +93,7 @@ export type Decision =
   | { readonly kind: 'refuse'; readonly reason: 'no_route'; readonly route: undefined }
   | {
       readonly kind: 'refuse';
-      readonly reason: 'no_shard_key' | 'no_eligible_region' | PolicyRefusal;
+      readonly reason: 'no_shard_key' | 'no_eligible_region' | 'shed' | PolicyRefusal;
       readonly route: Route;
     };
 
@@ -140,7 +140,7 @@ function place(
   live: LiveView,
   { route, facts, isKeyed, hadKey, newCookie }: Placement,
   context: DecideContext,
-): Forward | PolicyRefusal | 'no_eligible_region' {
+): Forward | PolicyRefusal | 'no_eligible_region' | 'shed' {
   const hash = hashOf(isKeyed, context);
   const priority = priorityOf(route, facts);
   // Critical requests stay in stable regions: their table leaves out what is at risk.
@@ -173,6 +173,9 @@ function place(
   let region = picked;
   if (choice !== 'policy') {
     region = elsewhere(snapshot, from, picked, context.loads);
+    // Every region that may have it is at its capacity: whoever can wait makes room for the others.
+    if (region === NO_REGION && choice !== 'spill' && priority === 'sheddable' && view.usable.length > 0)
+      return 'shed';
     if (region === NO_REGION && choice === 'failover') {
       // Nobody has room: a full region rather than none.
       region = nextRegion(snapshot, from, []);

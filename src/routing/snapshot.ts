@@ -168,6 +168,8 @@ export interface DataPlaneSettings {
   readonly debugHeaders: boolean;
   readonly accessLog: 'off' | 'sampled' | 'all';
   readonly traceSample: number;
+  /** Sampled requests are exported as spans. */
+  readonly exportsSpans: boolean;
   /** Traces kept, over all workers. */
   readonly traceKeep: number;
   /** Requests that take so long are kept always; 0 = none for that reason. */

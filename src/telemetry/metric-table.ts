@@ -67,6 +67,11 @@ export const METRICS = {
     help: 'Requests refused because a limit of this proxy or of all servers was reached.',
   },
   foreshard_key_missing_total: { kind: 'counter', labels: ['route'], help: 'Requests without a shard key.' },
+  foreshard_spans_total: {
+    kind: 'counter',
+    labels: ['result'],
+    help: 'Spans exported by OTLP: sent, failed.',
+  },
   foreshard_region_weight: {
     kind: 'gauge',
     labels: ['region', 'kind'],
@@ -88,6 +93,21 @@ export const METRICS = {
     kind: 'counter',
     labels: ['result'],
     help: 'Pulls of the plan from pae.source: ok, unchanged, failed.',
+  },
+  foreshard_capacity_demand: {
+    kind: 'gauge',
+    labels: ['region', 'quantile'],
+    help: 'Requests/s that a region will have to carry within the horizon, shifts included.',
+  },
+  foreshard_recommended_replicas: {
+    kind: 'gauge',
+    labels: ['region'],
+    help: 'Servers that carry that demand (p90) at pae.targetUtilisation.',
+  },
+  foreshard_capacity_hooks_total: {
+    kind: 'counter',
+    labels: ['result'],
+    help: 'Messages to pae.capacityHook: ok, failed, dropped.',
   },
   foreshard_move_notices_total: {
     kind: 'counter',

@@ -42,6 +42,18 @@ export class MetricsRegistry {
     return this.#registry.metrics();
   }
 
+  /** Share of each value of a label in a counter, over all its other labels; empty when nothing was counted. */
+  async shares(metric: MetricName, label: string): Promise<ReadonlyMap<string, number>> {
+    const values = (await this.#counters.get(metric)?.get())?.values ?? [];
+    const total = values.reduce((sum, { value }) => sum + value, 0);
+    const shares = new Map<string, number>();
+    for (const { labels, value } of values) {
+      const name = String(labels[label]);
+      shares.set(name, (shares.get(name) ?? 0) + value / total);
+    }
+    return shares;
+  }
+
   add(metric: MetricName, labels: LabelValues, value: number): void {
     this.#counters.get(metric)?.inc(named(metric, labels), value);
   }

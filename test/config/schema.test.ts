@@ -51,7 +51,7 @@ const CONTRACT_DEFAULTS = {
     slowStart: 30_000,
   },
   pae: {
-    mode: 'off',
+    mode: 'auto',
     source: 'embedded',
     listen: '127.0.0.1:9400',
     horizon: 5 * MINUTE,
@@ -65,6 +65,7 @@ const CONTRACT_DEFAULTS = {
     retention: 14 * 24 * 60 * MINUTE,
     forecast: { methods: ['ar', 'mstl', 'sarima'] },
   },
+  shardingPolicies: [],
   trace: { sample: 0.01, keep: 10_000, slow: 1000 },
   otlp: {},
   trustedProxies: [],

@@ -7,6 +7,7 @@ import { ControlServer, proxyRoutes } from '../../src/control/server.ts';
 import type { ControlSource } from '../../src/control/source.ts';
 import type { Logger } from '../../src/telemetry/logger.ts';
 import { MetricsRegistry } from '../../src/telemetry/registry.ts';
+import { idleDesk } from '../rig/desk.ts';
 import { sendRaw } from '../rig/raw.ts';
 import { World } from '../rig/world.ts';
 
@@ -41,6 +42,10 @@ async function start(t: Test, token?: string): Promise<Rig> {
     engine: () => undefined,
     explain: (request) => explainFromConfig(world.config, request),
     refreshMetrics: async () => source.metrics.set('foreshard_connections', [], 7),
+    desk: idleDesk(world.config),
+    overridesRefused: () => undefined,
+    previewOf: async () => ({ diff: [], shardsMoved: 0, loadMoved: 0, projectedUtilisation: {} }),
+    shards: () => ({}),
     now: () => 0,
     traces: async () => [],
     plannedRegions: () => undefined,

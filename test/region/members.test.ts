@@ -13,10 +13,10 @@ import {
 
 const TTL_MS = 15_000;
 
-function newMembers(): { members: Members; changes: () => number } {
+function newMembers(ttlMs = () => TTL_MS): { members: Members; changes: () => number } {
   let changes = 0;
   const members = new Members({
-    leaseTtl: TTL_MS,
+    leaseTtl: ttlMs,
     firstEpoch: 100,
     onChange: () => {
       changes += 1;
@@ -47,6 +47,17 @@ t.test('a server registers, renews and is healthy for as long as it renews', asy
   t.match(members.renew('a', '1', 30_000), { ok: true });
   t.notOk(members.get('a')?.isExpired);
   t.ok(members.epoch > epoch, 'and proxies hear of it');
+});
+
+t.test('a changed time to live counts from the next renewal', async (t) => {
+  let ttl = TTL_MS;
+  const { members } = newMembers(() => ttl);
+  members.register(registration('a', '1'), 0);
+  ttl = 1000;
+  t.strictSame(members.expire(14_999), [], 'what was told is kept');
+  members.renew('a', '1', 14_999);
+  t.strictSame(members.expire(15_998), []);
+  t.strictSame(members.expire(15_999), ['a']);
 });
 
 t.test('the same registration twice is no change; another one of the same start is', async (t) => {

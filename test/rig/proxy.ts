@@ -49,13 +49,14 @@ const START_MS = 60_000;
 const END_WITH_PARENT = `--import=${join(import.meta.dirname, 'end-with-parent.ts')}`;
 const ROOT = join(import.meta.dirname, '..', '..');
 
-/** A minimal configuration around `parts`: free ports, one worker, quiet. */
+/** A minimal configuration around `parts`: free ports, one worker, quiet, no engine. */
 export function proxyConfig(parts: Record<string, unknown>): Record<string, unknown> {
   return {
     listen: [{ address: '127.0.0.1:0' }],
     control: { address: '127.0.0.1:0' },
     workers: 1,
     shutdown: { grace: '5s' },
+    pae: { mode: 'off' },
     ...parts,
   };
 }

@@ -1,12 +1,13 @@
 // The tables of the README, made from what the program itself reads.
 
-import { PROXY_DOCUMENT } from '../../src/config/document.ts';
+import { PROXY_DOCUMENT, REM_DOCUMENT } from '../../src/config/document.ts';
 import { referenceTable } from '../../src/config/reference.ts';
 import { REASONS } from '../../src/core/reasons.ts';
 import { METRICS, type MetricInfo } from '../../src/telemetry/metric-table.ts';
 
 const TABLES: Readonly<Record<string, () => string>> = {
   configuration: () => referenceTable(PROXY_DOCUMENT),
+  manager: () => referenceTable(REM_DOCUMENT),
   reasons: () =>
     tableOf(
       ['reason', 'status', 'proxy-status error', 'meaning'],

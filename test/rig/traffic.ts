@@ -110,6 +110,8 @@ export class Traffic {
   readonly #options: TrafficOptions;
   readonly #run = ++runs;
   readonly #clients: Promise<void>[];
+  /** Numbers of the requests under way. */
+  readonly #underWay = new Set<number>();
   #sent = 0;
   #isStopping = false;
 
@@ -136,6 +138,13 @@ export class Traffic {
     await until(() => this.ledger.entries.length >= goal, PATIENCE_MS, `${count} more requests`);
   }
 
+  /** Resolves when every request that is under way now has ended. */
+  async turnOver(): Promise<void> {
+    const begun = this.#sent;
+    const isOver = (): boolean => [...this.#underWay].every((number) => number > begun);
+    await until(isOver, PATIENCE_MS, 'the requests under way have ended');
+  }
+
   async #client(): Promise<void> {
     const { requests = Number.POSITIVE_INFINITY, posts = 0.5, pauseMs = 30, closes = false } = this.#options;
     const agent = new Agent({ keepAlive: !closes, maxSockets: 1 });
@@ -145,7 +154,10 @@ export class Traffic {
       this.#sent += 1;
       const id = `${this.#run}-${process.pid}-${this.#sent}`;
       const method = (this.#sent * posts) % 1 < posts ? 'POST' : 'GET';
-      this.ledger.entries.push(await this.#ask(agent, method, { id, number: this.#sent }));
+      const number = this.#sent;
+      this.#underWay.add(number);
+      this.ledger.entries.push(await this.#ask(agent, method, { id, number }));
+      this.#underWay.delete(number);
       await pause(pauseMs * (0.5 + Math.random()));
     }
     agent.destroy();

@@ -44,6 +44,8 @@ export interface WorldOptions {
   readonly weights?: Readonly<Record<string, number>>;
   /** What managers have published, by region. */
   readonly policies?: Readonly<Record<string, PolicyDocument>>;
+  /** Measured milliseconds there and back, by region. */
+  readonly roundTrips?: Readonly<Record<string, number>>;
 }
 
 export class World {
@@ -52,7 +54,16 @@ export class World {
   readonly snapshot: Snapshot;
   readonly cells = new LiveCells(1);
 
-  constructor({ regions, routes = [{}], parts = {}, shards = 64, weights, policies = {} }: WorldOptions) {
+  constructor(options: WorldOptions) {
+    const {
+      regions,
+      routes = [{}],
+      parts = {},
+      shards = 64,
+      weights,
+      policies = {},
+      roundTrips = {},
+    } = options;
     this.config = configSchema.parse({
       listen: [{ address: '127.0.0.1:0' }],
       sharding: { shards, policy: 'weighted_random' },
@@ -79,7 +90,7 @@ export class World {
         configGeneration: 1,
         slots,
         policies,
-        roundTrips: {},
+        roundTrips,
         toMonotonic: (ms) => ms,
       }),
     );

@@ -1,14 +1,11 @@
 import fc from 'fast-check';
 import t from 'tap';
+import { kilometresBetween } from '../../src/core/distance.ts';
 import { NO_REGION, regionIndex } from '../../src/core/ids.ts';
 import { POLICY_KINDS, type PolicyKind } from '../../src/core/model.ts';
 import { seededRandom } from '../../src/core/random.ts';
 import { decide, type Forward, nextRegion } from '../../src/routing/decide.ts';
-import {
-  distanceOrder,
-  kilometresBetween,
-  parseLocation,
-} from '../../src/routing/policies/geographic-proximity.ts';
+import { distanceOrder, parseLocation } from '../../src/routing/policies/geographic-proximity.ts';
 import {
   type ContextParts,
   contextOf,

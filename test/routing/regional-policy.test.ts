@@ -1,9 +1,7 @@
 // What managers lay down, through `decide`: a lock holds for the pick, for every fallback and in panic, and it
 // fails closed.
 
-import fc from 'fast-check';
 import t from 'tap';
-import { seededRandom } from '../../src/core/random.ts';
 import { decide, fallbacksOf } from '../../src/routing/decide.ts';
 import { type PolicyDocument, policyDocument } from '../../src/routing/regional-policy.ts';
 import { contextOf, factsOf, type RequestParts, World } from '../rig/world.ts';
@@ -98,49 +96,4 @@ t.test('the health check passes whatever the policy says', async (t) => {
   const world = worldWith({ a: closed, b: closed, c: closed });
   t.strictSame(reach(world, keyed('/healthz')), ['a', 'b', 'c']);
   t.equal(reach(world, { ...keyed('/healthz'), method: 'POST' }), 'region_policy');
-});
-
-t.test('no fault lets a locked key out of its regions', async () => {
-  const states = fc.constantFrom<('healthy' | 'unhealthy' | 'ejected' | 'draining')[]>(
-    ['healthy', 'healthy'],
-    ['healthy', 'unhealthy'],
-    ['unhealthy', 'unhealthy'],
-    ['ejected', 'ejected'],
-    ['draining', 'draining'],
-  );
-  const subset = fc.subarray(['a', 'b', 'c'], { minLength: 1 });
-  fc.assert(
-    fc.property(
-      subset,
-      fc.tuple(states, states, states),
-      fc.integer(),
-      fc.boolean(),
-      (allowed, health, seed, byRoute) => {
-        const lock = policy({ residency: [{ path: '/x/**', regions: allowed }] });
-        const regions = ['a', 'b', 'c'].map((id) => ({ id, servers: 2 }));
-        const world = new World({
-          regions,
-          routes: [byRoute ? { residency: allowed } : {}],
-          policies: byRoute ? {} : { b: lock },
-        });
-        regions.forEach(({ id }, i) => {
-          world.setHealth(id, ...health[i]!);
-        });
-        const random = seededRandom(seed);
-        const decision = decide(
-          world.snapshot,
-          world.live(),
-          factsOf({ target: '/x/1' }),
-          contextOf({ random }),
-        );
-        if (decision.kind !== 'forward') return;
-        const reached = [decision.region, ...fallbacksOf(world.snapshot, decision)];
-        for (const region of reached) {
-          const { id } = world.snapshot.regions[region]!;
-          if (!allowed.includes(id)) throw new Error(`${id} is not of ${allowed.join()}`);
-        }
-      },
-    ),
-    { numRuns: 2000 },
-  );
 });

@@ -181,7 +181,7 @@ t.test('kill -9 of a manager: its region is out, no GET is lost', async (t) => {
   await traffic.more(300);
   await rem.process.stop('SIGKILL');
   await until(async () => (await regionSeen(proxy, 'eu')).healthy === 0, PATIENCE_MS, 'the region is out');
-  await traffic.more(CLIENTS);
+  await traffic.turnOver();
   const known = traffic.begun;
   const watch = await watchPort(t, rem.process.port);
   await traffic.more(200);

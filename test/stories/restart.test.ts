@@ -185,7 +185,7 @@ async function crashWorker(t: Test, { how, options, says }: Crash): Promise<void
   t.match(String(failed.error), says);
   await proxy.waitForLog(died);
   await until(() => listenersOn(proxy.port) === 2, 10_000, 'two workers listen again');
-  await traffic.more(24);
+  await traffic.turnOver();
   const again = traffic.begun;
   await traffic.more(300);
   const ledger = await traffic.stop();
@@ -242,7 +242,7 @@ t.test('F12: the process is killed and started again by whoever supervises it', 
   const second = await startProxy(t, {}, { folder: first.folder });
   t.not(second.controlUrl, '', 'the lock went with the process that held it');
   t.ok((await planOf(second)).tables[0]!.owners === owners, 'the table is the one that was in force');
-  await traffic.more(24);
+  await traffic.turnOver();
   const again = traffic.begun;
   await traffic.more(200);
   const ledger = await traffic.stop();

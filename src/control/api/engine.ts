@@ -38,6 +38,7 @@ export function engineRoutes(app: FastifyInstance, port: () => EnginePort | unde
     }
     return relay(reply, { kind: 'risk_scores', historyMs: parsed.value });
   });
+  app.get('/capacity_forecast', (_request, reply) => relay(reply, { kind: 'capacity_forecast' }));
   app.get('/external_events', (_request, reply) => relay(reply, { kind: 'events' }));
   app.post('/external_events', (request, reply) => relay(reply, { kind: 'add_event', body: request.body }));
   app.delete<{ Params: { id: string } }>('/external_events/:id', (request, reply) =>

@@ -4,6 +4,7 @@
 // weight and its health spills from there (decide.ts): distance alone would send it everything until its
 // weight is 0.
 
+import { kilometresBetween } from '../../core/distance.ts';
 import { NO_REGION, type RegionIndex, regionIndex } from '../../core/ids.ts';
 import type { Location } from '../../core/model.ts';
 import { mayStandIn, type SetView } from '../eligibility.ts';
@@ -62,18 +63,6 @@ export function distanceOrder(regions: readonly Region[], from: Location): Uint1
     const difference = distances[a]! - distances[b]!;
     return Number.isNaN(difference) || difference === 0 ? a - b : difference;
   });
-}
-
-const EARTH_RADIUS_KM = 6371;
-
-/** Great-circle distance by the haversine formula. */
-export function kilometresBetween(a: Location, b: Location): number {
-  const radians = Math.PI / 180;
-  const dLat = (b.lat - a.lat) * radians;
-  const dLon = (b.lon - a.lon) * radians;
-  const h =
-    Math.sin(dLat / 2) ** 2 + Math.cos(a.lat * radians) * Math.cos(b.lat * radians) * Math.sin(dLon / 2) ** 2;
-  return 2 * EARTH_RADIUS_KM * Math.asin(Math.min(1, Math.sqrt(h)));
 }
 
 /** `lat,lon` in degrees; undefined when it is anything else. */

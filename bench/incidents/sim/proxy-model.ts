@@ -1,0 +1,269 @@
+// A proxy under virtual time: chooses by the plan, checks health, gives up on slow servers, sends again what may be sent
+// again, and counts what it sees. The machines that judge health and outliers are the product's own; sockets are calls.
+
+import type { Config } from '../../../src/config/schema.ts';
+import type { Random } from '../../../src/core/random.ts';
+import { afterProbe, INITIAL_STATE, type ProbeState, suspect } from '../../../src/health/health-state.ts';
+import {
+  accusation,
+  eject,
+  mayEject,
+  newOutlierState,
+  type OutlierState,
+  settleOutlier,
+} from '../../../src/health/outlier.ts';
+import type { Outcome, ServerModel } from '../server-model.ts';
+import type { PlannedRequest } from '../traffic.ts';
+import type { SeenRequest } from '../wire.ts';
+import type { KeyRoute, RoutingModel } from './routing-model.ts';
+import type { VirtualTime } from './virtual-time.ts';
+
+export interface SimServer {
+  readonly region: string;
+  /** `region/server`, indices. */
+  readonly name: string;
+  readonly url: string;
+  readonly model: ServerModel;
+  readonly received: (readonly [number: number, atMs: number])[];
+  probe: ProbeState;
+  outlier: OutlierState;
+  run5xx: number;
+  runConnect: number;
+  inFlight: number;
+  /** Since the last reading. */
+  attempts: number;
+  errors: number;
+  connectFailures: number;
+  latencies: number[];
+}
+
+export function simServer(fixed: Pick<SimServer, 'region' | 'name' | 'url' | 'model'>): SimServer {
+  return {
+    ...fixed,
+    received: [],
+    probe: INITIAL_STATE,
+    outlier: newOutlierState(0),
+    run5xx: 0,
+    runConnect: 0,
+    inFlight: 0,
+    attempts: 0,
+    errors: 0,
+    connectFailures: 0,
+    latencies: [],
+  };
+}
+
+type AttemptEnd = Outcome | 'timeout' | 'refused';
+
+const STATUS: Readonly<Record<AttemptEnd, number>> = {
+  ok: 200,
+  error: 500,
+  full: 503,
+  gone: 502,
+  timeout: 504,
+  refused: 502,
+};
+/** Nothing of the request has arrived. */
+const UNSENT: ReadonlySet<AttemptEnd> = new Set(['refused']);
+const BUDGET_WINDOW_MS = 10_000;
+const METER_MS = 1000;
+/** Envoy's: a region keeps all of its requests while five of seven servers are healthy. */
+const OVERPROVISIONING = 1.4;
+
+interface Walk {
+  readonly request: PlannedRequest;
+  readonly route: KeyRoute;
+  readonly tried: Set<SimServer>;
+  readonly done: (seen: SeenRequest) => void;
+}
+
+export class ProxyModel {
+  readonly servers: readonly SimServer[];
+  readonly groups = new Map<number, { requests: number; errors: number }>();
+  readonly #config: Config;
+  readonly #routing: RoutingModel;
+  readonly #time: VirtualTime;
+  readonly #random: Random;
+  readonly #startMs: number;
+  /** Region -> when requests were sent to it, of the last second. */
+  readonly #sentAt = new Map<string, number[]>();
+  #requestsAt: number[] = [];
+  #retriesAt: number[] = [];
+
+  constructor(
+    servers: readonly SimServer[],
+    routing: RoutingModel,
+    tools: { config: Config; time: VirtualTime; random: Random; startMs: number },
+  ) {
+    this.servers = servers;
+    this.#routing = routing;
+    this.#config = tools.config;
+    this.#time = tools.time;
+    this.#random = tools.random;
+    this.#startMs = tools.startMs;
+  }
+
+  send(request: PlannedRequest, done: (seen: SeenRequest) => void): void {
+    this.#requestsAt.push(this.#time.nowMs());
+    const route = this.#routing.routeOf(request.key);
+    this.#attempt({ request, route, tried: new Set(), done }, this.#regionFor(route));
+  }
+
+  /** One check of every server; to be called every healthCheckInterval. */
+  probe(): void {
+    const { timeout } = this.#config.health;
+    for (const server of this.servers) {
+      let isAnswered = false;
+      const judge = (passed: boolean): void => {
+        if (isAnswered) return;
+        isAnswered = true;
+        server.probe = afterProbe(server.probe, passed, this.#config.health);
+      };
+      if (!server.model.isUp()) judge(false);
+      else {
+        server.model.whenMoving(() => judge(server.model.isUp()));
+        this.#time.afterMs(timeout, () => judge(false));
+      }
+      const runs = { run5xx: server.run5xx, runConnect: server.runConnect };
+      server.outlier = settleOutlier(server.outlier, runs, this.#time.nowMs(), this.#config.health.outlier);
+    }
+  }
+
+  isHealthy({ probe, outlier }: SimServer): boolean {
+    return probe.health !== 'unhealthy' && outlier.ejectedUntil === undefined;
+  }
+
+  #attempt(walk: Walk, preferred: string | undefined): void {
+    const server = this.#choose(walk, preferred);
+    if (server === undefined) {
+      walk.done(this.#seen(walk.request, 503, ''));
+      return;
+    }
+    walk.tried.add(server);
+    const sentMs = this.#time.nowMs();
+    server.attempts += 1;
+    server.inFlight += 1;
+    const sent = this.#sentAt.get(server.region) ?? [];
+    sent.push(sentMs);
+    this.#sentAt.set(server.region, sent);
+    let isOver = false;
+    const end = (how: AttemptEnd): void => {
+      if (isOver) return;
+      isOver = true;
+      server.inFlight -= 1;
+      this.#judge(server, how, this.#time.nowMs() - sentMs);
+      this.#finish(walk, server, how);
+    };
+    if (!server.model.isUp()) {
+      end('refused');
+      return;
+    }
+    server.received.push([walk.request.number, sentMs - this.#startMs]);
+    this.#time.afterMs(this.#config.routes[0]!.timeouts.response, () => end('timeout'));
+    server.model.offer((outcome) => end(outcome));
+  }
+
+  #finish(walk: Walk, server: SimServer, how: AttemptEnd): void {
+    const { request, tried, done } = walk;
+    const mayRepeat = request.method === 'GET' || UNSENT.has(how);
+    const { attempts, base, cap } = this.#config.routes[0]!.retry;
+    if (how !== 'ok' && mayRepeat && tried.size < attempts && this.#takeRetry()) {
+      const pause = this.#random.next() * Math.min(cap, base * 2 ** (tried.size - 1));
+      // Another region first, as the product does.
+      const regions = new Set([...tried].map(({ region }) => region));
+      const next = walk.route.regions.find((region) => !regions.has(region) && this.#hasHealthy(region));
+      this.#time.afterMs(pause, () => this.#attempt(walk, next));
+      return;
+    }
+    this.#noteGroup(walk.route.group, how);
+    const isAnswer = how === 'ok' || how === 'error' || how === 'full';
+    done(this.#seen(request, STATUS[how], isAnswer ? server.name : ''));
+  }
+
+  /** The owner, unless it has no healthy server, gives this key away as half-healthy, or is at its capacity. */
+  #regionFor({ regions, spillPlace }: KeyRoute): string | undefined {
+    const [owner = '', ...others] = regions;
+    const own = this.servers.filter(({ region }) => region === owner);
+    const healthy = own.filter((server) => this.isHealthy(server)).length;
+    const keeps = Math.min(1, (OVERPROVISIONING * healthy) / own.length);
+    if (healthy > 0 && spillPlace < keeps && this.#utilisation(owner) < 1) return owner;
+    return (
+      others.find((region) => this.#hasHealthy(region) && this.#utilisation(region) < 1) ??
+      (healthy > 0 ? owner : others.find((region) => this.#hasHealthy(region)))
+    );
+  }
+
+  #hasHealthy(id: string): boolean {
+    return this.servers.some((server) => server.region === id && this.isHealthy(server));
+  }
+
+  /** Requests of the last second over the stated capacity. */
+  #utilisation(id: string): number {
+    const from = this.#time.nowMs() - METER_MS;
+    const times = (this.#sentAt.get(id) ?? []).filter((at) => at > from);
+    this.#sentAt.set(id, times);
+    const { capacity } = this.#config.regions.find((region) => region.id === id)!;
+    return capacity === undefined ? 0 : times.length / (METER_MS / 1000) / capacity;
+  }
+
+  /** The least busy healthy server of the region, else of the key's others; health is ignored when nobody is healthy. */
+  #choose({ tried, route }: Walk, preferred: string | undefined): SimServer | undefined {
+    const order = [...(preferred === undefined ? [] : [preferred]), ...route.regions];
+    const fresh = this.servers.filter((server) => !tried.has(server));
+    for (const region of order) {
+      const best = this.#leastBusy(
+        fresh.filter((server) => server.region === region && this.isHealthy(server)),
+      );
+      if (best !== undefined) return best;
+    }
+    return this.#leastBusy(fresh);
+  }
+
+  #leastBusy(servers: readonly SimServer[]): SimServer | undefined {
+    const least = Math.min(...servers.map(({ inFlight }) => inFlight));
+    const idle = servers.filter(({ inFlight }) => inFlight === least);
+    return idle[this.#random.u32() % Math.max(1, idle.length)];
+  }
+
+  #takeRetry(): boolean {
+    const from = this.#time.nowMs() - BUDGET_WINDOW_MS;
+    this.#requestsAt = this.#requestsAt.filter((at) => at > from);
+    this.#retriesAt = this.#retriesAt.filter((at) => at > from);
+    const { budget, minBudget } = this.#config.routes[0]!.retry;
+    if (this.#retriesAt.length >= budget * this.#requestsAt.length + minBudget) return false;
+    this.#retriesAt.push(this.#time.nowMs());
+    return true;
+  }
+
+  #judge(server: SimServer, how: AttemptEnd, latencyMs: number): void {
+    const isFailure = how !== 'ok';
+    if (isFailure) server.errors += 1;
+    if (how === 'refused') server.connectFailures += 1;
+    else if (server.latencies.length < MAX_LATENCIES) server.latencies.push(latencyMs);
+    server.run5xx = isFailure && how !== 'refused' ? server.run5xx + 1 : 0;
+    server.runConnect = how === 'refused' ? server.runConnect + 1 : 0;
+    const settings = this.#config.health.outlier;
+    const runs = { run5xx: server.run5xx, runConnect: server.runConnect };
+    if (accusation(server.outlier, runs, settings) === undefined) return;
+    const own = this.servers.filter(({ region }) => region === server.region);
+    const ejected = own.filter(({ outlier }) => outlier.ejectedUntil !== undefined).length;
+    if (mayEject(own.length, ejected, own.filter((one) => this.isHealthy(one)).length, settings)) {
+      server.outlier = eject(server.outlier, runs, this.#time.nowMs(), settings);
+    } else server.probe = suspect(server.probe, this.#config.health);
+  }
+
+  #noteGroup(group: number, how: AttemptEnd): void {
+    const counts = this.groups.get(group) ?? { requests: 0, errors: 0 };
+    this.groups.set(group, counts);
+    counts.requests += 1;
+    if (how !== 'ok') counts.errors += 1;
+  }
+
+  #seen({ number, dueMs, key, method }: PlannedRequest, status: number, servedBy: string): SeenRequest {
+    const latencyMs = this.#time.nowMs() - this.#startMs - dueMs;
+    return { number, dueMs, key, method, status, latencyMs, servedBy, failure: '' };
+  }
+}
+
+/** Of one server between two readings. */
+const MAX_LATENCIES = 10_000;

@@ -1,0 +1,108 @@
+// Finished requests -> spans: one for the request, one for each attempt. Held by the main thread: workers hand
+// over what is to be exported, and a reload may name another collector.
+
+import { attemptSpanId } from '../proxy/request-ids.ts';
+import type { TracedAttempt, TraceRecord } from '../proxy/trace-record.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import type { MetricsRegistry } from '../telemetry/registry.ts';
+import { type FinishedSpan, SpanExport } from '../telemetry/span-export.ts';
+
+export class RequestSpans {
+  readonly #instance: string;
+  readonly #metrics: MetricsRegistry;
+  readonly #log: Logger;
+  #url: string | undefined;
+  #export: SpanExport | undefined;
+  #told = '';
+
+  constructor(instance: string, metrics: MetricsRegistry, log: Logger) {
+    this.#instance = instance;
+    this.#metrics = metrics;
+    this.#log = log;
+  }
+
+  /** @param url of the collector; undefined = nothing is exported. */
+  configure(url: string | undefined): void {
+    if (url === this.#url) return;
+    void this.#export?.close();
+    this.#url = url;
+    this.#export =
+      url === undefined
+        ? undefined
+        : new SpanExport({
+            url,
+            instance: this.#instance,
+            onExported: (result, spans, problem) => this.#exported(result, spans, problem),
+          });
+  }
+
+  take(records: readonly TraceRecord[]): void {
+    for (const record of records) {
+      if (record.span === undefined) continue;
+      this.#export?.add(record.span.traceId, record.span.parentId, requestSpan(record, record.span.spanId));
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#export?.close();
+    this.#export = undefined;
+  }
+
+  /** The same failure is told once. */
+  #exported(result: 'sent' | 'failed', spans: number, problem: string | undefined): void {
+    this.#metrics.add('foreshard_spans_total', [result], spans);
+    if (problem !== undefined && problem !== this.#told) {
+      this.#log.warn({ problem, url: this.#url }, 'spans could not be exported');
+    }
+    this.#told = problem ?? '';
+  }
+}
+
+function requestSpan(record: TraceRecord, spanId: string): FinishedSpan {
+  const { decision } = record;
+  return {
+    name: `${record.method} ${record.route ?? 'no route'}`,
+    spanId,
+    kind: 'server',
+    startMs: record.at,
+    endMs: record.at + record.durationMs,
+    isError: record.status >= 500,
+    attributes: {
+      'http.request.method': record.method,
+      'url.path': record.path,
+      'http.response.status_code': record.status,
+      'foreshard.request_id': record.requestId,
+      'foreshard.plan.generation': record.plan.generation,
+      ...(record.route !== undefined && { 'http.route': record.route }),
+      ...(record.reason !== undefined && { 'error.type': record.reason }),
+      ...(decision !== undefined && {
+        'foreshard.shard': decision.shard,
+        'foreshard.region': decision.region,
+        'foreshard.choice': decision.choice,
+        'foreshard.moving': decision.isMoving,
+        ...(decision.picked !== null && { 'foreshard.picked': decision.picked }),
+      }),
+    },
+    children: record.attempts.map((attempt, i) => attemptSpan(record, attempt, attemptSpanId(spanId, i + 1))),
+  };
+}
+
+function attemptSpan({ at, method }: TraceRecord, attempt: TracedAttempt, spanId: string): FinishedSpan {
+  const startMs = at + attempt.startMs;
+  const { outcome } = attempt;
+  return {
+    name: `${method} ${attempt.region}`,
+    spanId,
+    kind: 'client',
+    startMs,
+    endMs: startMs + attempt.durationMs,
+    isError: typeof outcome === 'string' || outcome >= 500,
+    attributes: {
+      'server.address': attempt.server,
+      'foreshard.region': attempt.region,
+      ...(typeof outcome === 'number' ? { 'http.response.status_code': outcome } : { 'error.type': outcome }),
+      ...(attempt.retryCause !== undefined && { 'foreshard.retry_cause': attempt.retryCause }),
+    },
+    children: [],
+  };
+}

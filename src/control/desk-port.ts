@@ -1,0 +1,52 @@
+// What the API asks of whoever holds what operators change at run time (compose/control-desk.ts).
+
+import type { AppliedPolicies } from '../config/apply-policies.ts';
+import type { Config } from '../config/schema.ts';
+import type { RegionOverride, RegionOverrides } from '../state/region-overrides.ts';
+import type { AuditEntry, PolicyRevision } from '../state/stores/control-messages.ts';
+
+/** Documents of the API as they were given, by name; null takes the file's policy of that name out. */
+export type PolicyDocuments = Readonly<Record<string, unknown>>;
+
+export type DeskResult =
+  | { readonly ok: true; readonly revision: number }
+  | { readonly ok: false; readonly status: 409 | 422 | 503; readonly problems: readonly string[] };
+
+/** What of a change is told to the log of it. */
+export type Cause = Omit<AuditEntry, 'at'>;
+
+export interface DeskPort {
+  readonly overrides: RegionOverrides;
+  readonly policies: PolicyDocuments;
+  /** Of the policies in force; 0 = nothing was changed yet. */
+  readonly revision: number;
+  /** What the file says. */
+  readonly written: Config;
+  /** The configuration that these policies would make of it, without touching anything. */
+  madeOf(written: Config, documents: PolicyDocuments): AppliedPolicies;
+  /** @param override undefined takes it back. */
+  override(region: string, override: RegionOverride | undefined, cause: Cause): Promise<DeskResult>;
+  /** @param isCurrent whether the revision still holds that the change was made from: asked when its turn has come. */
+  changePolicies(
+    make: (before: PolicyDocuments) => PolicyDocuments,
+    isCurrent: (revision: number) => boolean,
+    cause: Cause,
+  ): Promise<DeskResult | 'stale'>;
+  /** Newest first. */
+  audit(limit: number): Promise<readonly AuditEntry[]>;
+  /** Newest first. */
+  revisions(limit: number): Promise<readonly PolicyRevision[]>;
+  revisionOf(revision: number): Promise<PolicyRevision | undefined>;
+}
+
+/** What a change of policies would do, as far as it can be told beforehand. */
+export interface PolicyPreview {
+  /** Routes whose treatment changes, with what it was and what it would be. */
+  readonly diff: readonly { readonly route: string; readonly from: object; readonly to: object }[];
+  /** Shards that would have another owner, summed over the routes that change. */
+  readonly shardsMoved: number;
+  /** Requests/s of now that would go to another region; an estimate from the routes' share of all requests. */
+  readonly loadMoved: number;
+  /** Requests/s over capacity after it; null where a capacity is not known. */
+  readonly projectedUtilisation: Readonly<Record<string, number | null>>;
+}
