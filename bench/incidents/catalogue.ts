@@ -1,7 +1,7 @@
 // The eleven incidents of issue 5. Each is a function of a shape: set 1 takes the shapes written here, set 2 draws others
 // from a seed when it is run, so that nothing could have been tuned to it. Pure.
 
-import type { Random } from '../../src/core/random.ts';
+import { type Random, seededRandom } from '../../src/core/random.ts';
 import { type Incident, REGIONS, SERVERS_PER_REGION, type ServerTracks, type Track } from './script.ts';
 
 export interface Shape {
@@ -232,6 +232,12 @@ export function secondSet(id: string, random: Random): Incident {
     bend: between(0.7, 1.8),
     depth: between(0.85, 1.25),
   });
+}
+
+/** Of a set and a seed. In set 2 every incident draws a shape of its own. */
+export function incidentOf(id: string, set: 1 | 2, seed: number): Incident {
+  if (set === 1) return firstSet(id, seed);
+  return secondSet(id, seededRandom(seed * INCIDENT_IDS.length + INCIDENT_IDS.indexOf(id) + 100_003));
 }
 
 function build(id: string, shape: Shape): Incident {

@@ -74,7 +74,8 @@ function calmMetrics(rps: number, random: Random): HistoryDocument['metrics'] {
     cpu: 0.08 + (0.8 * busy) / SLOTS,
     memory: CALM_SERVER.memory[0]![1],
     disk_io: CALM_SERVER.diskIo[0]![1],
-    queue_depth: 0,
+    // Arrivals by chance: a server that is half busy has somebody waiting at one look in twenty.
+    queue_depth: random.next() < 0.05 ? 1 + Math.floor(3 * random.next() ** 2) : 0,
     in_flight: Math.round(busy),
     error_rate: 0,
     latency_ms: { p50: 143 * shake(0.05), p90: 211 * shake(0.07), p99: 280 * shake(0.15) },

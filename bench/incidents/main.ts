@@ -1,22 +1,23 @@
 // npm run bench:incidents: the proof. Every contestant meets every incident, on the same script, seed and traffic.
 
 import { systemClock } from '../../src/core/clock.ts';
-import { seededRandom } from '../../src/core/random.ts';
 import { endChildrenOnSignals } from '../load/child-process.ts';
 import { WrongUse } from '../load/command-line.ts';
 import { makeRunFolder } from '../load/rig.ts';
 import { describeCommit, describeMachine, formatOrigin } from '../report/machine.ts';
 import { openProgress } from '../report/progress.ts';
-import { resultHead, writeResult } from '../report/result-file.ts';
-import { formatTable } from '../report/table.ts';
+import { type ResultHead, resultHead, writeResult } from '../report/result-file.ts';
+import { formatTable, type Table } from '../report/table.ts';
 import { accountFor } from './account.ts';
-import { firstSet, INCIDENT_IDS, secondSet } from './catalogue.ts';
+import { incidentOf } from './catalogue.ts';
 import { CONTESTANTS } from './contestants/catalogue.ts';
 import type { Contestant } from './contestants/contestant.ts';
 import { judge, verdictTable } from './goals.ts';
 import { HELP, type Options, parseOptions } from './options.ts';
 import { incidentTable, type Run, type ScriptSet, voidReason } from './report.ts';
 import type { Incident } from './script.ts';
+import { controlTable, simulateAll } from './sim/run.ts';
+import { type HealthyDays, healthyDays, healthyTable } from './sim/week.ts';
 import { prepareWorld } from './world.ts';
 
 /** A maintenance is announced in a file before the start is known: by then all must be ready. */
@@ -39,25 +40,48 @@ async function main(args: readonly string[]): Promise<number> {
   }
   endChildrenOnSignals();
   const head = resultHead('incidents', args, systemClock);
-  const runs = await play(options);
-  const tables = options.sets.flatMap((set) => [
+  if (options.days > 0) return report(options, head, { days: playDays(options) });
+  return report(options, head, { runs: options.sim ? playVirtual(options) : await play(options) });
+}
+
+interface Played {
+  readonly runs?: readonly Run[];
+  readonly days?: readonly HealthyDays[];
+}
+
+function report(options: Options, head: ResultHead, { runs = [], days = [] }: Played): number {
+  const ofSet = (set: ScriptSet): Table[] => [
     incidentTable(runs, set),
-    verdictTable(judge(runs, set), set),
-  ]);
-  const verdicts = options.sets.flatMap((set) => judge(runs, set).map((verdict) => ({ set, ...verdict })));
+    options.sim ? controlTable(runs, set) : verdictTable(judge(runs, set), set),
+  ];
+  const tables = days.length > 0 ? [healthyTable(days)] : options.sets.flatMap(ofSet);
+  const verdicts = (options.sim ? [] : options.sets).flatMap((set) =>
+    judge(runs, set).map((verdict) => ({ set, ...verdict })),
+  );
   const files = writeResult({
     head,
     title: 'Incidents',
     folder: options.out,
-    data: { runs, verdicts },
+    data: { runs, verdicts, days },
     sections: tables.map((table) => ({ table })),
   });
-  if (options.json) process.stdout.write(`${JSON.stringify({ ...head, runs, verdicts }, null, 2)}\n`);
+  if (options.json) process.stdout.write(`${JSON.stringify({ ...head, runs, verdicts, days }, null, 2)}\n`);
   else {
     process.stdout.write(`${formatOrigin(describeMachine(), describeCommit())}\n\n`);
     process.stdout.write(`${tables.map(formatTable).join('\n')}\n${files.json}\n`);
   }
   return verdicts.some(({ verdict }) => verdict === 'missed') ? 1 : 0;
+}
+
+function playVirtual(options: Options): Run[] {
+  const progress = openProgress();
+  const runs = simulateAll(options, progress);
+  progress.clear();
+  return runs;
+}
+
+function playDays({ days, seeds }: Options): HealthyDays[] {
+  return seeds.map((seed) => healthyDays(days, seed));
 }
 
 async function play(options: Options): Promise<Run[]> {
@@ -121,7 +145,7 @@ function jobsOf({ incidents, sets, seeds, sideBySide }: Options, contestants: re
   for (const set of sets) {
     for (const seed of seeds) {
       for (const id of incidents) {
-        const incident = set === 1 ? firstSet(id, seed) : secondSet(id, seededRandom(seedOf(id, seed)));
+        const incident = incidentOf(id, set, seed);
         const taking = contestants.filter(({ only }) => only === undefined || only.includes(id));
         for (let from = 0; from < taking.length; from += sideBySide) {
           jobs.push({ incident, set, seed, contestants: taking.slice(from, from + sideBySide) });
@@ -131,10 +155,6 @@ function jobsOf({ incidents, sets, seeds, sideBySide }: Options, contestants: re
   }
   return jobs;
 }
-
-/** Every incident draws a shape of its own. */
-const seedOf = (id: string, seed: number): number =>
-  seed * INCIDENT_IDS.length + INCIDENT_IDS.indexOf(id) + 100_003;
 
 try {
   process.exitCode = await main(process.argv.slice(2));

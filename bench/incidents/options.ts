@@ -18,6 +18,8 @@ Eleven incidents, the same for every proxy: Foreshard auto and off, HAProxy, ngi
   --seed N            first seed (default 1)
   --side-by-side N    proxies that run at the same time, each with servers and client of its own (default 2)
   --max-delay 10ms    a run is void when client or servers were late by more (99th percentile): the machine was busy
+  --sim               auto, off and shuffled predictions under virtual time, without processes; exact for a seed
+  --days N            healthy days under virtual time instead of incidents (7: a week, some minutes)
   --out DIR           default bench/results
   --json              the result as JSON on stdout instead of the tables
 `;
@@ -29,12 +31,16 @@ export interface Options {
   readonly seeds: readonly number[];
   readonly sideBySide: number;
   readonly maxDelayMs: number;
+  readonly sim: boolean;
+  /** 0 = incidents. */
+  readonly days: number;
   readonly out: string;
   readonly json: boolean;
 }
 
 const MOST_SEEDS = 100;
 const MOST_SIDE_BY_SIDE = 8;
+const MOST_DAYS = 60;
 
 /** Null when help was asked for. Throws WrongUse. */
 export function parseOptions(args: readonly string[]): Options | null {
@@ -56,6 +62,8 @@ export function parseOptions(args: readonly string[]): Options | null {
     seeds: Array.from({ length: count }, (_, i) => first + i),
     sideBySide: integerOption('side-by-side', values['side-by-side'], 1, MOST_SIDE_BY_SIDE),
     maxDelayMs: durationOption('max-delay', values['max-delay'], 1, 1000),
+    sim: values.sim,
+    days: integerOption('days', values.days, 0, MOST_DAYS),
     out: values.out,
     json: values.json,
   };
@@ -73,6 +81,8 @@ function readValues(args: readonly string[]) {
         seed: { type: 'string', default: '1' },
         'side-by-side': { type: 'string', default: '2' },
         'max-delay': { type: 'string', default: '10ms' },
+        sim: { type: 'boolean', default: false },
+        days: { type: 'string', default: '0' },
         out: { type: 'string', default: RESULTS_FOLDER },
         json: { type: 'boolean', default: false },
         help: { type: 'boolean', short: 'h', default: false },

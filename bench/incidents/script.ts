@@ -78,6 +78,13 @@ export interface Incident {
   }[];
   /** Second at which an announced maintenance begins; null = none is announced. */
   readonly maintenanceAt: number | null;
+  /** Another day than that of the incidents: its length, and how far demand swings around its mean. */
+  readonly day?: Day;
+}
+
+interface Day {
+  readonly seconds: number;
+  readonly swing: number;
 }
 
 export function tracksOf(incident: Incident, region: number, server: number): ServerTracks {
@@ -111,14 +118,34 @@ export const CALM_CAPACITY = (REGIONS.length * SERVERS_PER_REGION * SLOTS * 1000
 
 /** A day of the bench: real days are of no use to an incident of a minute. */
 export const DAY_SECONDS = 300;
-const DAY_SWING = 0.05;
+const INCIDENT_DAY: Day = { seconds: DAY_SECONDS, swing: 0.05 };
 
 /** The daily pattern of demand, around 1; runs on through history (negative seconds) and incident. */
-export function dailyFactor(second: number): number {
-  return 1 + DAY_SWING * Math.sin((2 * Math.PI * second) / DAY_SECONDS);
+export function dailyFactor(second: number, { seconds, swing }: Day = INCIDENT_DAY): number {
+  return 1 + swing * Math.sin((2 * Math.PI * second) / seconds);
 }
 
 /** Requests/s of an incident. */
 export function demandAt(incident: Incident, second: number): number {
-  return CALM_CAPACITY * valueAt(incident.demand, second) * dailyFactor(second);
+  return CALM_CAPACITY * valueAt(incident.demand, second) * dailyFactor(second, incident.day);
+}
+
+/** The same incident after `seconds` of calm; for the simulator, whose engine then has live rows of everything. */
+export function delayed(incident: Incident, seconds: number): Incident {
+  const shift = (track: Track): Track => track.map(([at, value]) => [at + seconds, value] as const);
+  const later = (second: number | null): number | null => (second === null ? null : second + seconds);
+  return {
+    ...incident,
+    seconds: incident.seconds + seconds,
+    failsAt: later(incident.failsAt),
+    maintenanceAt: later(incident.maintenanceAt),
+    demand: shift(incident.demand),
+    hotShare: shift(incident.hotShare),
+    servers: incident.servers.map((part) => ({
+      ...part,
+      tracks: Object.fromEntries(
+        Object.entries(part.tracks).map(([name, track]) => [name, shift(track)]),
+      ) as Partial<ServerTracks>,
+    })),
+  };
 }

@@ -12,6 +12,8 @@ const HELP = `npm run bench:load -- [COMMAND] [options]      (--help after a com
              what \`--url\` without a command means
   idle       memory of an idle keep-alive connection
   transfer   memory while a large body passes to or from a slow peer
+  manager    what a Regional Endpoint Manager in the path costs beside the proxy, and how soon its changes
+             are seen
   faults     slow clients, slow servers, a silent region, overload: figures beside their bounds
 `;
 
@@ -38,6 +40,10 @@ async function chooseCommand(name: string): Promise<{ run: Command; help: string
       const { transfer, TRANSFER_HELP } = await import('./transfer.ts');
       return { run: (args) => transfer(args, systemClock), help: TRANSFER_HELP };
     }
+    case 'manager': {
+      const { manager, MANAGER_HELP } = await import('./manager.ts');
+      return { run: (args) => manager(args, systemClock), help: MANAGER_HELP };
+    }
     case 'faults': {
       const { faults, FAULTS_HELP } = await import('./faults/faults.ts');
       return { run: (args) => faults(args, systemClock), help: FAULTS_HELP };
@@ -58,7 +64,9 @@ async function main(argv: readonly string[]): Promise<number> {
   const unnamed = argv.some((arg) => arg === '--url' || arg.startsWith('--url=')) ? 'drive' : 'compare';
   const command = await chooseCommand(named ? first : unnamed);
   if (command === null)
-    throw new WrongUse(`the command must be compare, drive, idle, transfer or faults, not "${first}"`);
+    throw new WrongUse(
+      `the command must be compare, drive, idle, transfer, manager or faults, not "${first}"`,
+    );
   const args = named ? argv.slice(1) : argv;
   if (args.includes('--help') || args.includes('-h')) {
     process.stdout.write(command.help);

@@ -5,8 +5,6 @@ import { basePlan } from '../../src/compose/base-plan.ts';
 import { snapshotInput } from '../../src/compose/routing-publisher.ts';
 import { type Config, configSchema } from '../../src/config/schema.ts';
 import { seededRandom } from '../../src/core/random.ts';
-import { newPlannerState, planRound } from '../../src/plan/planner.ts';
-import type { PlannerInput, PlannerRegion } from '../../src/plan/planner-types.ts';
 import { chooseServer } from '../../src/region/choose-server.ts';
 import { buildSnapshotAtOnce } from '../../src/routing/build-snapshot.ts';
 import { decide, idleContext, type RequestFacts } from '../../src/routing/decide.ts';
@@ -48,7 +46,6 @@ export const cases: readonly Case[] = [
   { name: 'choose among 1,000 servers', bound: 1, prepare: chooseStep },
   { name: `table of ${SHARDS} shards x ${REGIONS} regions`, bound: 5000, prepare: assignStep },
   { name: `ring orders of ${SHARDS} shards x ${REGIONS} regions`, bound: 150_000, prepare: ordersStep },
-  { name: `plan of ${SHARDS} shards x ${REGIONS} regions`, bound: 20_000, prepare: planStep },
   { name: `snapshot of ${ROUTES} routes`, prepare: snapshotStep },
 ];
 
@@ -222,69 +219,6 @@ function assignStep(): Step {
 
 function ordersStep(): Step {
   return () => preferenceOrders(regionIds, SHARDS);
-}
-
-function planStep(): Step {
-  const orders = preferenceOrders(regionIds, SHARDS);
-  const random = seededRandom(1);
-  const loads = Float64Array.from({ length: SHARDS }, () => random.next() * 10);
-  let now = Date.parse('2026-01-01T00:00:00Z');
-  let round = 0;
-  let state = newPlannerState('bench');
-  const inputAt = (): PlannerInput => ({
-    now,
-    mode: 'auto',
-    regions: regionIds.map((id, listed) => plannerRegion(id, listed, round)),
-    tables: [{ regionIds, critical: false, orders, loads }],
-    demand: 20_000,
-    rules: {
-      thresholds: { low: 0.3, high: 0.7, evict: 0.9, critical: 0.3 },
-      hysteresis: 0.1,
-      dwell: 1000,
-      maxDemoted: 0.34,
-      targetUtilisation: 0.8,
-      shiftPeriod: 1000,
-      notice: 0,
-      evaluateEvery: 1000,
-      guards: { errors: 0.02, p99: 2, utilisation: 0.9 },
-      churn: { perRound: 0.09, perHour: 1000 },
-      shards: SHARDS,
-      ttlSeconds: 120,
-    },
-    score: { brierSkill: 0.1, falseShiftsPerDay: 0, observedDays: 1 },
-    accepted: false,
-    frozen: false,
-  });
-  return () => {
-    now += 30_000;
-    round += 1;
-    const result = planRound(state, inputAt());
-    state = result.state;
-    return result.plan;
-  };
-}
-
-/** Every tenth region is at risk in turn, so that each round has something to move. */
-function plannerRegion(id: string, listed: number, round: number): PlannerRegion {
-  const risk = (listed + round) % 10 === 0 ? 0.8 : 0.05;
-  return {
-    id,
-    baseWeight: 1,
-    admin: 'active',
-    weightOverride: undefined,
-    healthFactor: 1,
-    capacity: 1000,
-    assessment: {
-      risk,
-      failureProbability: risk,
-      load: { p50: 400, p90: 450 },
-      confidence: 1,
-      anomaly: risk,
-      reasons: [],
-    },
-    signals: { errorShare: 0, p99: 10, utilisation: 0.4, requests: 1000 },
-    listed,
-  };
 }
 
 function snapshotStep(): Step {

@@ -10,10 +10,11 @@ import { openProgress } from '../report/progress.ts';
 import { RESULTS_FOLDER, resultHead, writeResult } from '../report/result-file.ts';
 import { formatTable, type Table } from '../report/table.ts';
 import { cases as stepCases } from './cases.ts';
-import { type Measured, measure } from './measure.ts';
+import { type Measured, measure, measureLongest } from './measure.ts';
+import { planCases, sliceCases } from './plan-cases.ts';
 import { traceCases } from './trace-cases.ts';
 
-const cases = [...stepCases, ...traceCases];
+const cases = [...stepCases, ...planCases, ...traceCases, ...sliceCases];
 
 const HELP = `npm run bench:micro -- [options]
 
@@ -61,7 +62,11 @@ async function main(): Promise<number> {
   const results: Measured[] = [];
   for (const make of wanted) {
     progress.show(make.name);
-    results.push(measure(make.name, make.bound, make.prepare(), rounds));
+    results.push(
+      'prepareSlices' in make
+        ? await measureLongest(make.name, make.bound, make.prepareSlices(), rounds)
+        : measure(make.name, make.bound, make.prepare(), rounds),
+    );
   }
   progress.clear();
   const table = tableOf(results);
@@ -101,6 +106,7 @@ function tableOf(results: readonly Measured[]): Table {
     ]),
     notes: [
       'One thread, median of rounds; other work on the machine shows as the distance from best to worst.',
+      'Longest slices are by the clock on the wall.',
     ],
   };
 }

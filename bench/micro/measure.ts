@@ -55,3 +55,33 @@ export function measure(name: string, bound: number | undefined, step: Step, rou
     isWithin: bound === undefined || middle <= bound,
   };
 }
+
+/**
+ * Resolves to the milliseconds of each piece between two pauses, in order; as many every time. By the clock on the
+ * wall: the accounting of CPU time may know no less than 4 ms, and a median over rounds leaves out what a
+ * neighbour took.
+ */
+export type Sliced = () => Promise<readonly number[]>;
+
+const SLICED_WARM_UP = 30;
+const SLICED_PER_ROUND = 21;
+
+/** What holds a thread up at one stretch: of the pieces, each at its median over a round, the longest. */
+export async function measureLongest(
+  name: string,
+  bound: number,
+  sliced: Sliced,
+  rounds: number,
+): Promise<Measured> {
+  for (let i = 0; i < SLICED_WARM_UP; i++) await sliced();
+  const longest: number[] = [];
+  for (let round = 0; round < rounds; round++) {
+    const runs: (readonly number[])[] = [];
+    for (let i = 0; i < SLICED_PER_ROUND; i++) runs.push(await sliced());
+    const pieces = runs[0]!.map((_, piece) => median(runs.map((run) => run[piece]!)));
+    longest.push(Math.max(...pieces) * 1000);
+  }
+  const middle = median(longest);
+  const [best, worst] = [Math.min(...longest), Math.max(...longest)];
+  return { name, median: middle, best, worst, bound, isWithin: middle <= bound };
+}

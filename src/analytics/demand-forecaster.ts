@@ -2,6 +2,7 @@
 // horizon, and the sum of several slices. Errors of slices of one site's traffic are neither independent nor
 // one: their spreads are added half and half.
 
+import { ASSUMED_CORRELATION } from './forecast/demand-sum.ts';
 import { type Forecast, probabilityAbove, quantileOf } from './forecast/forecast-result.ts';
 import { LEVELS } from './forecast/residual-band.ts';
 import { SeriesForecaster, type SeriesForecasterOptions } from './forecast/series-forecaster.ts';
@@ -18,8 +19,6 @@ const DAY_MS = 86_400_000;
 const LONGEST_SEASON = 2880;
 // Steps of a forecast; a longer horizon is read at its edge.
 const MOST_STEPS = 120;
-// Correlation of the errors of two slices.
-const CORRELATION = 0.5;
 
 export class DemandForecaster implements DemandModel {
   readonly #options: SeriesForecasterOptions;
@@ -72,7 +71,10 @@ export interface DemandShare {
 }
 
 /** Load of what owns these shares of these slices; undefined while none of them has been seen. */
-export function sumOfDemand(parts: readonly DemandShare[]): LoadOutlook | undefined {
+export function sumOfDemand(
+  parts: readonly DemandShare[],
+  correlation = ASSUMED_CORRELATION,
+): LoadOutlook | undefined {
   const known = parts.flatMap(({ demand, share }) => {
     const { forecast } = demand;
     return forecast === undefined ? [] : [{ forecast, share }];
@@ -91,7 +93,7 @@ export function sumOfDemand(parts: readonly DemandShare[]): LoadOutlook | undefi
         sum += beyond;
         squares += beyond * beyond;
       }
-      const spread = Math.sqrt(CORRELATION * sum * sum + (1 - CORRELATION) * squares);
+      const spread = Math.sqrt(correlation * sum * sum + (1 - correlation) * squares);
       quantiles[step * LEVELS.length + level] = Math.max(0, means[step]! + Math.sign(sum) * spread);
     }
   }

@@ -25,6 +25,7 @@ import {
 } from './ingest/sample.ts';
 import type { LoadOutlook, LoadShare, Models } from './models.ts';
 import type { OutcomeKind } from './outcome.ts';
+import { OwnedDemand, type OwnedShares } from './owned-demand.ts';
 import { type Row, SeriesStore, type Verdict } from './series-store.ts';
 import { tick } from './tick.ts';
 
@@ -71,9 +72,7 @@ export class Engine {
   /** Entity -> monotonic milliseconds of its last backfill. */
   readonly #backfilledAt = new Map<string, number>();
   readonly #campaigns: CampaignLearner;
-  /** Region -> share of each shard group that it owns. */
-  #shares: ReadonlyMap<string, Float64Array> = new Map();
-  #unmovedShares: ReadonlyMap<string, Float64Array> = new Map();
+  readonly #demand: OwnedDemand;
   #dropped: Partial<Record<DropReason, number>> = {};
   #lastClosed = Number.NEGATIVE_INFINITY;
   readonly #jumps: ClockJumps;
@@ -84,6 +83,7 @@ export class Engine {
   constructor(settings: EngineSettings, tools: EngineTools) {
     this.settings = settings;
     this.capacity = new CapacityForecaster(settings.hourlyMethods);
+    this.#demand = new OwnedDemand(tools.models, (key) => this.#watches.get(key));
     this.#tools = tools;
     this.#store = new SeriesStore({
       stepMs: settings.stepMs,
@@ -146,6 +146,9 @@ export class Engine {
       slot = Math.max(slot, next);
       intake.count(this.#take(sample, now));
     }
+    // A past that reaches the present is told: what is measured from now on must not wait for another post of it.
+    const recent = now - LATEST_SLOTS * stepMs;
+    for (const { entity, at } of samples) if (at >= recent) this.#backfilledAt.delete(entity.key);
     return this.#counted(intake);
   }
 
@@ -154,16 +157,10 @@ export class Engine {
     if (count > 0) this.#dropped[reason] = (this.#dropped[reason] ?? 0) + count;
   }
 
-  /**
-   * @param shares region -> 64 shares 0..1: what it owns of each shard group, or is about to.
-   * @param unmoved the same by base weights: what it would own if no prediction had moved anything.
-   */
-  setOwnership(
-    shares: ReadonlyMap<string, Float64Array>,
-    unmoved: ReadonlyMap<string, Float64Array> = shares,
-  ): void {
-    this.#shares = shares;
-    this.#unmovedShares = unmoved;
+  /** @param unmoved what regions would own by base weights alone. */
+  setOwnership(shares: OwnedShares, unmoved: OwnedShares = shares): void {
+    this.#demand.shares = shares;
+    this.#demand.unmoved = unmoved;
   }
 
   /** @param regions those whose traffic was moved because of what was predicted: their outcomes are censored. */
@@ -179,7 +176,7 @@ export class Engine {
 
   /** Demand over all shard groups; undefined while none was measured. */
   demandOutlook(): LoadOutlook | undefined {
-    return this.#sumOfGroups(() => 1);
+    return this.#demand.total();
   }
 
   /** A failure that the metrics did not show, or not yet: predictions before it are judged by it. */
@@ -193,12 +190,12 @@ export class Engine {
   /** Demand of the next 24 hours, as of the last fits. @param now wall milliseconds. */
   capacityForecast(now: number): CapacityForecast {
     const regions = this.settings.regions.map(({ id }) => id);
-    return this.capacity.document({ now, regions, shares: this.#shares, calendar: this.calendar });
+    return this.capacity.document({ now, regions, shares: this.#demand.shares, calendar: this.calendar });
   }
 
   /** Slices of demand whose hours should be fitted anew, at most `most` of them. @param now wall milliseconds. */
   capacityDue(now: number, most: number): HourlyRequest[] {
-    return this.capacity.due(this.watches(), Math.floor(now / HOUR_MS), most, this.#shares.size > 0);
+    return this.capacity.due(this.watches(), Math.floor(now / HOUR_MS), most, this.#demand.shares.size > 0);
   }
 
   /** Hours that were kept, by the key of the entity: for a start. */
@@ -292,6 +289,7 @@ export class Engine {
       while (to < sorted.length && sorted[to]!.slot === sorted[from]!.slot) to += 1;
       const slice = sorted.slice(from, to);
       for (const row of slice) each.before(row);
+      this.#demand.push(slice);
       tick(slice, this.#world(slice[0]!.at));
       for (const row of slice) each.after(row);
       this.counts.rows += slice.length;
@@ -314,7 +312,7 @@ export class Engine {
       watchOf: (entity) => this.#watchOf(entity),
       regions: () => this.#regions(),
       loadOf: (region) => this.#loadOf(region),
-      unmovedLoadOf: (region) => this.#ownedLoad(this.#unmovedShares.get(region)),
+      unmovedLoadOf: (region) => this.#demand.unmovedOf(region),
       guard: (watch, work) => this.#guard(watch, work),
       onOutcome: (watch, kind, at) => this.#onOutcome(watch, kind, at),
       onDrift: (watch) => this.#tools.onDrift(watch.entity, 'demand'),
@@ -336,21 +334,7 @@ export class Engine {
 
   /** By the demand that a region owns where that is known and measured, else by its own past load. */
   #loadOf(region: string): LoadOutlook | undefined {
-    return this.#ownedLoad(this.#shares.get(region)) ?? this.#watches.get(regionEntity(region).key)?.outlook;
-  }
-
-  #ownedLoad(shares: Float64Array | undefined): LoadOutlook | undefined {
-    return shares === undefined ? undefined : this.#sumOfGroups((group) => shares[group]!);
-  }
-
-  #sumOfGroups(shareOf: (group: number) => number): LoadOutlook | undefined {
-    const parts: LoadShare[] = [];
-    for (let group = 0; group < SHARD_GROUPS; group++) {
-      const share = shareOf(group);
-      const demand = this.#watches.get(groupEntity(group).key)?.models.demand;
-      if (share > 0 && demand !== undefined) parts.push({ demand, share });
-    }
-    return parts.length > 0 ? this.#tools.models.combine(parts) : undefined;
+    return this.#demand.of(region) ?? this.#watches.get(regionEntity(region).key)?.outlook;
   }
 
   #watchOf(entity: Entity): EntityWatch {

@@ -19,9 +19,10 @@ export interface ModelOptions {
 export function createModels(options: ModelOptions): Models {
   return {
     create: (entity) => createFor(entity, options),
-    combine: (parts) =>
+    combine: (parts, correlation) =>
       sumOfDemand(
         parts.flatMap(({ demand, share }) => (demand instanceof DemandForecaster ? [{ demand, share }] : [])),
+        correlation,
       ),
   };
 }

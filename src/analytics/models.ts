@@ -103,8 +103,11 @@ export interface ModelSet {
 export interface Models {
   /** A fresh set for an entity, learnt nothing. */
   create(entity: Entity): ModelSet;
-  /** Load of what is made of several slices of demand: the outlook of their sum, each times its share. */
-  combine(parts: readonly LoadShare[]): LoadOutlook | undefined;
+  /**
+   * Load of what is made of several slices of demand: the outlook of their sum, each times its share.
+   * @param correlation 0..1 of the slices' errors; assumed where it is not known.
+   */
+  combine(parts: readonly LoadShare[], correlation?: number): LoadOutlook | undefined;
 }
 
 export interface LoadShare {

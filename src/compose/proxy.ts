@@ -247,6 +247,7 @@ export class ProxyProcess {
     });
     const server = new ControlServer(proxyRoutes(source), {
       token: () => this.#config.control.token,
+      readToken: () => this.#config.control.readToken,
       log: this.log,
     });
     try {

@@ -15,19 +15,28 @@ import { type PolicyDocument, policyDocument } from '../routing/regional-policy.
 /** Route of a manager's data path; it shows in its logs and metrics. */
 const ROUTE_ID = 'region';
 
+// Reading it costs milliseconds, and it is needed with every change of a member.
+let engineDefaults: Config | undefined;
+
+function readEngineDefaults(): Config {
+  engineDefaults ??= configSchema.parse({
+    listen: [{ address: '127.0.0.1:0' }],
+    regions: [{ id: 'stand-in', servers: ['http://127.0.0.1:1'] }],
+    sharding: { shards: 64 },
+    // Its proxies have the traces: they know why a request came here.
+    trace: { keep: 0 },
+    pae: { mode: 'off' },
+    routes: [{ id: ROUTE_ID, retry: { attempts: 3, on: ['connect'], base: '1ms', cap: '10ms' } }],
+  });
+  return engineDefaults;
+}
+
 /**
  * The data path as a configuration of the engine. The manager tries again only what provably was not sent:
  * everything else is the proxy's to repeat, which knows other regions.
  */
 export function dataPathConfig(rem: RemConfig, members: readonly Member[]): Config {
-  const base = configSchema.parse({
-    listen: [{ address: '127.0.0.1:0' }],
-    regions: [{ id: rem.region, servers: ['http://127.0.0.1:1'] }],
-    sharding: { shards: 64 },
-    // Its proxies have the traces: they know why a request came here.
-    trace: { keep: 0 },
-    routes: [{ id: ROUTE_ID, retry: { attempts: 3, on: ['connect'], base: '1ms', cap: '10ms' } }],
-  });
+  const base = readEngineDefaults();
   return {
     ...base,
     listen: rem.listen,

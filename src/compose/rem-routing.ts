@@ -53,7 +53,7 @@ export class RemRouting {
 
   /** Live cell of a server; undefined when it has none. */
   slotOf(url: string): number | undefined {
-    return this.#tools.registry.slots()[url]?.slot;
+    return this.#tools.registry.slotOf(url);
   }
 
   /**

@@ -19,6 +19,7 @@ const CHECKS: readonly Check[] = [
   checkEngineTimes,
   checkThresholds,
   checkTrust,
+  checkReadToken,
   checkPolicies,
   checkRegions,
   checkRoutes,
@@ -66,6 +67,20 @@ function* checkThresholds({ pae }: Config): Iterable<Disagreement> {
     about: [['pae', 'thresholds']],
     severity: 'error',
     sentence: `must be low < high <= evict, given ${low}, ${high}, ${evict}`,
+  };
+}
+
+function* checkReadToken({ control }: Config): Iterable<Disagreement> {
+  const { token, readToken } = control;
+  if (readToken === undefined || (token !== undefined && token !== readToken)) return;
+  yield {
+    path: ['control', 'readToken'],
+    about: [['control', 'token']],
+    severity: 'error',
+    sentence:
+      token === undefined
+        ? 'must stand beside control.token: without one everything is open to this machine'
+        : 'must differ from control.token, which opens everything',
   };
 }
 

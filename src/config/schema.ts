@@ -7,7 +7,18 @@
 import { z } from 'zod';
 import { POLICY_KINDS } from '../core/model.ts';
 import type { DeepReadonly } from './frozen.ts';
-import { cidr, decimal, duration, fieldName, httpUrl, nameOrNone, share, text, whole } from './quantities.ts';
+import {
+  cidr,
+  decimal,
+  duration,
+  fieldName,
+  httpUrl,
+  nameOrNone,
+  secret,
+  share,
+  text,
+  whole,
+} from './quantities.ts';
 import { engine } from './schema-engine.ts';
 import { namedPolicy } from './schema-policy.ts';
 import { region } from './schema-region.ts';
@@ -54,7 +65,14 @@ const sharding = z.strictObject({
 
 export const configSchema = z.strictObject({
   listen: z.array(listener).min(1).max(16).describe('Where clients connect.'),
-  control: control.prefault({}).describe('The control port.'),
+  control: control
+    .extend({
+      readToken: secret
+        .optional()
+        .describe('Bearer token that opens what changes nothing; only beside token.'),
+    })
+    .prefault({})
+    .describe('The control port.'),
   region: nameOrNone
     .prefault('')
     .describe('Region where this proxy stands: origin in foreshard-route, distance. Empty = none.'),

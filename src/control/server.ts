@@ -12,14 +12,18 @@ import { metricsRoutes } from './api/metrics.ts';
 import { planCommandRoutes, planRoutes } from './api/plan.ts';
 import { policyRoutes } from './api/policies.ts';
 import { regionRoutes } from './api/regions.ts';
+import { streamRoutes } from './api/stream.ts';
 import { tracingRoutes } from './api/tracing.ts';
 import { gate } from './gate.ts';
+import { openApi } from './openapi.ts';
 import { rawProblem, sendProblem } from './problem.ts';
 import type { ControlSource } from './source.ts';
 
 export interface ControlOptions {
   /** Bearer token in force; undefined = none is asked for. */
   token(): string | undefined;
+  /** Token that opens what changes nothing; undefined = there is none. */
+  readToken?(): string | undefined;
   readonly log: Logger;
 }
 
@@ -36,7 +40,7 @@ export class ControlServer {
   readonly #app: FastifyInstance;
 
   /** @param addRoutes adds what is served. */
-  constructor(addRoutes: (app: FastifyInstance) => void, { token, log }: ControlOptions) {
+  constructor(addRoutes: (app: FastifyInstance) => void, { token, readToken, log }: ControlOptions) {
     this.#app = fastify({
       bodyLimit: MAX_BODY_BYTES,
       logger: false,
@@ -46,7 +50,10 @@ export class ControlServer {
     });
     this.#app.server.maxConnections = MAX_CONNECTIONS;
     const routes = knownRoutes(this.#app);
-    this.#app.addHook('onRequest', gate(token));
+    this.#app.addHook(
+      'onRequest',
+      gate(() => ({ token: token(), readToken: readToken?.() })),
+    );
     this.#app.setErrorHandler((error, request, reply) => {
       const status = (error as { statusCode?: number }).statusCode ?? 500;
       const message = error instanceof Error ? error.message : String(error);
@@ -127,7 +134,10 @@ export function proxyRoutes(source: ControlSource): (app: FastifyInstance) => vo
     explainRoutes(app, source);
     policyRoutes(app, source);
     tracingRoutes(app, source);
+    streamRoutes(app, source);
     engineRoutes(app, () => source.engine());
+    const description = openApi();
+    app.get('/openapi.json', async () => description);
     planCommandRoutes(app, () => source.engine());
   };
 }

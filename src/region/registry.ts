@@ -57,6 +57,11 @@ export class ServerRegistry {
     return [...this.#entries.values()];
   }
 
+  /** Live cell of one server; undefined when it is not registered. */
+  slotOf(id: string): number | undefined {
+    return this.#entries.get(id)?.slot;
+  }
+
   /** Slot and incarnation by server id, as the snapshot wants them. */
   slots(): Record<string, { slot: number; incarnation: number }> {
     return Object.fromEntries(

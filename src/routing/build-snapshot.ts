@@ -98,8 +98,7 @@ export function* buildSnapshot(input: SnapshotInput): Generator<void, Snapshot> 
   const regions = buildRegions(input);
   yield;
   const indexById = new Map(regions.map((region) => [region.id as string, region.index]));
-  const sets = buildSets(input, indexById);
-  yield;
+  const sets = yield* buildSets(input, indexById);
   const matcher = new RouteMatcher();
   const routes: Route[] = [];
   for (const route of config.routes) {
@@ -186,10 +185,11 @@ function buildServer(
   };
 }
 
-function buildSets(
+/** A slice a set: counting the holdings of a large table is most of the work. */
+function* buildSets(
   input: SnapshotInput,
   indexById: ReadonlyMap<string, RegionIndex>,
-): Map<string, EligibleSet> {
+): Generator<void, Map<string, EligibleSet>> {
   const sets = new Map<string, EligibleSet>();
   for (const [key, table] of Object.entries(input.tables)) {
     const names = key.replace(CRITICAL_MARK, '').split(',');
@@ -204,6 +204,7 @@ function buildSets(
       orders: table.orders,
       shardShift: 32 - Math.log2(table.owners.length),
     });
+    yield;
   }
   return sets;
 }

@@ -122,16 +122,16 @@ t.test('backfill is lived through slot by slot, in the order of time', async (t)
   for (let i = 1; i <= 100; i++) {
     samples.push({ entity: region, metric: 'rps', value: i, at: now - i * STEP, source: '' });
   }
-  const intake = site.engine.backfill(samples);
-  t.equal(intake.accepted, 100);
-  t.equal(site.rows.length, 99, 'all but the newest slot, which may still be added to');
+  const intake = site.engine.backfill(samples.slice(29));
+  t.equal(intake.accepted, 71);
+  t.equal(site.rows.length, 70, 'all but the newest slot, which may still be added to');
   site.step([]);
-  t.equal(site.rows.length, 99, 'while it goes on, time does not');
-  site.clock.pass(60_000);
+  t.equal(site.rows.length, 70, 'while it goes on, time does not');
+  t.equal(site.engine.backfill(samples.slice(0, 29)).accepted, 29);
   site.step([]);
-  t.ok(site.rows.length >= 100);
+  t.ok(site.rows.length >= 100, 'a past that has reached the present is over');
   t.ok(site.rows.every((row, i) => i === 0 || row.at >= site.rows[i - 1]!.at));
-  t.strictSame([...site.engine.recent('region/a', 'rps', 7)].slice(0, 3), [3, 2, 1]);
+  t.strictSame([...site.engine.recent('region/a', 'rps', 7)].slice(0, 5), [5, 4, 3, 2, 1]);
   t.match(
     site.engine.backfill([samples[50]!]),
     { accepted: 0, dropped: { late: 1 } },

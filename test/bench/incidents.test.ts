@@ -27,12 +27,9 @@ import {
   tracksOf,
   valueAt,
 } from '../../bench/incidents/script.ts';
-import { type Outcome, ServerModel } from '../../bench/incidents/server-model.ts';
-import { exposition, loadReport } from '../../bench/incidents/server-pages.ts';
 import { trafficOf } from '../../bench/incidents/traffic.ts';
 import type { DriverResult, SeenRequest, ServerResult } from '../../bench/incidents/wire.ts';
 import { readICalendar } from '../../src/analytics/ingest/icalendar.ts';
-import { parseOrca } from '../../src/analytics/ingest/orca.ts';
 import { systemClock } from '../../src/core/clock.ts';
 import { seededRandom } from '../../src/core/random.ts';
 import { encodeOwners, type Plan } from '../../src/plan/plan.ts';
@@ -115,105 +112,6 @@ t.test('traffic follows the demand, half of it POST, and is the same for everybo
     requests.map(({ number }) => number),
     requests.map((_, i) => i),
   );
-});
-
-/** A server under virtual time; `run` plays all that is due until then. */
-function virtualServer(tracks: Partial<ServerTracks>) {
-  let now = 0;
-  const due: { at: number; work: () => void }[] = [];
-  const model = new ServerModel({ ...CALM_SERVER, ...tracks }, seededRandom(1), {
-    nowMs: () => now,
-    afterMs: (ms, work) => void due.push({ at: now + ms, work }),
-  });
-  model.begin(0);
-  const run = (until: number): void => {
-    for (;;) {
-      due.sort((a, b) => a.at - b.at);
-      const next = due[0];
-      if (next === undefined || next.at > until) break;
-      due.shift();
-      now = next.at;
-      next.work();
-    }
-    now = until;
-  };
-  const offer = (): { outcome?: Outcome; atMs?: number } => {
-    const seen: { outcome?: Outcome; atMs?: number } = {};
-    model.offer((outcome) => Object.assign(seen, { outcome, atMs: now }));
-    return seen;
-  };
-  return { model, run, offer };
-}
-
-t.test('a server answers as many at once as it has slots, queues others and refuses the rest', async (t) => {
-  const { model, run, offer } = virtualServer({});
-  const all = Array.from({ length: 80 }, offer);
-  t.equal(all.filter(({ outcome }) => outcome === 'full').length, 80 - 8 - 64);
-  t.equal(model.metrics().inFlight, 72);
-  run(150);
-  t.ok(all.filter(({ outcome }) => outcome === 'ok').length >= 3);
-  run(5000);
-  t.equal(all.filter(({ outcome }) => outcome === 'ok').length, 72);
-  t.equal(model.metrics().queueDepth, 0);
-});
-
-t.test('a pause holds every answer back, a crash answers nobody, errors are a share', async (t) => {
-  const paused = virtualServer({ pauseMs: [[0, 900]] });
-  const held = paused.offer();
-  paused.run(899);
-  t.equal(held.outcome, undefined);
-  paused.run(1900);
-  t.equal(held.outcome, 'ok');
-
-  const crashing = virtualServer({
-    up: [
-      [0, 1],
-      [0.05, 0],
-      [3, 1],
-    ],
-  });
-  const lost = crashing.offer();
-  crashing.run(60);
-  t.equal(crashing.model.isUp(), false);
-  t.equal(lost.outcome, 'gone');
-  crashing.run(3100);
-  t.equal(crashing.model.isUp(), true, 'and it comes back');
-
-  const failing = virtualServer({ errors: [[0, 0.3]] });
-  const answers: { outcome?: Outcome }[] = [];
-  for (let i = 0; i < 500; i++) {
-    answers.push(failing.offer());
-    failing.run((i + 1) * 200);
-  }
-  const share = answers.filter(({ outcome }) => outcome === 'error').length / answers.length;
-  t.ok(Math.abs(share - 0.3) < 0.08, `${share}`);
-});
-
-t.test('a queue that stays full kills the server for a while', async (t) => {
-  const { model, run, offer } = virtualServer({});
-  let second = 0;
-  for (; second < 30 && model.deaths === 0; second++) {
-    for (let i = 0; i < 100; i++) {
-      offer();
-      run(second * 1000 + i * 10);
-      model.isUp();
-    }
-  }
-  t.equal(model.deaths, 1);
-  t.ok(second >= 5, 'not by a burst');
-  t.equal(model.isUp(), false);
-  run((second + 9) * 1000);
-  t.equal(model.isUp(), true);
-});
-
-t.test('what a server says of itself is read by the engine', async (t) => {
-  const { model, offer } = virtualServer({ memory: [[0, 0.7]] });
-  offer();
-  const report = parseOrca(loadReport(model.metrics()));
-  t.equal(report?.get('memory'), 0.7);
-  t.equal(report?.get('in_flight'), 1);
-  t.ok(report?.has('latency_ms.p99'));
-  t.match(exposition(model.metrics()), /^mem_utilization 0\.7000$/m);
 });
 
 const seen = (number: number, more: Partial<SeenRequest>): SeenRequest => ({

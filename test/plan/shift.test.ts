@@ -1,5 +1,6 @@
 import t from 'tap';
 import { decodeOwners } from '../../src/plan/plan.ts';
+import { holdShift, resumeShift, revertShift, type Shift } from '../../src/plan/shift.ts';
 import { inPeace, ownersOf, ROUND_MS, type Rounds, type RoundsOptions, THIRDS } from '../rig/rounds.ts';
 
 t.test('a region that can serve nothing', async (t) => {
@@ -177,4 +178,24 @@ t.test('a shift', async (t) => {
     t.equal(site.progress(), undefined);
     t.equal(ownersOf(site), before);
   });
+});
+
+t.test('points of a shift that is turned or goes on fall on different milliseconds', async (t) => {
+  const ramp: Shift = {
+    id: 'x',
+    moving: new Map([[1, 0]]),
+    progress: [
+      [0, 0],
+      [60_000, 1],
+    ],
+    phase: 'ramp',
+    since: 0,
+  };
+  for (const now of [1, 2, 59_999]) {
+    const held = holdShift(ramp, now);
+    for (const { progress } of [revertShift(ramp, now, 60_000), resumeShift(held, now, 60_000)]) {
+      const [from, to] = progress.map(([at]) => Date.parse(new Date(at).toISOString()));
+      t.ok(to! > from!, `${from} and ${to}`);
+    }
+  }
 });

@@ -84,7 +84,7 @@ export class ProxyModel {
   readonly #routing: RoutingModel;
   readonly #time: VirtualTime;
   readonly #random: Random;
-  readonly #startMs: number;
+  readonly #keepsReceived: boolean;
   /** Region -> when requests were sent to it, of the last second. */
   readonly #sentAt = new Map<string, number[]>();
   #requestsAt: number[] = [];
@@ -93,14 +93,14 @@ export class ProxyModel {
   constructor(
     servers: readonly SimServer[],
     routing: RoutingModel,
-    tools: { config: Config; time: VirtualTime; random: Random; startMs: number },
+    tools: { config: Config; time: VirtualTime; random: Random; keepsReceived: boolean },
   ) {
     this.servers = servers;
     this.#routing = routing;
     this.#config = tools.config;
     this.#time = tools.time;
     this.#random = tools.random;
-    this.#startMs = tools.startMs;
+    this.#keepsReceived = tools.keepsReceived;
   }
 
   send(request: PlannedRequest, done: (seen: SeenRequest) => void): void {
@@ -158,7 +158,7 @@ export class ProxyModel {
       end('refused');
       return;
     }
-    server.received.push([walk.request.number, sentMs - this.#startMs]);
+    if (this.#keepsReceived) server.received.push([walk.request.number, sentMs]);
     this.#time.afterMs(this.#config.routes[0]!.timeouts.response, () => end('timeout'));
     server.model.offer((outcome) => end(outcome));
   }
@@ -260,7 +260,7 @@ export class ProxyModel {
   }
 
   #seen({ number, dueMs, key, method }: PlannedRequest, status: number, servedBy: string): SeenRequest {
-    const latencyMs = this.#time.nowMs() - this.#startMs - dueMs;
+    const latencyMs = this.#time.nowMs() - dueMs;
     return { number, dueMs, key, method, status, latencyMs, servedBy, failure: '' };
   }
 }

@@ -3,7 +3,7 @@
 
 import { seededRandom } from '../../../src/core/random.ts';
 import { regionSetKey } from '../../../src/routing/build-snapshot.ts';
-import type { RunRecord, SharesAt } from '../account.ts';
+import { isBad, type RunRecord, type SharesAt } from '../account.ts';
 import { foreshardConfig, sharesOf } from '../contestants/foreshard.ts';
 import { maintenanceCalendar } from '../contestants/maintenance-calendar.ts';
 import { historyOf } from '../history.ts';
@@ -26,6 +26,7 @@ export interface SimSetup {
   predictionAt(evaluation: number): RiskRecord | undefined;
   /** Called at every evaluation; for those who look into a run. */
   onEvaluation?(second: number, engine: EngineLoop): void;
+  onRequest?(): void;
   /** False: answers are not kept, for runs of days; the record then holds bad ones alone. */
   readonly keepsAnswers: boolean;
 }
@@ -65,9 +66,14 @@ export function simulate(setup: SimSetup): SimResult {
       for (const [reason, shards] of Object.entries(by)) moves[reason] = (moves[reason] ?? 0) + shards;
     },
   });
-  tellPast(setup, loop, servers, time);
+  if (isEngineOn) tellPast(setup, loop, servers, time);
   const routing = new RoutingModel(time, random);
-  const proxy = new ProxyModel(servers, routing, { config, time, random, startMs: 0 });
+  const proxy = new ProxyModel(servers, routing, {
+    config,
+    time,
+    random,
+    keepsReceived: setup.keepsAnswers,
+  });
   const set = regionSetKey([...REGIONS].sort());
   time.every(WATCH_MS, () => servers.forEach(({ model }) => void model.isUp()));
   time.every(config.healthCheckInterval, () => proxy.probe());
@@ -168,19 +174,17 @@ function tellPast(setup: SimSetup, loop: EngineLoop, servers: readonly SimServer
   loop.announce(maintenanceCalendar(contestantSetup(setup, servers, time)), START_WALL_MS);
 }
 
-function playTraffic(
-  { incident, seed, keepsAnswers }: SimSetup,
-  proxy: ProxyModel,
-  time: VirtualTime,
-): SeenRequest[] {
+function playTraffic(setup: SimSetup, proxy: ProxyModel, time: VirtualTime): SeenRequest[] {
+  const { incident, seed, keepsAnswers } = setup;
   const seen: SeenRequest[] = [];
   const source = requestsOf(incident, seed);
   const next = (): void => {
     const { value: request, done } = source.next();
     if (done === true) return;
     time.afterMs(request.dueMs - time.nowMs(), () => {
+      setup.onRequest?.();
       proxy.send(request, (answer) => {
-        if (keepsAnswers || answer.status !== 200 || answer.latencyMs > 500) seen.push(answer);
+        if (keepsAnswers || isBad(answer)) seen.push(answer);
       });
       next();
     });

@@ -72,8 +72,8 @@ export const FEATURES: readonly Feature[] = [
   { id: 'pae', title: 'embedded analytics', on: { pae: { mode: 'auto' } }, off: { pae: { mode: 'off' } } },
 ];
 
-const PROJECT_ROOT = join(import.meta.dirname, '..', '..', '..');
-const MAIN = join(PROJECT_ROOT, 'src', 'main.js');
+export const PROJECT_ROOT = join(import.meta.dirname, '..', '..', '..');
+export const MAIN = join(PROJECT_ROOT, 'src', 'main.js');
 const CHECK_LIMIT_MS = 10_000;
 
 /** Configuration as an object: JSON is YAML. `off` names the features to switch off. */

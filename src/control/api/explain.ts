@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { sendProblem } from '../problem.ts';
 import type { ControlSource } from '../source.ts';
 
-const explainBody = z.strictObject({
+export const explainBody = z.strictObject({
   method: z.string().min(1).max(32),
   url: z.string().min(1).max(8192),
   headers: z

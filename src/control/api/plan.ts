@@ -12,7 +12,7 @@ import { relayTo } from './engine.ts';
 
 export const planTag = (plan: Plan): string => `${plan.incarnation}.${plan.generation}`;
 
-const planQuery = z.object({
+export const planQuery = z.object({
   after: z.string().max(128).optional(),
   wait: z.string().max(32).prefault('0').transform(parseDuration),
 });
