@@ -15,15 +15,8 @@ import type { TrainedMethod } from './forecast/method-sets.ts';
 import { EventCalendar, type EventsNear } from './ingest/event-calendar.ts';
 import type { ExternalEvent } from './ingest/external-event.ts';
 import { type DropReason, type Intake, IntakeCount } from './ingest/intake-count.ts';
-import {
-  type Entity,
-  entityOfKey,
-  groupEntity,
-  regionEntity,
-  type Sample,
-  SHARD_GROUPS,
-} from './ingest/sample.ts';
-import type { LoadOutlook, LoadShare, Models } from './models.ts';
+import { type Entity, entityOfKey, regionEntity, type Sample } from './ingest/sample.ts';
+import type { LoadOutlook, Models } from './models.ts';
 import type { OutcomeKind } from './outcome.ts';
 import { OwnedDemand, type OwnedShares } from './owned-demand.ts';
 import { type Row, SeriesStore, type Verdict } from './series-store.ts';
