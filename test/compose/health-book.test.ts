@@ -45,10 +45,20 @@ t.test('words grow old, after fifteen seconds or three evaluations', async (t) =
   t.equal(slow.healthyShare('a', 90_000), 0);
 });
 
-t.test('a region without servers, and other samples, say nothing', async (t) => {
-  const book = new HealthBook(1000);
-  t.equal(book.take(said('p1', 0, 0), 0), false);
-  t.equal(book.healthyShare('a', 0), undefined);
-  const cpu = { entity: { kind: 'region', id: 'a' }, metric: 'cpu', value: 0, at: 0, source: 'p1' };
-  t.equal(book.take([cpu as unknown as Sample], 0), false);
-});
+t.test(
+  'where no server is registered nobody is there; half a word and other samples say nothing',
+  async (t) => {
+    const book = new HealthBook(1000);
+    t.equal(book.take(said('p1', 0, 0), 0), true);
+    t.equal(book.healthyShare('a', 0), 0);
+    t.equal(book.registered('a'), 0);
+    t.equal(book.take(said('p1', 3, 4, 'b').slice(0, 1), 0), false, 'how many are healthy was not said');
+    t.equal(book.healthyShare('b', 0), undefined);
+    t.equal(book.registered('b'), 4);
+    book.take(said('p2', 5, 5, 'b'), 0);
+    t.equal(book.registered('b'), 5, 'as the one that knows most says');
+    t.equal(book.registered('c'), undefined);
+    const cpu = { entity: { kind: 'region', id: 'a' }, metric: 'cpu', value: 0, at: 0, source: 'p1' };
+    t.equal(book.take([cpu as unknown as Sample], 0), false);
+  },
+);
