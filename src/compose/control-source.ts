@@ -86,15 +86,18 @@ export function controlSource(parts: ControlParts): ControlSource {
     refreshMetrics: () => refreshMetrics(parts),
     desk: parts.desk,
     overridesRefused: () => overridesRefused(publisher.current.config),
-    previewOf: async (after) =>
-      previewPolicies({
+    previewOf: async (after) => {
+      // What routes have had of the requests is counted by the workers.
+      await workers.flush();
+      return previewPolicies({
         before: publisher.current.config,
         after,
         plan: publisher.current.plan,
         tables: parts.tables,
         regions: regionReports(parts),
         routeShares: await metrics.shares('foreshard_requests_total', 'route'),
-      }),
+      });
+    },
     shards: () => shardTables(publisher.current.plan),
     now: () => systemClock.wallMs(),
     traces: (query) => workers.traces(query),

@@ -14,6 +14,8 @@ const regions = [
   { id: 'west', servers: [west.url], capacity: 100, location: { lat: 50, lon: 0 } },
 ];
 const written = proxyConfig({
+  // Without an engine a change of weights is whole at once.
+  pae: { mode: 'off' },
   health: UNWATCHED,
   regions,
   shardingPolicies: [{ name: 'gold', policy: 'consistent_hash' }],

@@ -37,6 +37,7 @@ const config = (sample: number, parts: object = {}): Record<string, unknown> =>
   proxyConfig({
     workers: 2,
     health: UNWATCHED,
+    pae: { mode: 'off' },
     trace: { sample, keep: 5000 },
     regions: [
       { id: 'east', servers: [fine.url], location: { lat: 0, lon: 0 } },
