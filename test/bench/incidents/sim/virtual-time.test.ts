@@ -1,7 +1,7 @@
 import t from 'tap';
-import { accountFor } from '../../../bench/incidents/account.ts';
-import { firstSet, INCIDENT_IDS } from '../../../bench/incidents/catalogue.ts';
-import { AUTO } from '../../../bench/incidents/contestants/catalogue.ts';
+import { accountFor } from '../../../../bench/incidents/account.ts';
+import { firstSet, INCIDENT_IDS } from '../../../../bench/incidents/catalogue.ts';
+import { AUTO } from '../../../../bench/incidents/contestants/catalogue.ts';
 import {
   CALM_SERVER,
   delayed,
@@ -10,16 +10,16 @@ import {
   regionCapacity,
   type ServerTracks,
   valueAt,
-} from '../../../bench/incidents/script.ts';
-import { type Outcome, ServerModel } from '../../../bench/incidents/server-model.ts';
-import { exposition, loadReport } from '../../../bench/incidents/server-pages.ts';
-import type { RiskRecord } from '../../../bench/incidents/sim/engine-loop.ts';
-import { shuffledPredictions } from '../../../bench/incidents/sim/shuffle.ts';
-import { simulate } from '../../../bench/incidents/sim/simulate.ts';
-import { VirtualTime } from '../../../bench/incidents/sim/virtual-time.ts';
-import { trafficOf } from '../../../bench/incidents/traffic.ts';
-import { parseOrca } from '../../../src/analytics/ingest/orca.ts';
-import { seededRandom } from '../../../src/core/random.ts';
+} from '../../../../bench/incidents/script.ts';
+import { type Outcome, ServerModel } from '../../../../bench/incidents/server-model.ts';
+import { exposition, loadReport } from '../../../../bench/incidents/server-pages.ts';
+import type { RiskRecord } from '../../../../bench/incidents/sim/engine-loop.ts';
+import { shuffledPredictions } from '../../../../bench/incidents/sim/shuffle.ts';
+import { simulate } from '../../../../bench/incidents/sim/simulate.ts';
+import { VirtualTime } from '../../../../bench/incidents/sim/virtual-time.ts';
+import { trafficOf } from '../../../../bench/incidents/traffic.ts';
+import { parseOrca } from '../../../../src/analytics/ingest/orca.ts';
+import { seededRandom } from '../../../../src/core/random.ts';
 
 /** A server under virtual time; `run` plays all that is due until then. */
 function virtualServer(tracks: Partial<ServerTracks>) {
