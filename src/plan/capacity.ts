@@ -40,7 +40,7 @@ export function projectCapacity(regions: readonly LoadedRegion[], rules: Project
     return regions.map((region) => projected(region, region.weight, 0, false));
   }
   const loads = regions.map((region) => (rules.demand * region.weight) / sum);
-  const limits = regions.map((region) => limitOf(region, regions, rules));
+  const limits = regions.map((region) => limitOf(region, rules));
   let excess = 0;
   regions.forEach((_, i) => {
     if (loads[i]! <= limits[i]!) return;
@@ -62,15 +62,13 @@ function projected(region: LoadedRegion, weight: number, load: number, isHeldBac
 }
 
 /**
- * How much a region may be given. One whose ordinary share already exceeds its target keeps that: the
- * projection bounds what a move adds, it is no load shedding.
+ * How much a region may be given; the ordinary share of one that is at its target already goes to those with room,
+ * and where nobody has room everybody keeps what is its own: the projection is no load shedding.
  */
-function limitOf(region: LoadedRegion, all: readonly LoadedRegion[], rules: ProjectionRules): number {
+function limitOf(region: LoadedRegion, { targetUtilisation }: ProjectionRules): number {
   if (region.isUnavailable || region.weight === 0) return 0;
   if (region.capacity === undefined) return Number.POSITIVE_INFINITY;
-  const base = all.reduce((total, other) => total + other.baseWeight, 0);
-  const ordinary = base === 0 ? 0 : (rules.demand * region.baseWeight) / base;
-  return Math.max(rules.targetUtilisation * region.capacity, ordinary);
+  return targetUtilisation * region.capacity;
 }
 
 /** Puts load where there is room. @returns what found none. */
