@@ -47,7 +47,7 @@ export function projectCapacity(regions: readonly LoadedRegion[], rules: Project
     excess += loads[i]! - limits[i]!;
     loads[i] = limits[i]!;
   });
-  excess = fillInOrder(regions, loads, limits, excess, rules.failoverOrder);
+  if (excess > 0) excess = fillRoom(regions, loads, limits, { excess, order: rules.failoverOrder });
   const heldBack = new Set<number>();
   if (excess > 0) excess = giveBack(regions, loads, excess, rules, heldBack);
   if (excess > 0) spread(regions, loads, excess);
@@ -71,25 +71,34 @@ function limitOf(region: LoadedRegion, { targetUtilisation }: ProjectionRules): 
   return targetUtilisation * region.capacity;
 }
 
-/** Puts load where there is room. @returns what found none. */
-function fillInOrder(
+/**
+ * Puts load where there is room, in proportion to it: one region filled to the brim while another is half empty would
+ * be the next to fall. @returns what found none.
+ */
+function fillRoom(
   regions: readonly LoadedRegion[],
   loads: number[],
   limits: readonly number[],
-  excess: number,
-  order: readonly string[],
+  { excess, order }: { readonly excess: number; readonly order: readonly string[] },
 ): number {
-  let left = excess;
-  for (const id of order) {
-    if (left <= 0) break;
-    const i = regions.findIndex((region) => region.id === id);
-    // A demoted region is no substitute, not even for part of another's load.
-    if (i === -1 || regions[i]!.weight < regions[i]!.baseWeight) continue;
-    const taken = Math.min(left, Math.max(0, limits[i]! - loads[i]!));
-    loads[i]! += taken;
-    left -= taken;
+  // A demoted region is no substitute, not even for part of another's load.
+  const room = regions.map((region, i) =>
+    region.weight < region.baseWeight ? 0 : Math.max(0, limits[i]! - loads[i]!),
+  );
+  // Where somebody's capacity is not known nothing can be proportioned: the best substitute takes it.
+  const endless = order
+    .map((id) => regions.findIndex((region) => region.id === id))
+    .find((i) => i !== -1 && room[i] === Number.POSITIVE_INFINITY);
+  if (endless !== undefined) {
+    loads[endless]! += excess;
+    return 0;
   }
-  return left;
+  const total = room.reduce((sum, one) => sum + one, 0);
+  const taken = Math.min(excess, total);
+  room.forEach((one, i) => {
+    if (total > 0) loads[i]! += (taken * one) / total;
+  });
+  return excess - taken;
 }
 
 /** Demoted regions keep what nobody can take, up to their ordinary share. @returns what is still left. */
