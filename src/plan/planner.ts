@@ -66,9 +66,7 @@ export function rollBack(state: PlannerState, generation?: number): PlannerState
 
 export function planRound(before: PlannerState, input: PlannerInput): PlannerResult {
   const notes: string[] = [];
-  // What a region cannot carry is capacity's to see to (capacity.ts), for all at once: a weight that fell with the
-  // probability of an overload would send its whole load to the next region, which would be in danger then.
-  const acted = damp(before.acted, input, (region) => region.assessment?.failureProbability ?? 0);
+  const acted = damp(before.acted, input, (region) => region.assessment?.risk ?? 0);
   const actedIllness = damp(before.actedIllness, input, (region) => 1 - region.healthFactor);
   const damped = { ...before, acted, actedIllness };
 
