@@ -104,7 +104,8 @@ export function plannerRules({ pae, sharding }: Config): PlannerRules {
 /** Requests/s over all regions, forecast p90. */
 export function expectedDemand(engine: Engine): number {
   const outlook = engine.demandOutlook();
-  if (outlook !== undefined) return outlook.p90;
+  // An interval that is wide for want of knowledge must not keep a region from being evacuated.
+  if (outlook !== undefined) return outlook.p50 + outlook.confidence * (outlook.p90 - outlook.p50);
   return regionWatches(engine).reduce((sum, { outlook: own }) => sum + (own?.p90 ?? 0), 0);
 }
 

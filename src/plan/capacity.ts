@@ -40,14 +40,14 @@ export function projectCapacity(regions: readonly LoadedRegion[], rules: Project
     return regions.map((region) => projected(region, region.weight, 0, false));
   }
   const loads = regions.map((region) => (rules.demand * region.weight) / sum);
-  const limits = regions.map((region) => limitOf(region, regions, rules));
+  const limits = regions.map((region) => limitOf(region, rules));
   let excess = 0;
   regions.forEach((_, i) => {
     if (loads[i]! <= limits[i]!) return;
     excess += loads[i]! - limits[i]!;
     loads[i] = limits[i]!;
   });
-  excess = fillInOrder(regions, loads, limits, excess, rules.failoverOrder);
+  if (excess > 0) excess = fillRoom(regions, loads, limits, { excess, order: rules.failoverOrder });
   const heldBack = new Set<number>();
   if (excess > 0) excess = giveBack(regions, loads, excess, rules, heldBack);
   if (excess > 0) spread(regions, loads, excess);
@@ -62,36 +62,43 @@ function projected(region: LoadedRegion, weight: number, load: number, isHeldBac
 }
 
 /**
- * How much a region may be given. One whose ordinary share already exceeds its target keeps that: the
- * projection bounds what a move adds, it is no load shedding.
+ * How much a region may be given; the ordinary share of one that is at its target already goes to those with room,
+ * and where nobody has room everybody keeps what is its own: the projection is no load shedding.
  */
-function limitOf(region: LoadedRegion, all: readonly LoadedRegion[], rules: ProjectionRules): number {
+function limitOf(region: LoadedRegion, { targetUtilisation }: ProjectionRules): number {
   if (region.isUnavailable || region.weight === 0) return 0;
   if (region.capacity === undefined) return Number.POSITIVE_INFINITY;
-  const base = all.reduce((total, other) => total + other.baseWeight, 0);
-  const ordinary = base === 0 ? 0 : (rules.demand * region.baseWeight) / base;
-  return Math.max(rules.targetUtilisation * region.capacity, ordinary);
+  return targetUtilisation * region.capacity;
 }
 
-/** Puts load where there is room. @returns what found none. */
-function fillInOrder(
+/**
+ * Puts load where there is room, in proportion to it: one region filled to the brim while another is half empty would
+ * be the next to fall. @returns what found none.
+ */
+function fillRoom(
   regions: readonly LoadedRegion[],
   loads: number[],
   limits: readonly number[],
-  excess: number,
-  order: readonly string[],
+  { excess, order }: { readonly excess: number; readonly order: readonly string[] },
 ): number {
-  let left = excess;
-  for (const id of order) {
-    if (left <= 0) break;
-    const i = regions.findIndex((region) => region.id === id);
-    // A demoted region is no substitute, not even for part of another's load.
-    if (i === -1 || regions[i]!.weight < regions[i]!.baseWeight) continue;
-    const taken = Math.min(left, Math.max(0, limits[i]! - loads[i]!));
-    loads[i]! += taken;
-    left -= taken;
+  // A demoted region is no substitute, not even for part of another's load.
+  const room = regions.map((region, i) =>
+    region.weight < region.baseWeight ? 0 : Math.max(0, limits[i]! - loads[i]!),
+  );
+  // Where somebody's capacity is not known nothing can be proportioned: the best substitute takes it.
+  const endless = order
+    .map((id) => regions.findIndex((region) => region.id === id))
+    .find((i) => i !== -1 && room[i] === Number.POSITIVE_INFINITY);
+  if (endless !== undefined) {
+    loads[endless]! += excess;
+    return 0;
   }
-  return left;
+  const total = room.reduce((sum, one) => sum + one, 0);
+  const taken = Math.min(excess, total);
+  room.forEach((one, i) => {
+    if (total > 0) loads[i]! += (taken * one) / total;
+  });
+  return excess - taken;
 }
 
 /** Demoted regions keep what nobody can take, up to their ordinary share. @returns what is still left. */

@@ -66,7 +66,9 @@ export function rollBack(state: PlannerState, generation?: number): PlannerState
 
 export function planRound(before: PlannerState, input: PlannerInput): PlannerResult {
   const notes: string[] = [];
-  const acted = damp(before.acted, input, (region) => region.assessment?.risk ?? 0);
+  // What a region cannot carry is capacity's to see to (capacity.ts), for all at once: a weight that fell with the
+  // probability of an overload would send its whole load to the next region, which would be in danger then.
+  const acted = damp(before.acted, input, (region) => region.assessment?.failureProbability ?? 0);
   const actedIllness = damp(before.actedIllness, input, (region) => 1 - region.healthFactor);
   const damped = { ...before, acted, actedIllness };
 
@@ -160,16 +162,15 @@ function wantedWeights(
   weighed: readonly RegionWeights[],
   projection: readonly Projection[],
 ): Map<string, number> {
-  return new Map(
-    input.regions.map((region, i) => {
-      const base = baseWeightOf(region);
-      const isDemoted = weighed[i]!.risk < base && weighed[i]!.risk > 0 && region.healthFactor > 0;
-      const least = isDemoted ? base * PROBE_SHARE : 0;
-      // The projection may fill a survivor above its base share of the rest, never a weight above its base
-      // times what the others gave up; a forecast alone raises nobody.
-      return [region.id, Math.max(least, projection[i]!.weight)] as const;
-    }),
-  );
+  const raised = input.regions.map((region, i) => {
+    const base = baseWeightOf(region);
+    const isDemoted = weighed[i]!.risk < base && weighed[i]!.risk > 0 && region.healthFactor > 0;
+    const least = isDemoted ? base * PROBE_SHARE : 0;
+    return { id: region.id, base, weight: Math.max(least, projection[i]!.weight) };
+  });
+  // Weights are relative: nobody stands above its base, so that a forecast raises none.
+  const most = Math.max(1, ...raised.map(({ base, weight }) => (base > 0 ? weight / base : 1)));
+  return new Map(raised.map(({ id, weight }) => [id, weight / most]));
 }
 
 // Weights that differ by less than this share are the same: following every tremor of the risk would keep

@@ -30,7 +30,7 @@ export async function startRem(
 ): Promise<RunningRem> {
   const folder = mkdtempSync(join(tmpdir(), 'foreshard-rem-'));
   t.teardown(() => rmSync(folder, { recursive: true, force: true }));
-  const config = proxyConfig({ region, ...QUICK_CHECKS, ...parts });
+  const { pae: _, ...config } = proxyConfig({ region, ...QUICK_CHECKS, ...parts });
   const process = await startProxy(t, config, { folder, command: 'rem' });
   const api = process.controlUrl;
   const report = async (): Promise<RegionReport> =>

@@ -11,6 +11,8 @@ import { startServer } from '../rig/server.ts';
 
 const REGIONS = ['a', 'b', 'c'];
 const KEYS = Array.from({ length: 60 }, (_, i) => `key-${i}`);
+// A machine that stalls makes answers late: guards that looked at it would take shifts back.
+const STALLING = { errors: '100%', p99: 100, utilisation: '200%' };
 const PAE = {
   mode: 'auto',
   evaluateEvery: '300ms',
@@ -41,7 +43,7 @@ function autoConfig(regions: object[], parts: object = {}): Record<string, unkno
   return proxyConfig({
     regions,
     pae: PAE,
-    sharding: { policy: 'consistent_hash', shiftPeriod: '500ms' },
+    sharding: { policy: 'consistent_hash', shiftPeriod: '500ms', guards: STALLING },
     healthCheckInterval: '200ms',
     ...parts,
   });
@@ -164,7 +166,7 @@ tap.test('in advisory mode nothing moves until an operator accepts', async (t) =
 
 tap.test('proxies of one engine place every key alike, and go on without it', async (t) => {
   const regions = await site(t);
-  const sharding = { policy: 'consistent_hash', shiftPeriod: '500ms' };
+  const sharding = { policy: 'consistent_hash', shiftPeriod: '500ms', guards: STALLING };
   const engineConfig = { pae: { ...PAE, listen: '127.0.0.1:0' }, regions, sharding };
   const root = t.testdir({ engine: {}, one: {}, other: {} });
   const engine = await startProxy(t, proxyConfig(engineConfig), {
@@ -235,7 +237,12 @@ tap.test('owners are told which key ranges are about to move', async (t) => {
     told.push(JSON.parse(body.toString()));
     response.end();
   });
-  const sharding = { policy: 'consistent_hash', shiftPeriod: '500ms', notify: `${listener.url}/moves` };
+  const sharding = {
+    policy: 'consistent_hash',
+    shiftPeriod: '500ms',
+    guards: STALLING,
+    notify: `${listener.url}/moves`,
+  };
   const proxy = await startProxy(t, autoConfig(await site(t), { sharding }));
   await announce(proxy.controlUrl, 'b');
   const notice = await until(async () => told[0], 'the notice');

@@ -2,6 +2,7 @@
 // process that is killed. Figures F11 and F12 of http-rules.md.
 
 import { renameSync, writeFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { Agent, request } from 'node:http';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
@@ -145,6 +146,11 @@ t.test('a restart begins with the plan on disk', async (t) => {
   );
   const kept = await planOf(first);
   t.ok(kept.tables[0]!.owners !== before.tables[0]!.owners, 'keys have moved');
+  // It is in force before it is on disk: nobody waits for a disk that is slow.
+  const path = join(first.folder, 'data', 'plan.json');
+  const isOnDisk = async (): Promise<boolean> =>
+    JSON.parse(await readFile(path, 'utf8')).generation === kept.generation;
+  await until(isOnDisk, 30_000, 'the plan on disk');
   await first.stop('SIGKILL');
   const second = await startProxy(t, {}, { folder: first.folder });
   const again = await planOf(second);

@@ -10,13 +10,20 @@ export interface MetricKind {
   readonly limit: number | undefined;
   /** Multiple of the usual value that stands for a limit where none is known; undefined = none. */
   readonly usualMultiple: number | undefined;
+  /** A limit made of the usual value is no lower than this: ten times next to nothing is still nothing. */
+  readonly leastLimit: number;
   /** Words for people. */
   readonly words: string;
 }
 
-interface NamedKind extends MetricKind {
+interface NamedKind extends Omit<MetricKind, 'leastLimit'> {
   readonly name: RegExp;
+  readonly leastLimit?: number;
 }
+
+// What people notice, and what a server of any size works off in about a second.
+const NOTICED_MS = 200;
+const SHORT_QUEUE = 32;
 
 // First match counts. Shares (0..1) as the telemetry contract has them; a latency ten times the usual one
 // or a queue thirty times the usual one is what clients call down.
@@ -39,14 +46,30 @@ const KINDS: readonly NamedKind[] = [
   { name: /^disk_io$/, nature: 'flow', limit: 1, usualMultiple: undefined, words: 'disk activity' },
   { name: /^network$/, nature: 'flow', limit: 1, usualMultiple: undefined, words: 'network' },
   { name: /^error_rate$/, nature: 'symptom', limit: 0.2, usualMultiple: undefined, words: 'the error rate' },
+  {
+    name: /^latency_ms/,
+    nature: 'symptom',
+    limit: undefined,
+    usualMultiple: 10,
+    leastLimit: NOTICED_MS,
+    words: 'latency',
+  },
   { name: /^latency/, nature: 'symptom', limit: undefined, usualMultiple: 10, words: 'latency' },
-  { name: /^queue/, nature: 'symptom', limit: undefined, usualMultiple: 30, words: 'the queue' },
+  {
+    name: /^queue/,
+    nature: 'symptom',
+    limit: undefined,
+    usualMultiple: 30,
+    leastLimit: SHORT_QUEUE,
+    words: 'the queue',
+  },
 ];
 
 const UNKNOWN: MetricKind = {
   nature: 'unknown',
   limit: undefined,
   usualMultiple: undefined,
+  leastLimit: 0,
   words: 'a metric',
 };
 
@@ -56,10 +79,11 @@ export function metricKind(name: string, limit?: number): MetricKind {
     nature,
     limit: known,
     usualMultiple,
+    leastLimit = 0,
     words,
   } = KINDS.find((kind) => kind.name.test(name)) ?? {
     ...UNKNOWN,
     words: name,
   };
-  return { nature, limit: limit ?? known, usualMultiple, words };
+  return { nature, limit: limit ?? known, usualMultiple, leastLimit, words };
 }

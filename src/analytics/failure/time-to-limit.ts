@@ -65,7 +65,7 @@ function outlookOfTrend(trend: TrendState, limit: number, context: LimitContext)
 function limitOf(watch: MetricWatch, kind: MetricKind): number | undefined {
   if (kind.limit !== undefined) return kind.limit;
   if (kind.usualMultiple === undefined || !(watch.usual > 0)) return undefined;
-  return kind.usualMultiple * (watch.usual + watch.spread);
+  return Math.max(kind.leastLimit, kind.usualMultiple * (watch.usual + watch.spread));
 }
 
 function clampShare(share: number): number {
