@@ -7,6 +7,7 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import { isIP } from 'node:net';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { systemClock } from '../core/clock.ts';
+import { isDashboardPath } from './api/dashboard.ts';
 import { sendProblem } from './problem.ts';
 import { RateLimit } from './rate-limit.ts';
 
@@ -47,7 +48,8 @@ export function gate(tokens: () => Tokens) {
       const title = 'Host must be an IP address or localhost while control.token is not set';
       return sendProblem(reply, 421, title);
     }
-    if (OPEN_PATHS.has(request.routeOptions.url ?? '')) return undefined;
+    const { url } = request.routeOptions;
+    if (OPEN_PATHS.has(url ?? '') || (isDashboardPath(url) && onlyReads(request))) return undefined;
     if (!guesses.has(request.ip, now)) return tooMany(reply, 'too many wrong tokens from this address');
     const given = bearerOf(request.headers.authorization);
     // Both are compared, whatever the first says: the time must not tell which was nearer.

@@ -5,6 +5,7 @@
 import type { Socket } from 'node:net';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { Logger } from '../telemetry/logger.ts';
+import { dashboardRoutes } from './api/dashboard.ts';
 import { engineRoutes } from './api/engine.ts';
 import { explainRoutes } from './api/explain.ts';
 import { healthRoutes } from './api/health.ts';
@@ -139,5 +140,6 @@ export function proxyRoutes(source: ControlSource): (app: FastifyInstance) => vo
     const description = openApi();
     app.get('/openapi.json', async () => description);
     planCommandRoutes(app, () => source.engine());
+    dashboardRoutes(app);
   };
 }
