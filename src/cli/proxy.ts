@@ -38,7 +38,7 @@ export async function run(args: readonly string[], io: CommandIo): Promise<numbe
   let samples: SampleServers | undefined;
   let proxy: ProxyProcess;
   try {
-    if (options.samples) samples = await startSampleServers(loaded.config);
+    if (options.samples) samples = await startSampleServers(loaded.config.regions);
     proxy = await ProxyProcess.start(loaded.config);
   } catch (error) {
     io.err(`foreshard: ${error instanceof Error ? error.message : String(error)}\n`);

@@ -4,6 +4,7 @@
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { RemProcess } from '../compose/rem.ts';
+import { type SampleServers, startSampleServers } from '../compose/sample-servers.ts';
 import { loadConfigFile } from '../config/config-file.ts';
 import { type ParsedRem, REM_DOCUMENT } from '../config/document.ts';
 import type { LoadedConfig } from '../config/load.ts';
@@ -11,48 +12,63 @@ import { formatProblem } from '../config/problem.ts';
 import { ConfigWatcher } from '../config/reload.ts';
 import { type CommandIo, EXIT_FAILED, EXIT_FINE, EXIT_WRONG_USE, explainWrongUse } from './command-io.ts';
 
-const HELP = `Usage: foreshard rem --config rem.yaml
+const HELP = `Usage: foreshard rem --config rem.yaml [--sample-servers]
 
 Runs a Regional Endpoint Manager until SIGTERM or SIGINT, which announce the end to the proxies and drain it
 (shutdown.grace); a second one stops it at once. SIGHUP or a change of the file reloads the configuration.
 
-  --config FILE  the configuration (rem.yaml)
-  -h, --help     this text
+  --config FILE     the configuration (rem.yaml)
+  --sample-servers  also start small servers on the loopback addresses of \`servers\` that nothing serves
+  -h, --help        this text
 
 Exit code: 0 ended after draining, 1 could not start or was stopped at once, 2 wrong use.
 `;
 
 /** Runs the command with the arguments behind its name; resolves to the exit code. */
 export async function run(args: readonly string[], io: CommandIo): Promise<number> {
-  const name = parseUse(args, io);
-  if (typeof name === 'number') return name;
+  const use = parseUse(args, io);
+  if (typeof use === 'number') return use;
+  const name = use.config;
   const path = resolve(io.cwd, name);
   const loaded = await loadConfigFile({ path, name, env: io.env }, REM_DOCUMENT);
   if (!loaded.ok) {
     for (const problem of loaded.problems) io.err(`${formatProblem(problem)}\n`);
     return EXIT_FAILED;
   }
+  let samples: SampleServers | undefined;
   let rem: RemProcess;
   try {
+    const { region, servers } = loaded.config;
+    if (use.hasSamples) samples = await startSampleServers([{ id: region, servers }]);
     rem = await RemProcess.start(loaded.config);
   } catch (error) {
     io.err(`foreshard rem: ${error instanceof Error ? error.message : String(error)}\n`);
+    await samples?.close();
     return EXIT_FAILED;
   }
+  for (const sample of samples?.started ?? []) io.err(`sample server  ${sample}\n`);
   const watcher = watchConfig({ path, name }, loaded, rem, io);
-  return untilStopped(rem, watcher);
+  const code = await untilStopped(rem, watcher);
+  await samples?.close();
+  return code;
 }
 
-function parseUse(args: readonly string[], io: CommandIo): string | number {
+interface Use {
+  readonly config: string;
+  readonly hasSamples: boolean;
+}
+
+function parseUse(args: readonly string[], io: CommandIo): Use | number {
   try {
     const { values } = parseArgs({
       args: [...args],
       options: {
         config: { type: 'string', default: REM_DOCUMENT.name },
+        'sample-servers': { type: 'boolean', default: false },
         help: { type: 'boolean', short: 'h', default: false },
       },
     });
-    if (!values.help) return values.config;
+    if (!values.help) return { config: values.config, hasSamples: values['sample-servers'] };
     io.out(HELP);
     return EXIT_FINE;
   } catch (error) {

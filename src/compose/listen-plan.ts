@@ -17,6 +17,11 @@ export function listenUrl(plan: ListenPlan): string {
   return `http://${plan.host.includes(':') ? `[${plan.host}]` : plan.host}:${plan.port}`;
 }
 
+/** `host:port` of those that are `http://host:port`: what a server may not register as its own. */
+export function hostsAndPorts(urls: readonly (string | undefined)[]): string[] {
+  return urls.flatMap((url) => (url?.startsWith('http://') ? [url.slice('http://'.length)] : []));
+}
+
 /** Addresses of this machine's interfaces. */
 export function localHosts(): LocalHosts {
   return new Set(

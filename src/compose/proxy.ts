@@ -25,7 +25,7 @@ import { LoopDelay } from '../telemetry/loop-delay.ts';
 import { MetricsRegistry } from '../telemetry/registry.ts';
 import { ControlDesk } from './control-desk.ts';
 import { controlSource } from './control-source.ts';
-import { listenPlan, listenUrl, localHosts, workerCount } from './listen-plan.ts';
+import { hostsAndPorts, listenPlan, listenUrl, localHosts, workerCount } from './listen-plan.ts';
 import type { ListenPlan } from './messages.ts';
 import { PlanFollower } from './plan-follower.ts';
 import { PlanPolls } from './plan-polls.ts';
@@ -125,8 +125,7 @@ export class ProxyProcess {
       log: this.log,
       metrics: this.metrics,
       proxy: this.#pseudonym,
-      addresses: () =>
-        this.#listening.flatMap((plan) => ('path' in plan ? [] : [`${plan.host}:${plan.port}`])),
+      addresses: () => hostsAndPorts([...this.listening, this.#controlAddress]),
       localHosts,
       fetch,
       onChange: () => this.#serve(this.#publisher.refresh()),

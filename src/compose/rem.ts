@@ -22,7 +22,7 @@ import { LiveCells } from '../state/live-cells.ts';
 import { SharedTables } from '../state/shared-tables.ts';
 import { createLogger, type Logger } from '../telemetry/logger.ts';
 import { MetricsRegistry } from '../telemetry/registry.ts';
-import { listenPlan, listenUrl, localHosts } from './listen-plan.ts';
+import { hostsAndPorts, listenPlan, listenUrl, localHosts } from './listen-plan.ts';
 import type { ListenPlan } from './messages.ts';
 import { discoverySources, policyOf, readServerFile, staticMembers } from './rem-config.ts';
 import { RemDesk } from './rem-desk.ts';
@@ -121,7 +121,7 @@ export class RemProcess {
       log: this.log,
       config: () => this.#config,
       dataUrl: () => this.dataUrl,
-      ownAddresses: () => this.#ownAddresses(),
+      ownAddresses: () => hostsAndPorts([...this.listening, this.#controlAddress, this.dataUrl]),
       localHosts,
       isEnding: () => this.#isEnding,
     });
@@ -262,14 +262,5 @@ export class RemProcess {
     if (this.#cells.version === this.#seenVersion) return;
     this.#seenVersion = this.#cells.version;
     this.#desk.healthChanged();
-  }
-
-  #ownAddresses(): string[] {
-    const listening = this.#listening.flatMap((plan) =>
-      'path' in plan ? [] : [`${plan.host}:${plan.port}`],
-    );
-    return [...listening, this.#controlAddress, this.dataUrl].map((address) =>
-      address.replace(/^https?:\/\//, ''),
-    );
   }
 }

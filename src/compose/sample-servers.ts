@@ -4,15 +4,19 @@
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { connect } from 'node:net';
-import type { Config } from '../config/schema.ts';
 
 export interface SampleServers {
   readonly started: readonly string[];
   close(): Promise<void>;
 }
 
-export async function startSampleServers(config: Config): Promise<SampleServers> {
-  const wanted = config.regions.flatMap((region) =>
+export interface SampledRegion {
+  readonly id: string;
+  readonly servers?: readonly { readonly url: string }[] | undefined;
+}
+
+export async function startSampleServers(regions: readonly SampledRegion[]): Promise<SampleServers> {
+  const wanted = regions.flatMap((region) =>
     (region.servers ?? []).map(({ url }) => ({ region: region.id, url: new URL(url) })),
   );
   const servers: Server[] = [];

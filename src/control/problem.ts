@@ -3,6 +3,13 @@
 import type { FastifyReply } from 'fastify';
 
 const TYPE = 'application/problem+json';
+// Where the caller names none: what every resource refuses in the same way.
+const COMMON_REASONS: Readonly<Record<number, string>> = {
+  400: 'bad_request',
+  401: 'unauthorized',
+  413: 'body_too_large',
+  415: 'unsupported_media_type',
+};
 
 /**
  * Answers with a problem document.
@@ -13,7 +20,7 @@ export function sendProblem(
   reply: FastifyReply,
   status: number,
   title: string,
-  reason?: string,
+  reason: string | undefined = COMMON_REASONS[status],
   extra?: Readonly<Record<string, unknown>>,
 ): FastifyReply {
   const problem = { type: 'about:blank', title, status, ...(reason !== undefined && { reason }), ...extra };
@@ -22,7 +29,13 @@ export function sendProblem(
 
 /** The same as bytes, for a connection whose request could not be read; closes it. */
 export function rawProblem(status: number, phrase: string, title: string): string {
-  const body = JSON.stringify({ type: 'about:blank', title, status });
+  const reason = COMMON_REASONS[status];
+  const body = JSON.stringify({
+    type: 'about:blank',
+    title,
+    status,
+    ...(reason !== undefined && { reason }),
+  });
   const head = [
     `HTTP/1.1 ${status} ${phrase}`,
     `content-type: ${TYPE}`,

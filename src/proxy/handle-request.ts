@@ -159,10 +159,8 @@ function factsOf(client: Downstream, request: ScreenedRequest, taken: Taken): Re
   const { trusted } = taken.context;
   const { clientLocationHeader } = taken.snapshot.settings;
   const field = (name: string): string | undefined => fieldValue(request.fields, name);
-  const location =
-    clientLocationHeader !== undefined && trusted.includes(client.peerAddress)
-      ? field(clientLocationHeader)
-      : undefined;
+  const isTrusted = trusted.includes(client.peerAddress);
+  const location = clientLocationHeader !== undefined && isTrusted ? field(clientLocationHeader) : undefined;
   return {
     method: request.method,
     host: request.host,
@@ -172,7 +170,7 @@ function factsOf(client: Downstream, request: ScreenedRequest, taken: Taken): Re
     fields: request.fields,
     clientAddress: trusted.clientAddress(client.peerAddress, request.forwardedFor, request.forwarded),
     clientLocation: location === undefined ? undefined : parseLocation(location),
-    isTrusted: trusted.includes(client.peerAddress),
+    isTrusted,
     contentLength: request.contentLength,
     body: client.body === null || isEncoded(request.fields) ? null : undefined,
     field,

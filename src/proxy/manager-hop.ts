@@ -24,17 +24,34 @@ const NOTHING_KEPT: Arrival = { requestId: undefined, routeField: undefined, isM
 // What we make ourselves and what other versions may: nothing that could break a header or a log line.
 const REQUEST_ID = /^[\w-]{1,64}$/;
 const LONGEST_ROUTE = 1024;
+const MEMBER = 'region=';
 
 /** @param isTrusted the peer is one of `trustedProxies`: anybody else's word on a route is dropped. */
 export function arrive(hop: ManagerHop, request: ScreenedRequest, isTrusted: boolean): Arrival {
   if (!isTrusted) return NOTHING_KEPT;
   const { ownRequestId, ownRoute } = request;
-  const region = /(?:^|,)\s*region=([\w.-]+)/.exec(ownRoute)?.[1];
   return {
     requestId: REQUEST_ID.test(ownRequestId) ? ownRequestId : undefined,
     routeField: ownRoute === '' || ownRoute.length > LONGEST_ROUTE ? undefined : ownRoute,
-    isMisdirected: region !== undefined && region !== hop.region,
+    isMisdirected: ownRoute !== '' && !isMeantFor(hop.region, ownRoute),
   };
+}
+
+/** Fails closed: of several regions in one field every one has to be this, whoever put them there. */
+function isMeantFor(region: string, route: string): boolean {
+  // As routeFieldValue writes it.
+  const end = MEMBER.length + region.length;
+  if (
+    route.startsWith(MEMBER) &&
+    route.startsWith(region, MEMBER.length) &&
+    (route.length === end || route[end] === ',') &&
+    !route.includes(MEMBER, end)
+  )
+    return true;
+  for (const [, quoted, token] of route.matchAll(/(?:^|,)\s*region\s*=\s*(?:"([^"]*)"|([^",;\s]*))/g)) {
+    if ((quoted ?? token) !== region) return false;
+  }
+  return true;
 }
 
 /** The body, cut where it gets longer than the region takes. A declared length was judged with the head. */

@@ -5,9 +5,15 @@
 
 import { BlockList, isIP } from 'node:net';
 
+// Asking the list costs a microsecond and more, and one request asks several times: for its peer and for each
+// hop that it names. Enough for the proxies before a manager and for the clients of a busy second.
+const MAX_KNOWN = 1024;
+
 export class TrustedPeers {
   readonly #networks = new BlockList();
   readonly #isEmpty: boolean;
+  /** What the list has said of addresses seen lately; nothing that is no address. */
+  readonly #known = new Map<string, boolean>();
 
   /** @param cidrs `10.0.0.0/8`, `::1/128` or single addresses; validated by the configuration. */
   constructor(cidrs: readonly string[]) {
@@ -22,8 +28,15 @@ export class TrustedPeers {
 
   includes(address: string): boolean {
     if (this.#isEmpty) return false;
+    const known = this.#known.get(address);
+    if (known !== undefined) return known;
     const family = isIP(address);
-    return family !== 0 && this.#networks.check(address, family === 6 ? 'ipv6' : 'ipv4');
+    if (family === 0) return false;
+    const isTrusted = this.#networks.check(address, family === 6 ? 'ipv6' : 'ipv4');
+    // Whoever sends with ever new addresses costs the others a look at the list, and no memory.
+    if (this.#known.size >= MAX_KNOWN) this.#known.clear();
+    this.#known.set(address, isTrusted);
+    return isTrusted;
   }
 
   /**
@@ -35,7 +48,8 @@ export class TrustedPeers {
     const hops = forwardedFor !== '' ? forwardedFor.split(',') : forwardedNodes(forwarded);
     let client = peer;
     for (let i = hops.length - 1; i >= 0; i--) {
-      const address = bareAddress(hops[i]!);
+      const node = hops[i]!.trim();
+      const address = this.#known.has(node) ? node : bareAddress(node);
       // Something that is no address (`unknown`, an obfuscated name) ends what can be followed.
       if (address === undefined) return client;
       client = address;
@@ -51,8 +65,7 @@ function forwardedNodes(forwarded: string): string[] {
 }
 
 /** `1.2.3.4`, `1.2.3.4:5`, `[::1]:5` or `::1` -> the address; undefined when it is none. */
-function bareAddress(node: string): string | undefined {
-  const text = node.trim();
+function bareAddress(text: string): string | undefined {
   const bracketed = /^\[([^\]]+)\](?::\d+)?$/.exec(text)?.[1];
   const candidate = bracketed ?? (isIP(text) === 0 ? text.replace(/:\d{1,5}$/, '') : text);
   return isIP(candidate) === 0 ? undefined : candidate.toLowerCase();

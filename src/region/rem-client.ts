@@ -33,8 +33,8 @@ export interface RemClientOptions {
 
 // One lost poll is noise; a second one in a row is silence.
 const FAILURES_TO_SILENCE = 2;
-// Between two polls, whatever is answered: a manager that answers every poll at once must not keep us busy.
-const LEAST_PAUSE_MS = 50;
+// Between two questions, whatever is answered: a manager that answers every poll at once must not keep us busy.
+const LEAST_BETWEEN_MS = 50;
 // Answers in a row of one other life of the manager that looks older than the one known. Its clock was set
 // back: when the life that we know is never heard any more, it is gone.
 const ANSWERS_TO_NEW_LIFE = 5;
@@ -50,6 +50,8 @@ export class RemClient {
   #failures = 0;
   #isSilent = false;
   #heardAt: number;
+  /** Milliseconds from the last question to the beginning of its answer. */
+  #waitedMs = 0;
 
   constructor(options: RemClientOptions) {
     this.#options = options;
@@ -73,10 +75,10 @@ export class RemClient {
       if (this.#stop.signal.aborted) return;
       if (problem === undefined) {
         this.#heard();
-        await this.#pause(LEAST_PAUSE_MS);
+        await this.#pause(pauseAfter(this.#waitedMs));
       } else {
         this.#failed(problem);
-        await this.#pause(Math.max(LEAST_PAUSE_MS, this.#options.interval / 4));
+        await this.#pause(Math.max(LEAST_BETWEEN_MS, this.#options.interval / 4));
       }
     }
   }
@@ -90,12 +92,14 @@ export class RemClient {
     const { interval, timeout, url, token, region } = this.#options;
     // The first poll asks for what there is; later ones wait for what comes.
     const wait = this.#report === undefined || this.#isSilent ? 0 : interval;
+    const askedAt = this.#options.clock.monotonicMs();
     try {
       const answer = await this.#options.fetch(this.#address(url, wait), {
         headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
         redirect: 'error',
         signal: AbortSignal.any([this.#stop.signal, AbortSignal.timeout(wait + timeout)]),
       });
+      this.#waitedMs = this.#options.clock.monotonicMs() - askedAt;
       if (answer.status === 304) {
         await answer.body?.cancel();
         return undefined;
@@ -165,6 +169,7 @@ export class RemClient {
   }
 
   #pause(ms: number): Promise<void> {
+    if (ms === 0) return Promise.resolve();
     return new Promise((resolve) => {
       const done = (): void => {
         clearTimeout(timer);
@@ -175,6 +180,14 @@ export class RemClient {
       this.#stop.signal.addEventListener('abort', done, { once: true });
     });
   }
+}
+
+/**
+ * Milliseconds to rest after an answer that took `waitedMs` to begin. One that was waited for long enough is
+ * followed by the next question at once: what changes meanwhile would be heard that much later.
+ */
+export function pauseAfter(waitedMs: number): number {
+  return Math.max(0, LEAST_BETWEEN_MS - waitedMs);
 }
 
 async function readBounded(answer: Response): Promise<string> {

@@ -87,12 +87,15 @@ export class RegionalPolicies {
   readonly #own: readonly (CompiledPolicy | null)[];
   readonly #regionIds: readonly string[];
   readonly #restricted = new WeakMap<SetView, Map<string, SetView>>();
+  /** Nobody asks for anything: the rule in most installations, and it should cost a request nothing. */
+  readonly #isEmpty: boolean;
 
   /** @param documents by region index; null where a region publishes nothing. */
   constructor(documents: readonly (PolicyDocument | null)[], regionIds: readonly string[]) {
     this.#regionIds = regionIds;
     this.#own = documents.map((document) => (document === null ? null : compilePolicy(document)));
     this.#locks = documents.flatMap((document) => (document?.residency ?? []).map(compileLock));
+    this.#isEmpty = this.#locks.length === 0 && this.#own.every((own) => own === null);
   }
 
   /**
@@ -105,6 +108,7 @@ export class RegionalPolicies {
     facts: PolicyFacts,
     verify: TokenVerifier,
   ): SetView | PolicyRefusal {
+    if (this.#isEmpty) return view;
     const barred: RegionIndex[] = [];
     let refusal: PolicyRefusal | undefined;
     const allowed = this.#allowedRegions(facts, verify);
@@ -165,7 +169,10 @@ interface CompiledPolicy {
   readonly headers: readonly (readonly [string, RegExp])[];
 }
 
-function compilePolicy(document: PolicyDocument): CompiledPolicy {
+/** null when it asks nothing of a request. */
+function compilePolicy(document: PolicyDocument): CompiledPolicy | null {
+  const { methods, paths, requireHeader, maxBody } = document;
+  if (methods.length + paths.length + Object.keys(requireHeader).length + maxBody === 0) return null;
   return {
     document,
     paths: document.paths.length === 0 ? null : matcherOf(document.paths),

@@ -1,13 +1,63 @@
-// What a proxy believes a manager, and what it does not: that nothing was sent on (its word decides), that its
-// servers are well (what the proxy sees through the data path decides).
+// What a manager makes of a request that comes with a route. What a proxy believes a manager, and what it does
+// not: that nothing was sent on (its word decides), that its servers are well (what the proxy sees through the
+// data path decides).
 
 import t from 'tap';
+import { arrive } from '../../src/proxy/manager-hop.ts';
+import type { ScreenedRequest } from '../../src/proxy/request-head.ts';
+import type { ManagerHop } from '../../src/routing/snapshot.ts';
 import { metricOf } from '../rig/control.ts';
 import { startFakeManager } from '../rig/fake-manager.ts';
 import { proxyConfig, startProxy } from '../rig/proxy.ts';
 import { regionSeen } from '../rig/rem.ts';
 import { until } from '../rig/traffic.ts';
 import { type Answerer, ask, OK, startWireServer, UNWATCHED } from '../rig/wire.ts';
+
+const HOP: ManagerHop = { region: 'eu', scrubRequest: [], scrubResponse: [], maxBody: 0 };
+const ID = '1ec1ced2bb4b86973dcc850000000001';
+
+const arrival = (ownRoute: string, isTrusted = true, ownRequestId = ID) =>
+  arrive(HOP, { ownRoute, ownRequestId } as ScreenedRequest, isTrusted);
+
+t.test('a request that names any region but this one is for somebody else', async (t) => {
+  for (const route of [
+    '',
+    'region=eu',
+    'region=eu, shard=12, generation=17, attempt=1, path=(), priority=normal',
+    'shard=12, region=eu',
+    'shard=12,region="eu", origin=us',
+    'region=eu, origin=us, path=(us us2)',
+    'region=eu, region=eu',
+    'subregion=us, region=eu',
+    'shard=12',
+  ])
+    t.notOk(arrival(route).isMisdirected, route);
+  for (const route of [
+    'region=us',
+    'region=eu2, shard=12',
+    'region=e, shard=12',
+    'region=eu, region=us',
+    'region=us, region=eu',
+    'region="us"',
+    'region = us',
+    'shard=1,region=',
+    'region=eu-west',
+    'region="eu, region=us"',
+  ])
+    t.ok(arrival(route).isMisdirected, route);
+});
+
+t.test('only a trusted peer names the request and its route', async (t) => {
+  const route = 'region=eu, shard=1';
+  t.strictSame(arrival(route), { requestId: ID, routeField: route, isMisdirected: false });
+  t.strictSame(arrival('region=us', false), {
+    requestId: undefined,
+    routeField: undefined,
+    isMisdirected: false,
+  });
+  t.equal(arrival(route, true, 'a b').requestId, undefined, 'an id that could break a line of a log');
+  t.equal(arrival(`${route}${' '.repeat(1024)}`).routeField, undefined, 'a route that is too long');
+});
 
 const HOST = 'Host: a\r\n';
 const PATIENCE_MS = 20_000;

@@ -14,6 +14,15 @@ t.test('a URL that leads back to us is told, however it is written', async (t) =
     'http://[fd00::7]:9502',
     'http://proxy.example',
     'http://PROXY.example:80',
+    'http://proxy.example.',
+    'http://localhost.:9500',
+    'http://me.localhost:9500',
+    'http://0.0.0.0:9500',
+    'http://0.0.0.0:9501',
+    'http://[::]:9500',
+    'http://[::ffff:127.0.0.1]:9500',
+    'http://[::ffff:10.0.0.7]:9501',
+    'http://2130706433:9500',
   ]) {
     t.ok(isOwnAddress(url, ours, local), url);
   }
@@ -23,6 +32,8 @@ t.test('a URL that leads back to us is told, however it is written', async (t) =
     'http://10.0.0.8:9501',
     'https://proxy.example',
     'http://other.example:80',
+    'http://0.0.0.0:9511',
+    'http://[::ffff:10.0.0.8]:9501',
   ]) {
     t.notOk(isOwnAddress(url, ours, local), url);
   }

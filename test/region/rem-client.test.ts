@@ -1,7 +1,7 @@
 // The proxy's ear at a manager, with answers that a test gives instead of a network.
 
 import t, { type Test } from 'tap';
-import { RemClient } from '../../src/region/rem-client.ts';
+import { pauseAfter, RemClient } from '../../src/region/rem-client.ts';
 import { MAX_REPORT_BYTES, type RegionReport } from '../../src/region/report.ts';
 import type { Logger } from '../../src/telemetry/logger.ts';
 import { MetricsRegistry } from '../../src/telemetry/registry.ts';
@@ -191,3 +191,13 @@ t.test('what is no report is not taken', async (t) => {
   );
   t.equal(rig.client.report?.epoch, 5, 'the last good one stays');
 });
+
+t.test(
+  'a manager that answers at once is asked seldom, one that keeps us waiting is asked again at once',
+  async (t) => {
+    t.equal(pauseAfter(0), 50);
+    t.equal(pauseAfter(20), 30);
+    t.equal(pauseAfter(50), 0);
+    t.equal(pauseAfter(2000), 0);
+  },
+);

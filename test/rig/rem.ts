@@ -27,11 +27,12 @@ export async function startRem(
   t: Test,
   region: string,
   parts: Record<string, unknown> = {},
+  args: readonly string[] = [],
 ): Promise<RunningRem> {
   const folder = mkdtempSync(join(tmpdir(), 'foreshard-rem-'));
   t.teardown(() => rmSync(folder, { recursive: true, force: true }));
   const { pae: _, ...config } = proxyConfig({ region, ...QUICK_CHECKS, ...parts });
-  const process = await startProxy(t, config, { folder, command: 'rem' });
+  const process = await startProxy(t, config, { folder, args, command: 'rem' });
   const api = process.controlUrl;
   const report = async (): Promise<RegionReport> =>
     (await (await fetch(`${api}/report`)).json()) as RegionReport;

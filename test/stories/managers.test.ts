@@ -2,35 +2,44 @@
 // end and die under load. Scaled down for two cores: 16 clients instead of 64, leases of a second instead of
 // 15 s, two regions of two servers.
 
-import t, { type Test } from 'tap';
-import { type Fleet, type FleetServer, startFleet } from '../rig/fleet.ts';
+import t from 'tap';
+import { type FleetServer, startFleet } from '../rig/fleet.ts';
 import { watchPort } from '../rig/port-watch.ts';
+import { freePorts } from '../rig/process-facts.ts';
 import { proxyConfig, type RunningProxy, startProxy } from '../rig/proxy.ts';
 import { QUICK_CHECKS, type RunningRem, regionSeen, startRem } from '../rig/rem.ts';
 import { pause, Traffic, until } from '../rig/traffic.ts';
 
+// What a story leaves for the next belongs to the file.
+const root = t;
 const CLIENTS = 16;
 // A busy machine is slow; what is waited for takes a fraction of this.
 const PATIENCE_MS = 15_000;
 
-interface World {
-  readonly fleet: Fleet;
-  readonly rems: readonly [RunningRem, RunningRem];
-  readonly proxy: RunningProxy;
+// One fleet, one proxy and one manager of `us` for all stories, and a manager of `eu` that stories end and replace:
+// starting processes is most of what such a story costs.
+const fleet = await startFleet(t, { regions: ['eu', 'us'] });
+const us = await startRem(t, 'us', { servers: fleet.regions[1]!.servers });
+let eu = await startRem(t, 'eu', { servers: fleet.regions[0]!.servers });
+// Without slow start a region that is back has its share at once: the next story needs it.
+const proxy = await startProxy(
+  t,
+  proxyConfig({
+    regions: named([eu, us]),
+    ...QUICK_CHECKS,
+    health: { ...QUICK_CHECKS.health, slowStart: '0s' },
+  }),
+);
+
+/** Everything runs, and the proxy has heard of it. */
+async function whole(): Promise<void> {
+  await fleet.reset();
+  for (const { region } of [eu, us]) await untilSeen(proxy, region, 2);
 }
 
-/** Two regions with a manager each, and a proxy that has heard both. */
-async function twoRegions(t: Test, rem: Record<string, unknown> = {}): Promise<World> {
-  const fleet = await startFleet(t, { regions: ['eu', 'us'] });
-  const rems = (await Promise.all(
-    fleet.regions.map(({ id, servers }) => startRem(t, id, { servers, ...rem })),
-  )) as [RunningRem, RunningRem];
-  const proxy = await startProxy(t, proxyConfig({ regions: named(rems), ...QUICK_CHECKS }));
-  for (const { region } of rems) await untilSeen(proxy, region, 2);
-  return { fleet, rems, proxy };
+function named(rems: readonly RunningRem[]): object[] {
+  return rems.map(({ region, api }) => ({ id: region, rem: api }));
 }
-
-const named = (rems: readonly RunningRem[]) => rems.map(({ region, api }) => ({ id: region, rem: api }));
 
 async function untilSeen(proxy: RunningProxy, region: string, healthy: number): Promise<void> {
   const holds = async (): Promise<boolean> => (await regionSeen(proxy, region)).healthy === healthy;
@@ -47,8 +56,8 @@ const countOf = (servers: readonly FleetServer[]): number =>
   servers.reduce((sum, server) => sum + server.arrivals().length, 0);
 
 t.test('a server registers, serves, misses its lease, and comes back with a renewal', async (t) => {
-  const fleet = await startFleet(t, { regions: ['eu'] });
-  const [kept, leased] = fleet.servers as [FleetServer, FleetServer];
+  await fleet.reset();
+  const [kept, leased] = fleet.of('eu') as [FleetServer, FleetServer];
   const rem = await startRem(t, 'eu', { servers: [kept.url], lease: { ttl: '1s' } });
   const proxy = await startProxy(t, proxyConfig({ regions: named([rem]), ...QUICK_CHECKS }));
   await untilSeen(proxy, 'eu', 1);
@@ -94,9 +103,35 @@ t.test('a server registers, serves, misses its lease, and comes back with a rene
   t.same(ledger.doubled(fleet), []);
 });
 
+t.test('a whole region drains: every proxy hears it before anything is refused', async (t) => {
+  await whole();
+  const rem = eu;
+  const traffic = new Traffic({ port: proxy.port, clients: CLIENTS });
+  await traffic.more(300);
+  t.match(await rem.post('/drain', {}), { status: 202, body: { region: 'eu', draining: true } });
+  await until(
+    async () => (await regionSeen(proxy, 'eu')).manager?.draining === true,
+    PATIENCE_MS,
+    'the proxy has heard of the drain',
+  );
+  await rem.process.waitForLog(({ msg }) => msg === 'region drains: new requests are refused', PATIENCE_MS);
+  const metrics = await (await fetch(`${proxy.controlUrl}/metrics`)).text();
+  t.notMatch(metrics, /^foreshard_retries_total\{/m, 'no request came too late and had to go elsewhere');
+  const before = countOf(fleet.of('eu'));
+  await traffic.more(300);
+  t.equal(countOf(fleet.of('eu')), before, 'the region gets nothing');
+
+  t.match(await rem.post('/undrain', {}), { status: 200 });
+  await until(() => countOf(fleet.of('eu')) > before, PATIENCE_MS, 'the region is back');
+  const ledger = await traffic.stop();
+  t.comment(ledger.summary());
+  t.same(ledger.lost(), []);
+  t.same(ledger.doubled(fleet), []);
+});
+
 t.test('a server is drained under load and then killed: nothing is lost', async (t) => {
-  const { fleet, rems, proxy } = await twoRegions(t);
-  const [rem] = rems;
+  await whole();
+  const rem = eu;
   const [victim, other] = fleet.of('eu') as [FleetServer, FleetServer];
   const traffic = new Traffic({ port: proxy.port, clients: CLIENTS });
   await traffic.more(300);
@@ -126,42 +161,16 @@ t.test('a server is drained under load and then killed: nothing is lost', async 
   t.same(ledger.mixed(), []);
 });
 
-t.test('a whole region drains: every proxy hears it before anything is refused', async (t) => {
-  const { fleet, rems, proxy } = await twoRegions(t);
-  const [rem] = rems;
-  const traffic = new Traffic({ port: proxy.port, clients: CLIENTS });
-  await traffic.more(300);
-  t.match(await rem.post('/drain', {}), { status: 202, body: { region: 'eu', draining: true } });
-  await until(
-    async () => (await regionSeen(proxy, 'eu')).manager?.draining === true,
-    PATIENCE_MS,
-    'the proxy has heard of the drain',
-  );
-  await rem.process.waitForLog(({ msg }) => msg === 'region drains: new requests are refused', PATIENCE_MS);
-  const metrics = await (await fetch(`${proxy.controlUrl}/metrics`)).text();
-  t.notMatch(metrics, /^foreshard_retries_total\{/m, 'no request came too late and had to go elsewhere');
-  const before = countOf(fleet.of('eu'));
-  await traffic.more(300);
-  t.equal(countOf(fleet.of('eu')), before, 'the region gets nothing');
-
-  t.match(await rem.post('/undrain', {}), { status: 200 });
-  await until(() => countOf(fleet.of('eu')) > before, PATIENCE_MS, 'the region is back');
-  const ledger = await traffic.stop();
-  t.comment(ledger.summary());
-  t.same(ledger.lost(), []);
-  t.same(ledger.doubled(fleet), []);
-});
-
 t.test('SIGTERM of a manager under load: nothing is lost, and its next start is heard', async (t) => {
-  const { fleet, rems, proxy } = await twoRegions(t);
-  const [rem] = rems;
+  await whole();
+  const rem = eu;
   const traffic = new Traffic({ port: proxy.port, clients: CLIENTS });
   await traffic.more(300);
   t.strictSame(await rem.process.stop('SIGTERM'), { code: 0, signal: null });
   await traffic.more(300);
   const before = countOf(fleet.of('eu'));
   const { servers } = fleet.regions[0]!;
-  await startRem(t, 'eu', { servers, ...portsOf(rem) });
+  eu = await startRem(root, 'eu', { servers, ...portsOf(rem) });
   await until(() => countOf(fleet.of('eu')) > before, PATIENCE_MS, 'the region is back');
   const ledger = await traffic.stop();
   t.comment(ledger.summary());
@@ -175,8 +184,8 @@ function portsOf({ process, api }: RunningRem): object {
 }
 
 t.test('kill -9 of a manager: its region is out, no GET is lost', async (t) => {
-  const { fleet, rems, proxy } = await twoRegions(t);
-  const [rem] = rems;
+  await whole();
+  const rem = eu;
   const traffic = new Traffic({ port: proxy.port, clients: CLIENTS });
   await traffic.more(300);
   await rem.process.stop('SIGKILL');
@@ -214,4 +223,18 @@ t.test('kill -9 of a manager: its region is out, no GET is lost', async (t) => {
   );
   t.same(ledger.doubled(fleet, 'POST'), []);
   t.same(ledger.mixed(), []);
+});
+
+t.test('a manager with sample servers has something to look after', async (t) => {
+  const [port] = await freePorts(1);
+  const rem = await startRem(t, 'eu', { servers: [`http://127.0.0.1:${port}`] }, ['--sample-servers']);
+  await rem.untilReport(
+    ({ servers }) => servers[0]?.health === 'healthy',
+    PATIENCE_MS,
+    'the sample server is healthy',
+  );
+  t.match(rem.process.errors(), /^sample server {2}eu http:/m);
+  const answer = await fetch(`${rem.process.url}/x`);
+  t.match(await answer.json(), { region: 'eu', url: '/x' });
+  t.strictSame(await rem.process.stop('SIGTERM'), { code: 0, signal: null });
 });

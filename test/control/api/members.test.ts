@@ -121,12 +121,19 @@ t.test('registrations that are refused change nothing', async (t) => {
     `{"serverId":"${'x'.repeat(10)}`,
     '{"__proto__":{"a":1}}',
   ])
-    t.equal((await ask('POST', '/register', body)).status, 400, `the body ${body}`);
+    t.match(
+      await ask('POST', '/register', body),
+      { status: 400, body: { reason: 'bad_request' } },
+      `the body ${body}`,
+    );
   // Refused by its declared length: the answer comes before the body has been sent.
   const tooLong = `POST /register HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer ${TOKEN}\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: ${1024 * 1024 + 1}\r\n\r\n{`;
-  t.match(await exchange(rem.api, tooLong), /^HTTP\/1\.1 413 /, 'over 1 MiB');
+  t.match(await exchange(rem.api, tooLong), /^HTTP\/1\.1 413 .*"reason":"body_too_large"/s, 'over 1 MiB');
   for (const token of [null, '', 'wrong', `${TOKEN} `.repeat(2)]) {
-    t.equal((await register({ serverId: 'new', url: 'http://127.0.0.1:39' }, token)).status, 401);
+    t.match(await register({ serverId: 'new', url: 'http://127.0.0.1:39' }, token), {
+      status: 401,
+      body: { reason: 'unauthorized' },
+    });
     t.equal((await ask('POST', '/drain', {}, token)).status, 401);
     t.equal((await ask('GET', '/report', undefined, token)).status, 401);
   }
