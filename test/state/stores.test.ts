@@ -168,6 +168,28 @@ t.test('damage inside the file is found as well, and a newer version is left alo
   t.ok(existsSync(path));
 });
 
+t.test('a transaction that sqlite ends by itself tells its cause and mixes up no series', async (t) => {
+  const path = join(t.testdir(), 'history.sqlite');
+  const { history } = HistoryDatabase.open(path, NOW);
+  // What a full disk does: the statement fails and sqlite has rolled back before the caller hears of it.
+  const disk = new DatabaseSync(path);
+  disk.exec("CREATE TRIGGER full BEFORE INSERT ON raw BEGIN SELECT RAISE(ROLLBACK, 'disk is full'); END");
+  const of = (entity: string, value: number) => ({ entity, metric: 'rps', at: NOW, value });
+  t.throws(() => history.append([of('region/a', 1)]), { message: 'disk is full' });
+  disk.exec('DROP TRIGGER full');
+  disk.close();
+  history.append([of('region/b', 2)]);
+  history.append([of('region/a', 3)]);
+  const told = (entity: string) => history.query({ entity, metric: 'rps', from: NOW, to: NOW + 1 });
+  t.same(
+    told('region/b'),
+    [{ at: NOW, value: 2 }],
+    'the id of a series that was rolled back is not used again',
+  );
+  t.same(told('region/a'), [{ at: NOW, value: 3 }]);
+  history.close();
+});
+
 t.test('without a usable disk the owner goes on', async (t) => {
   const log = recordingLog();
   const path = join(t.testdir(), 'missing', 'folder', 'history.sqlite');

@@ -45,7 +45,8 @@ export class ControlDatabase {
       this.#db.exec('COMMIT');
       return revision;
     } catch (error) {
-      this.#db.exec('ROLLBACK');
+      // A full disk makes sqlite roll back by itself; a second rollback would throw and hide the cause.
+      if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
       throw error;
     }
   }

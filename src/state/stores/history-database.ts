@@ -205,7 +205,8 @@ export class HistoryDatabase {
       work();
       this.#db.exec('COMMIT');
     } catch (error) {
-      this.#db.exec('ROLLBACK');
+      // A full disk makes sqlite roll back by itself; a second rollback would throw and hide the cause.
+      if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
       // Ids that were made in here are gone again.
       this.#ids.clear();
       throw error;
