@@ -35,8 +35,8 @@ const CONTRACT: Readonly<Record<string, readonly string[] | undefined>> = {
   queue_age_seconds: undefined,
   event_loop_delay_seconds: ['thread'],
 };
-// What nothing can measure yet: there is no engine, no shadow, no queue and no ramp.
-const NOT_BUILT = [...['shift_progress', 'shadow_total', 'queue_depth', 'queue_age_seconds']];
+// What nothing can measure yet: there is no shadow and no queue.
+const NOT_BUILT = ['shadow_total', 'queue_depth', 'queue_age_seconds'];
 
 const table: Readonly<Record<string, MetricInfo>> = METRICS;
 
