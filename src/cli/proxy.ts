@@ -111,7 +111,8 @@ function untilStopped(proxy: ProxyProcess, watcher: ConfigWatcher<ParsedConfig>)
     const onSignal = (): void => {
       signals += 1;
       watcher.close();
-      if (signals === 1) void proxy.drain().then(() => done(0));
+      // A drain that the second signal cuts short ends, too, and perhaps first: it did not end well.
+      if (signals === 1) void proxy.drain().then(() => done(signals === 1 ? 0 : 1));
       else void proxy.stop().then(() => done(1));
     };
     process.on('SIGTERM', onSignal);

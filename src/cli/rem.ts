@@ -115,7 +115,8 @@ function untilStopped(rem: RemProcess, watcher: ConfigWatcher<ParsedRem>): Promi
     const onSignal = (): void => {
       signals += 1;
       watcher.close();
-      if (signals === 1) void rem.drain().then(() => done(EXIT_FINE));
+      // A drain that the second signal cuts short ends, too, and perhaps first: it did not end well.
+      if (signals === 1) void rem.drain().then(() => done(signals === 1 ? EXIT_FINE : EXIT_FAILED));
       else void rem.stop().then(() => done(EXIT_FAILED));
     };
     process.on('SIGTERM', onSignal);

@@ -2,7 +2,8 @@
 // file in a folder of its own, ports are chosen by the system, and everything is ended with the test.
 
 import { type ChildProcess, spawn } from 'node:child_process';
-import { renameSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Test } from 'tap';
 import { stringify } from 'yaml';
@@ -61,9 +62,23 @@ export function proxyConfig(parts: Record<string, unknown>): Record<string, unkn
   };
 }
 
+const started = new WeakSet<Test>();
+
+/** Of a test's second proxy another one: `testdir` would empty the first one's under it. */
+function freshFolder(t: Test): string {
+  if (!started.has(t)) {
+    started.add(t);
+    return t.testdir({ data: {} });
+  }
+  const folder = mkdtempSync(join(tmpdir(), 'foreshard-'));
+  mkdirSync(join(folder, 'data'));
+  t.teardown(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }));
+  return folder;
+}
+
 /** Starts a proxy and resolves when it serves. */
 export async function startProxy(t: Test, config: object, options: StartOptions = {}): Promise<RunningProxy> {
-  const folder = options.folder ?? t.testdir({ data: {} });
+  const folder = options.folder ?? freshFolder(t);
   const configPath = join(folder, 'proxy.yaml');
   const writeConfig = (next: object): void => {
     // Renamed into place, so that nobody reads half of it.

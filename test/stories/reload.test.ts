@@ -126,12 +126,13 @@ t.test('a reload is seen without a signal, after a rename and after a swap of li
   await fleet.reset();
   const config = proxyConfig({ regions: fleet.regions });
   const graced = (seconds: number): object => ({ ...config, shutdown: { grace: `${seconds}s` } });
-  const proxy = await startProxy(t, graced(1));
+  // Made once: a folder that is made anew is emptied first, under whoever writes into it.
+  const folder = t.testdir({ plain: {}, mount: { '..1': {} } });
+  const proxy = await startProxy(t, graced(1), { folder: join(folder, 'plain') });
   proxy.writeConfig(graced(2));
   await until(async () => (await applied(proxy)) === 2, 10_000, 'the renamed file is in force');
 
   // As a mounted ConfigMap: proxy.yaml -> ..data/proxy.yaml, ..data -> a folder with a date in its name.
-  const folder = t.testdir({ mount: { '..1': {} } });
   const mount = join(folder, 'mount');
   const text = (seconds: number): string =>
     stringify({ ...graced(seconds), state: { path: join(folder, 'data') } });
