@@ -121,8 +121,12 @@ tap.test('an operator freezes, lets go, and goes back to earlier weights', async
   const proxy = await startProxy(t, autoConfig(await site(t)));
   const command = (name: string, body: object = {}): ReturnType<typeof post> =>
     post(`${proxy.controlUrl}/plan/${name}`, body);
-  await until(async () => ((await planOf(proxy.controlUrl)).mode === 'auto' ? true : undefined), 'a plan');
-  t.match(await command('freeze'), { status: 200, body: { frozen: true } });
+  // Its first plan comes a moment before it answers questions.
+  const frozen = await until(async () => {
+    const answer = await command('freeze');
+    return answer.status === 200 ? answer : undefined;
+  }, 'an engine that obeys');
+  t.match(frozen, { body: { frozen: true } });
   await announce(proxy.controlUrl, 'b');
   const risky = await until(async () => {
     const { planning } = await controlJson<{ planning: { weights: { id: string; risk: number }[] } }>(
