@@ -5,10 +5,10 @@ import { parseArgs } from 'node:util';
 import { PaeProcess } from '../compose/pae.ts';
 import { loadConfigFile } from '../config/config-file.ts';
 import { PAE_DOCUMENT, type ParsedConfig } from '../config/document.ts';
-import type { LoadedConfig } from '../config/load.ts';
 import { formatProblem } from '../config/problem.ts';
-import { ConfigWatcher } from '../config/reload.ts';
+import type { ConfigWatcher } from '../config/reload.ts';
 import { type CommandIo, EXIT_FAILED, EXIT_FINE, EXIT_WRONG_USE, explainWrongUse } from './command-io.ts';
+import { followFile } from './follow-file.ts';
 
 const HELP = `usage: foreshard pae --config proxy.yaml
 
@@ -42,41 +42,14 @@ export async function run(args: readonly string[], io: CommandIo): Promise<numbe
     io.err(`foreshard: ${error instanceof Error ? error.message : String(error)}\n`);
     return EXIT_FAILED;
   }
-  watcher = watchConfig({ path, name: options.config }, loaded, pae, io);
+  watcher = followFile(
+    { path, name: options.config, document: PAE_DOCUMENT, env: io.env, inForce: loaded },
+    pae,
+  );
   await signal;
   watcher.close();
   await pae.stop();
   return EXIT_FINE;
-}
-
-function watchConfig(
-  file: { readonly path: string; readonly name: string },
-  inForce: LoadedConfig<ParsedConfig>,
-  pae: PaeProcess,
-  io: CommandIo,
-): ConfigWatcher<ParsedConfig> {
-  const refuse = (problem: string): void => {
-    pae.configRejected();
-    pae.log.error({ problem }, 'configuration refused, the one in force stays');
-  };
-  const watcher = new ConfigWatcher({
-    ...file,
-    document: PAE_DOCUMENT,
-    env: io.env,
-    inForce,
-    onConfig: ({ config, warnings }) => {
-      for (const problem of warnings)
-        pae.log.warn({ problem: formatProblem(problem) }, 'configuration warning');
-      void pae.reload(config).then((problem) => {
-        if (problem !== undefined) refuse(problem);
-      });
-    },
-    onProblems: (problems) => {
-      for (const problem of problems) refuse(formatProblem(problem));
-    },
-  });
-  void watcher.start();
-  return watcher;
 }
 
 function parseOptions(args: readonly string[], io: CommandIo): { readonly config: string } | number {

@@ -7,11 +7,11 @@ import { ProxyProcess } from '../compose/proxy.ts';
 import { type SampleServers, startSampleServers } from '../compose/sample-servers.ts';
 import { loadConfigFile } from '../config/config-file.ts';
 import { type ParsedConfig, PROXY_DOCUMENT } from '../config/document.ts';
-import type { LoadedConfig } from '../config/load.ts';
 import { formatProblem } from '../config/problem.ts';
-import { ConfigWatcher } from '../config/reload.ts';
+import type { ConfigWatcher } from '../config/reload.ts';
 import type { Config } from '../config/schema.ts';
 import type { CommandIo } from './command-io.ts';
+import { followFile, untilStopped } from './follow-file.ts';
 
 const HELP = `usage: foreshard proxy --config proxy.yaml [--sample-servers]
 
@@ -46,7 +46,10 @@ export async function run(args: readonly string[], io: CommandIo): Promise<numbe
     return 1;
   }
   if (options.samples) io.err(welcome(proxy, samples?.started ?? [], loaded.config));
-  watcher = watchConfig({ path, name: options.config }, loaded, proxy, io);
+  watcher = followFile(
+    { path, name: options.config, document: PROXY_DOCUMENT, env: io.env, inForce: loaded },
+    proxy,
+  );
   const code = await untilStopped(proxy, watcher);
   watcher.close();
   await samples?.close();
@@ -72,52 +75,6 @@ function parseOptions(args: readonly string[], io: CommandIo): { config: string;
     io.err(`foreshard proxy: ${error instanceof Error ? error.message : String(error)}\n\n${HELP}`);
     return 2;
   }
-}
-
-function watchConfig(
-  file: { readonly path: string; readonly name: string },
-  inForce: LoadedConfig<ParsedConfig>,
-  proxy: ProxyProcess,
-  io: CommandIo,
-): ConfigWatcher<ParsedConfig> {
-  const watcher = new ConfigWatcher({
-    ...file,
-    document: PROXY_DOCUMENT,
-    env: io.env,
-    inForce,
-    onConfig: ({ config, warnings }) => {
-      for (const problem of warnings)
-        proxy.log.warn({ problem: formatProblem(problem) }, 'configuration warning');
-      const refused = proxy.reload(config);
-      if (refused === undefined) return;
-      proxy.configRejected();
-      proxy.log.error({ problem: refused }, 'configuration refused, the one in force stays');
-    },
-    onProblems: (problems) => {
-      proxy.configRejected();
-      for (const problem of problems) {
-        proxy.log.error({ problem: formatProblem(problem) }, 'configuration refused, the one in force stays');
-      }
-    },
-  });
-  void watcher.start();
-  return watcher;
-}
-
-/** Resolves with the exit code when the proxy has ended. */
-function untilStopped(proxy: ProxyProcess, watcher: ConfigWatcher<ParsedConfig>): Promise<number> {
-  return new Promise((done) => {
-    let signals = 0;
-    const onSignal = (): void => {
-      signals += 1;
-      watcher.close();
-      // A drain that the second signal cuts short ends, too, and perhaps first: it did not end well.
-      if (signals === 1) void proxy.drain().then(() => done(signals === 1 ? 0 : 1));
-      else void proxy.stop().then(() => done(1));
-    };
-    process.on('SIGTERM', onSignal);
-    process.on('SIGINT', onSignal);
-  });
 }
 
 function welcome(proxy: ProxyProcess, samples: readonly string[], config: Config): string {

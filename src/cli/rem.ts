@@ -6,11 +6,10 @@ import { parseArgs } from 'node:util';
 import { RemProcess } from '../compose/rem.ts';
 import { type SampleServers, startSampleServers } from '../compose/sample-servers.ts';
 import { loadConfigFile } from '../config/config-file.ts';
-import { type ParsedRem, REM_DOCUMENT } from '../config/document.ts';
-import type { LoadedConfig } from '../config/load.ts';
+import { REM_DOCUMENT } from '../config/document.ts';
 import { formatProblem } from '../config/problem.ts';
-import { ConfigWatcher } from '../config/reload.ts';
 import { type CommandIo, EXIT_FAILED, EXIT_FINE, EXIT_WRONG_USE, explainWrongUse } from './command-io.ts';
+import { followFile, untilStopped } from './follow-file.ts';
 
 const HELP = `Usage: foreshard rem --config rem.yaml [--sample-servers]
 
@@ -47,7 +46,8 @@ export async function run(args: readonly string[], io: CommandIo): Promise<numbe
     return EXIT_FAILED;
   }
   for (const sample of samples?.started ?? []) io.err(`sample server  ${sample}\n`);
-  const watcher = watchConfig({ path, name }, loaded, rem, io);
+  const watcher = followFile({ path, name, document: REM_DOCUMENT, env: io.env, inForce: loaded }, rem);
+  process.on('SIGHUP', () => void watcher.reload());
   const code = await untilStopped(rem, watcher);
   await samples?.close();
   return code;
@@ -75,51 +75,4 @@ function parseUse(args: readonly string[], io: CommandIo): Use | number {
     io.err(`foreshard rem: ${explainWrongUse(error)}\n\n${HELP}`);
     return EXIT_WRONG_USE;
   }
-}
-
-function watchConfig(
-  file: { readonly path: string; readonly name: string },
-  inForce: LoadedConfig<ParsedRem>,
-  rem: RemProcess,
-  io: CommandIo,
-): ConfigWatcher<ParsedRem> {
-  const refuse = (problem: string): void => {
-    rem.configRejected();
-    rem.log.error({ problem }, 'configuration refused, the one in force stays');
-  };
-  const watcher = new ConfigWatcher({
-    ...file,
-    document: REM_DOCUMENT,
-    env: io.env,
-    inForce,
-    onConfig: ({ config, warnings }) => {
-      for (const problem of warnings)
-        rem.log.warn({ problem: formatProblem(problem) }, 'configuration warning');
-      void rem.reload(config).then((problem) => {
-        if (problem !== undefined) refuse(problem);
-      });
-    },
-    onProblems: (problems) => {
-      for (const problem of problems) refuse(formatProblem(problem));
-    },
-  });
-  void watcher.start();
-  process.on('SIGHUP', () => void watcher.reload());
-  return watcher;
-}
-
-/** Resolves with the exit code when the manager has ended. */
-function untilStopped(rem: RemProcess, watcher: ConfigWatcher<ParsedRem>): Promise<number> {
-  return new Promise((done) => {
-    let signals = 0;
-    const onSignal = (): void => {
-      signals += 1;
-      watcher.close();
-      // A drain that the second signal cuts short ends, too, and perhaps first: it did not end well.
-      if (signals === 1) void rem.drain().then(() => done(signals === 1 ? EXIT_FINE : EXIT_FAILED));
-      else void rem.stop().then(() => done(EXIT_FAILED));
-    };
-    process.on('SIGTERM', onSignal);
-    process.on('SIGINT', onSignal);
-  });
 }
