@@ -1,5 +1,7 @@
 // Asks the control port of a running proxy or engine for a command of the command line.
 
+import { rootCause } from '../core/fetch-text.ts';
+
 const CONTROL_TIMEOUT_MS = 5000;
 
 export interface ControlQuestion {
@@ -31,10 +33,4 @@ export async function askControl({ control, path, token, body }: ControlQuestion
   } catch (error) {
     return { ok: false, problem: `cannot reach ${control}: ${rootCause(error)}` };
   }
-}
-
-/** fetch says "fetch failed" and hides the reason (ECONNREFUSED) behind it. */
-function rootCause(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  return error.cause === undefined ? error.message : rootCause(error.cause);
 }

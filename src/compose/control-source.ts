@@ -7,6 +7,7 @@ import { systemClock } from '../core/clock.ts';
 import { systemRandom } from '../core/random.ts';
 import type { HealthMonitor } from '../health/monitor.ts';
 import { decodeOwners, type Plan } from '../plan/plan.ts';
+import { INTERVALS_PER_POLL } from '../plan/plan-exchange.ts';
 import { tokenVerifier } from '../proxy/token-verifier.ts';
 import type { LoadMeter } from '../region/load-meter.ts';
 import { buildSnapshotAtOnce } from '../routing/build-snapshot.ts';
@@ -103,7 +104,7 @@ export function controlSource(parts: ControlParts): ControlSource {
     traces: (query) => workers.traces(query),
     plannedRegions: (plan) => parts.recentPlans.regionsOf(plan),
     planAfter: (waitMs) => parts.polls.next(waitMs),
-    longestWaitMs: () => PAUSES_PER_POLL * publisher.current.config.paeUpdateInterval,
+    longestWaitMs: () => INTERVALS_PER_POLL * publisher.current.config.paeUpdateInterval,
   };
 }
 
@@ -126,9 +127,6 @@ async function refreshMetrics(parts: ControlParts): Promise<void> {
     metrics.set('foreshard_region_weight', [id, 'effective'], weight.effective);
   }
 }
-
-// A poll that nothing answered comes back before its proxy would count the plan as old (contract, "Plan").
-const PAUSES_PER_POLL = 4;
 
 function regionReports({ publisher, monitor, meter, reported, desk }: ControlParts): RegionReport[] {
   const { plan } = publisher.current;

@@ -5,6 +5,7 @@
 import { readDocuments } from '../analytics/ingest/telemetry-document.ts';
 import type { Config } from '../config/schema.ts';
 import { systemClock } from '../core/clock.ts';
+import { rootCause } from '../core/fetch-text.ts';
 import { decodeOwners, type Plan, type PlanTable } from '../plan/plan.ts';
 import { SHARD_GROUPS } from '../state/live-cells.ts';
 import type { Logger } from '../telemetry/logger.ts';
@@ -117,8 +118,7 @@ export class EngineFeed {
       await response.body?.cancel();
       return response.status === 202 ? undefined : `status ${response.status}`;
     } catch (error) {
-      const cause = (error as { cause?: unknown }).cause ?? error;
-      return cause instanceof Error ? cause.message : String(cause);
+      return rootCause(error);
     }
   }
 }

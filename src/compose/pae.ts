@@ -12,6 +12,7 @@ import { ControlServer } from '../control/server.ts';
 import type { PlanSource, ProcessSource } from '../control/source.ts';
 import { systemClock } from '../core/clock.ts';
 import type { Plan } from '../plan/plan.ts';
+import { INTERVALS_PER_POLL } from '../plan/plan-exchange.ts';
 import { createLogger, type Logger } from '../telemetry/logger.ts';
 import { MetricsRegistry } from '../telemetry/registry.ts';
 import { EngineHost } from './engine-host.ts';
@@ -20,9 +21,6 @@ import { PlanPolls } from './plan-polls.ts';
 
 /** The engine's own folder below state.path: a proxy may hold the lock of the one above. */
 export const engineFolder = (config: Config): string => join(resolve(config.state.path), 'pae');
-
-// Contract: a poll waits at most four intervals.
-const INTERVALS_PER_POLL = 4;
 
 const NOT_THERE: EngineAnswer = { status: 503, body: 'the engine starts anew; try again in a moment' };
 

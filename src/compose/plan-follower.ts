@@ -5,6 +5,7 @@
 import type { Config } from '../config/schema.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Plan } from '../plan/plan.ts';
+import { planTag } from '../plan/plan-exchange.ts';
 import type { LiveCells } from '../state/live-cells.ts';
 import { PlanIntake } from '../state/plan-intake.ts';
 import type { Logger } from '../telemetry/logger.ts';
@@ -36,7 +37,7 @@ export class PlanFollower {
   /** `incarnation.generation` of the last plan that was taken. */
   get known(): string | undefined {
     const { plan } = this.#intake;
-    return plan === undefined ? undefined : `${plan.incarnation}.${plan.generation}`;
+    return plan === undefined ? undefined : planTag(plan);
   }
 
   /** Milliseconds since the plan in force was last said to be right; 0 where no engine makes it. */

@@ -1,6 +1,9 @@
 // Pulls the plan from a `foreshard pae` by long poll. One poll at a time; an engine that does not answer costs
 // nothing but the news: the plan in force holds for its ttl.
 
+import { setTimeout } from 'node:timers/promises';
+import { readBytes, rootCause } from '../core/fetch-text.ts';
+import { INTERVALS_PER_POLL, PLAN_AGE_FIELD } from '../plan/plan-exchange.ts';
 import type { Logger } from '../telemetry/logger.ts';
 
 export interface PullerOptions {
@@ -17,15 +20,10 @@ export interface PullerOptions {
   onResult(result: 'ok' | 'unchanged' | 'failed'): void;
 }
 
-// Contract: a poll waits at most four intervals.
-const INTERVALS_PER_POLL = 4;
 const ANSWER_MS = 5000;
 // A plan of 50 regions and 32 tables of 4,096 shards has half a megabyte.
 const MAX_BYTES = 16 * 1024 * 1024;
 const LEAST_PAUSE_MS = 50;
-
-/** Name of the response field that says how old the evaluation behind an answer is, in seconds. */
-export const PLAN_AGE_FIELD = 'foreshard-plan-age';
 
 export class PlanPuller {
   readonly #options: PullerOptions;
@@ -52,7 +50,8 @@ export class PlanPuller {
         log.warn({ problem }, 'the plan could not be pulled from pae.source, the one in force holds');
       }
       this.#lastFailure = problem ?? '';
-      await this.#pause(problem === undefined ? LEAST_PAUSE_MS : Math.max(LEAST_PAUSE_MS, interval));
+      const ms = problem === undefined ? LEAST_PAUSE_MS : Math.max(LEAST_PAUSE_MS, interval);
+      await setTimeout(ms, undefined, { signal: this.#abort.signal }).catch(() => undefined);
     }
   }
 
@@ -88,32 +87,15 @@ export class PlanPuller {
       onResult('ok');
       return undefined;
     } catch (error) {
-      const cause = (error as { cause?: unknown }).cause ?? error;
-      return cause instanceof Error ? cause.message : String(cause);
+      return rootCause(error);
     }
-  }
-
-  #pause(ms: number): Promise<void> {
-    return new Promise((resolve) => {
-      const done = (): void => {
-        clearTimeout(timer);
-        resolve();
-      };
-      const timer = setTimeout(done, ms);
-      this.#abort.signal.addEventListener('abort', done, { once: true });
-    });
   }
 }
 
 async function boundedText(response: Response): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  for await (const chunk of response.body ?? []) {
-    length += chunk.length;
-    if (length > MAX_BYTES) throw new Error(`the plan must be at most ${MAX_BYTES} bytes`);
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString('utf8');
+  const bytes = await readBytes(response, MAX_BYTES);
+  if (bytes === undefined) throw new Error(`the plan must be at most ${MAX_BYTES} bytes`);
+  return bytes.toString('utf8');
 }
 
 /** By the plan's own stamps, both of the engine's clock. */

@@ -2,6 +2,7 @@
 // are of the last few evaluations whatever the traffic; a proxy that is heard no more fades out with its counts.
 
 import { z } from 'zod';
+import { MAX_TABLES } from '../core/model.ts';
 import { estimateShardLoads } from '../plan/shard-load.ts';
 
 /** What one proxy has counted since its last report. */
@@ -12,7 +13,6 @@ export interface ShardCounts {
   readonly tables: readonly (readonly [set: string, counts: Uint32Array])[];
 }
 
-const MAX_TABLES = 32;
 const MAX_SHARDS = 65_536;
 
 /** The same on the wire: POST /shard_loads. */

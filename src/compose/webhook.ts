@@ -3,6 +3,7 @@
 // the listener knows who speaks.
 
 import { createHmac } from 'node:crypto';
+import { rootCause } from '../core/fetch-text.ts';
 import type { Logger } from '../telemetry/logger.ts';
 
 export interface WebhookOptions {
@@ -88,8 +89,7 @@ export class Webhook {
       await response.body?.cancel();
       return response.ok ? undefined : `status ${response.status}`;
     } catch (error) {
-      const cause = (error as { cause?: unknown }).cause ?? error;
-      return cause instanceof Error ? cause.message : String(cause);
+      return rootCause(error);
     }
   }
 }

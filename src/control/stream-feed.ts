@@ -1,6 +1,6 @@
 // What is new, by comparing what the API would answer now with what it answered a moment ago.
 
-import { planTag } from './api/plan.ts';
+import { planTag } from '../plan/plan-exchange.ts';
 import type { ControlSource } from './source.ts';
 import type { StreamFeed, StreamMessage } from './stream.ts';
 import { traceDocument } from './trace-document.ts';

@@ -3,6 +3,7 @@
 // itself through the data path. One per region with a manager, on the main thread.
 
 import type { Clock } from '../core/clock.ts';
+import { readBytes } from '../core/fetch-text.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { MetricsRegistry } from '../telemetry/registry.ts';
 import { isNewer, MAX_REPORT_BYTES, type RegionReport, readReport } from './report.ts';
@@ -191,13 +192,7 @@ export function pauseAfter(waitedMs: number): number {
 }
 
 async function readBounded(answer: Response): Promise<string> {
-  if (answer.body === null) return '';
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of answer.body) {
-    size += chunk.length;
-    if (size > MAX_REPORT_BYTES) throw new Error(`the report is over ${MAX_REPORT_BYTES} bytes`);
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString('utf8');
+  const bytes = await readBytes(answer, MAX_REPORT_BYTES);
+  if (bytes === undefined) throw new Error(`the report is over ${MAX_REPORT_BYTES} bytes`);
+  return bytes.toString('utf8');
 }

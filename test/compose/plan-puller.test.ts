@@ -2,7 +2,8 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import t, { type Test } from 'tap';
-import { PLAN_AGE_FIELD, PlanPuller } from '../../src/compose/plan-puller.ts';
+import { PlanPuller } from '../../src/compose/plan-puller.ts';
+import { PLAN_AGE_FIELD } from '../../src/plan/plan-exchange.ts';
 import type { Logger } from '../../src/telemetry/logger.ts';
 
 type Answer = (request: IncomingMessage, response: ServerResponse) => void;

@@ -1,6 +1,8 @@
 // GET of a page from a peer that may hang, lie about its length or never stop: one time limit over all of it
 // and a limit of bytes, counted as they arrive. Used by the scraper, PromQL and the feeds.
 
+import { readBytes, rootCause } from '../../core/fetch-text.ts';
+
 export type FetchEnd =
   | { readonly ok: true; readonly text: string }
   | { readonly ok: false; readonly reason: FetchFailure; readonly detail: string };
@@ -30,29 +32,16 @@ export const fetchBounded: Fetcher = async (url, { timeoutMs, maxBytes, headers 
     return await readBody(response, maxBytes);
   } catch (error) {
     if (timer.aborted) return { ok: false, reason: 'timeout', detail: `no whole answer in ${timeoutMs} ms` };
-    return { ok: false, reason: 'unreachable', detail: causeOf(error) };
+    return { ok: false, reason: 'unreachable', detail: rootCause(error) };
   }
 };
 
 async function readBody(response: Response, maxBytes: number): Promise<FetchEnd> {
-  const chunks: Uint8Array[] = [];
-  let bytes = 0;
-  for await (const chunk of response.body ?? []) {
-    bytes += chunk.byteLength;
-    if (bytes > maxBytes) {
-      // Leaving the loop cancels the body and with it the connection.
-      return { ok: false, reason: 'too_large', detail: `more than ${maxBytes} bytes` };
-    }
-    chunks.push(chunk);
-  }
+  const bytes = await readBytes(response, maxBytes);
+  if (bytes === undefined) return { ok: false, reason: 'too_large', detail: `more than ${maxBytes} bytes` };
   try {
-    return { ok: true, text: new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks)) };
+    return { ok: true, text: new TextDecoder('utf-8', { fatal: true }).decode(bytes) };
   } catch {
     return { ok: false, reason: 'not_text', detail: 'not UTF-8 text' };
   }
-}
-
-function causeOf(error: unknown): string {
-  const cause = (error as { cause?: unknown }).cause ?? error;
-  return cause instanceof Error ? cause.message : String(cause);
 }

@@ -4,21 +4,16 @@
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import { parseDuration } from '../../core/units.ts';
-import type { Plan } from '../../plan/plan.ts';
+import { PLAN_AGE_FIELD, planTag } from '../../plan/plan-exchange.ts';
 import { type EnginePort, PLAN_COMMANDS } from '../engine-port.ts';
 import { sendProblem } from '../problem.ts';
 import type { PlanSource } from '../source.ts';
 import { relayTo } from './engine.ts';
 
-export const planTag = (plan: Plan): string => `${plan.incarnation}.${plan.generation}`;
-
 export const planQuery = z.object({
   after: z.string().max(128).optional(),
   wait: z.string().max(32).prefault('0').transform(parseDuration),
 });
-
-/** Says how old the evaluation behind an answer is, in seconds; a proxy counts its ttl from there. */
-const PLAN_AGE_FIELD = 'foreshard-plan-age';
 
 export function planRoutes(app: FastifyInstance, source: PlanSource): void {
   app.get('/plan', async (request, reply) => {
