@@ -12,8 +12,6 @@ export interface NotYet {
   readonly harmless?: readonly unknown[];
 }
 
-const NO_TIME = ['0', 0, '0ms', '0s'];
-
 export const NOT_YET: readonly NotYet[] = [
   { key: 'listen[].tls' },
   { key: 'listen[].proxyProtocol', harmless: [false] },
@@ -36,7 +34,7 @@ export function findNotYet(root: Tree, table: readonly NotYet[]): Finding[] {
       .filter((tree) => !harmless.some((value) => isDeepStrictEqual(plainOf(tree), value)))
       .map((tree) => {
         const until =
-          harmless.length === 0 ? 'leave it out' : `leave it out or give ${alternatives(harmless)}`;
+          harmless.length === 0 ? 'leave it out' : `leave it out or give ${harmless.map(show).join(' or ')}`;
         const message = `${formatPath(tree.path)}: not available yet; ${until} until it is`;
         return { at: tree.keyAt, path: tree.path, message, severity: 'error' as const };
       }),
@@ -46,16 +44,6 @@ export function findNotYet(root: Tree, table: readonly NotYet[]): Finding[] {
 /** The entry for a key as it stands in the schema (`regions[].rem`), if it has one. */
 export function notYetEntry(table: readonly NotYet[], key: string): NotYet | undefined {
   return table.find((entry) => entry.key === key);
-}
-
-/** The first of several forms of one value; all of them where each is a choice of its own. */
-function alternatives(harmless: readonly unknown[]): string {
-  return (choicesOf({ key: '', harmless }) ?? [harmless[0]]).map(show).join(' or ');
-}
-
-/** Values of a key of which some are available already; undefined where it is all or nothing. */
-export function choicesOf({ harmless = [] }: NotYet): readonly unknown[] | undefined {
-  return harmless.length > 1 && harmless !== NO_TIME ? harmless : undefined;
 }
 
 function show(value: unknown): string {

@@ -2,7 +2,7 @@
 // and means is written once, beside the key.
 
 import { boundsOf, type DescribedDocument, type SchemaNode } from './json-schema.ts';
-import { choicesOf, type NotYet, notYetEntry } from './not-yet.ts';
+import { type NotYet, notYetEntry } from './not-yet.ts';
 
 interface Row {
   readonly key: string;
@@ -51,20 +51,16 @@ function* rowsOf(node: SchemaNode, scope: Scope): Generator<Row> {
   }
 }
 
-function rowOf(key: string, node: SchemaNode, { group, isRefused, notYet }: Scope, isRequired: boolean): Row {
+function rowOf(key: string, node: SchemaNode, { group, isRefused }: Scope, isRequired: boolean): Row {
   const fallback = node.default === undefined ? '' : code(flowStyle(node.default));
   const required = group === '' ? 'required' : `required in ${code(group)}`;
   const meaning = node.description ?? '';
-  const entry = notYetEntry(notYet, key);
-  const choices = entry === undefined ? undefined : choicesOf(entry);
-  // A default that nobody can set does nothing: none is shown.
-  const refusal =
-    choices === undefined ? '*Not available yet.*' : `*Only ${choices.join(' and ')} are available yet.*`;
   return {
     key,
-    fallback: isRequired ? required : isRefused && choices === undefined ? '' : fallback,
+    // A default that nobody can set does nothing: none is shown.
+    fallback: isRequired ? required : isRefused ? '' : fallback,
     allowed: boundsOf(node),
-    meaning: isRefused ? `${meaning} ${refusal}` : meaning,
+    meaning: isRefused ? `${meaning} *Not available yet.*` : meaning,
   };
 }
 
