@@ -1,7 +1,7 @@
 // Tells a webhook how many servers each region should have: when the number changes, and not more often than it
 // could be acted upon. Signed; a listener that was away gets the newest numbers, not all that it missed.
 
-import type { CapacityReport } from './capacity-report.ts';
+import type { CapacityReport, RegionCapacityNow } from './capacity-report.ts';
 
 // Starting a server takes longer than this everywhere.
 const LEAST_PAUSE_MS = 30_000;
@@ -15,10 +15,14 @@ export class CapacityHook {
     this.#send = send;
   }
 
-  /** @param now monotonic milliseconds. */
-  offer(report: CapacityReport, now: number): void {
+  /** @param now monotonic milliseconds. @param report is asked for when there is something to tell. */
+  offer(
+    regions: Readonly<Record<string, RegionCapacityNow>>,
+    now: number,
+    report: () => CapacityReport,
+  ): void {
     const wanted = Object.fromEntries(
-      Object.entries(report.regions).flatMap(([id, { recommendedReplicas }]) =>
+      Object.entries(regions).flatMap(([id, { recommendedReplicas }]) =>
         recommendedReplicas === undefined ? [] : [[id, recommendedReplicas]],
       ),
     );
@@ -26,6 +30,6 @@ export class CapacityHook {
     if (text === this.#told || text === '{}' || now - this.#toldAt < LEAST_PAUSE_MS) return;
     this.#told = text;
     this.#toldAt = now;
-    this.#send({ event: 'capacity', recommendedReplicas: wanted, forecast: report });
+    this.#send({ event: 'capacity', recommendedReplicas: wanted, forecast: report() });
   }
 }

@@ -4,7 +4,8 @@
 // (plan/capacity.ts).
 
 import type { Engine } from '../analytics/engine.ts';
-import { regionCapacity } from '../analytics/region-capacity.ts';
+import type { EntityWatch } from '../analytics/entity-watch.ts';
+import { type RegionCapacity, regionCapacity } from '../analytics/region-capacity.ts';
 import type { Delta } from '../telemetry/deltas.ts';
 import { regionWatches } from './planner-input.ts';
 import type { ShardManager } from './shard-manager.ts';
@@ -15,7 +16,8 @@ interface Demand {
   readonly p90: number;
 }
 
-export interface RegionCapacityReport {
+/** What a region has to carry within the horizon. */
+export interface RegionCapacityNow {
   /** The most of the horizon. */
   readonly demand: Demand;
   /** Requests/s of all its servers; absent while nobody knows. */
@@ -26,6 +28,9 @@ export interface RegionCapacityReport {
   readonly recommendedReplicas?: number;
   /** 0..1 of the forecast within the horizon. */
   readonly confidence: number;
+}
+
+interface RegionCapacityReport extends RegionCapacityNow {
   readonly hours: readonly (Demand & { readonly at: string; readonly recommendedReplicas?: number })[];
   /** 0..1 of the hours. */
   readonly hoursConfidence: number;
@@ -40,37 +45,29 @@ export interface CapacityReport {
   readonly total?: Demand;
 }
 
+/** By region. Asked after every evaluation: the hours ahead, which cost a sum over all groups each, are left out. */
+export function capacityNow(engine: Engine, shards: ShardManager): Record<string, RegionCapacityNow> {
+  return Object.fromEntries(
+    regionWatches(engine).map((watch) => [watch.entity.id, regionNow(watch, shards)] as const),
+  );
+}
+
 /** @param now wall milliseconds. */
 export function capacityReport(engine: Engine, shards: ShardManager, now: number): CapacityReport {
-  const { config } = shards;
-  const { targetUtilisation, horizon } = config.pae;
-  const ahead = engine.capacityForecast(now);
+  const { targetUtilisation, horizon } = shards.config.pae;
+  const { points, confidence } = engine.capacityForecast(now);
+  const hours = Map.groupBy(points, ({ region }) => region);
   const regions: Record<string, RegionCapacityReport> = {};
   for (const watch of regionWatches(engine)) {
     const { id } = watch.entity;
-    const configured = config.regions.find((region) => region.id === id)?.capacity;
-    const capacity = regionCapacity(watch, configured);
-    const servers = shards.registered(id);
-    const each = capacity === undefined || !servers ? undefined : capacity.value / servers;
-    const replicas = (p90: number): { recommendedReplicas?: number } =>
-      each === undefined || !(each > 0)
-        ? {}
-        : { recommendedReplicas: Math.max(1, Math.ceil(p90 / (each * targetUtilisation))) };
-    const demand = { p50: watch.load?.p50 ?? 0, p90: watch.load?.p90 ?? 0 };
     regions[id] = {
-      demand: rounded(demand),
-      ...(capacity === undefined ? {} : { capacity: round(capacity.value), capacitySource: capacity.source }),
-      ...(servers === undefined ? {} : { servers }),
-      ...(watch.load === undefined ? {} : replicas(demand.p90)),
-      confidence: round(watch.load?.confidence ?? 0),
-      hours: ahead.points
-        .filter((point) => point.region === id)
-        .map((point) => ({
-          at: new Date(point.at).toISOString(),
-          ...rounded(point),
-          ...replicas(point.p90),
-        })),
-      hoursConfidence: round(ahead.confidence[id] ?? 0),
+      ...regionNow(watch, shards),
+      hours: (hours.get(id) ?? []).map((point) => ({
+        at: new Date(point.at).toISOString(),
+        ...rounded(point),
+        ...replicasFor(point.p90, watch, shards),
+      })),
+      hoursConfidence: round(confidence[id] ?? 0),
     };
   }
   const total = engine.demandOutlook();
@@ -83,8 +80,39 @@ export function capacityReport(engine: Engine, shards: ShardManager, now: number
   };
 }
 
+function regionNow(watch: EntityWatch, shards: ShardManager): RegionCapacityNow {
+  const { load } = watch;
+  const capacity = capacityOf(watch, shards);
+  const servers = shards.registered(watch.entity.id);
+  return {
+    demand: rounded({ p50: load?.p50 ?? 0, p90: load?.p90 ?? 0 }),
+    ...(capacity === undefined ? {} : { capacity: round(capacity.value), capacitySource: capacity.source }),
+    ...(servers === undefined ? {} : { servers }),
+    ...(load === undefined ? {} : replicasFor(load.p90, watch, shards)),
+    confidence: round(load?.confidence ?? 0),
+  };
+}
+
+function capacityOf(watch: EntityWatch, { config }: ShardManager): RegionCapacity | undefined {
+  const configured = config.regions.find(({ id }) => id === watch.entity.id)?.capacity;
+  return regionCapacity(watch, configured);
+}
+
+/** @param p90 requests/s. */
+function replicasFor(
+  p90: number,
+  watch: EntityWatch,
+  shards: ShardManager,
+): { readonly recommendedReplicas?: number } {
+  const capacity = capacityOf(watch, shards);
+  const servers = shards.registered(watch.entity.id);
+  if (capacity === undefined || !servers || !(capacity.value > 0)) return {};
+  const each = (capacity.value / servers) * shards.config.pae.targetUtilisation;
+  return { recommendedReplicas: Math.max(1, Math.ceil(p90 / each)) };
+}
+
 /** The same as gauges. */
-export function capacityGauges({ regions }: CapacityReport): Delta[] {
+export function capacityGauges(regions: Readonly<Record<string, RegionCapacityNow>>): Delta[] {
   return Object.entries(regions).flatMap(([id, { demand, recommendedReplicas }]) => {
     const gauge = (metric: string, labels: string[], value: number): Delta => ({
       kind: 'gauge',

@@ -22,7 +22,7 @@ import { type Delta, MetricDeltas } from '../telemetry/deltas.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { bucketsOf } from '../telemetry/metric-table.ts';
 import { CapacityHook } from './capacity-hook.ts';
-import { capacityGauges, capacityReport } from './capacity-report.ts';
+import { capacityGauges, capacityNow, capacityReport } from './capacity-report.ts';
 import { CapacityTrainer } from './capacity-trainer.ts';
 import { answerAsk } from './engine-answers.ts';
 import { hoursByEntity, rowsOfHistory } from './history-rows.ts';
@@ -283,8 +283,10 @@ export class EngineHost {
       this.#historyLost = this.history.lost;
       this.#keepRisk();
     }
-    const capacity = capacityReport(this.engine, this.shards, systemClock.wallMs());
-    this.#capacityHook?.offer(capacity, systemClock.monotonicMs());
+    const capacity = capacityNow(this.engine, this.shards);
+    this.#capacityHook?.offer(capacity, systemClock.monotonicMs(), () =>
+      capacityReport(this.engine, this.shards, systemClock.wallMs()),
+    );
     const gauges = [...engineGauges(this.engine), ...capacityGauges(capacity)];
     this.#options.onMetrics([...this.#counters.take(), ...gauges]);
   }
