@@ -6,8 +6,9 @@ import type { Config } from '../config/schema.ts';
 import type { RouteConfig } from '../config/schema-route.ts';
 import type { PolicyPreview } from '../control/desk-port.ts';
 import type { RegionReport } from '../control/source.ts';
+import { eligibleRegions } from '../core/eligible-regions.ts';
 import { decodeOwners, type Plan } from '../plan/plan.ts';
-import { eligibleRegions, regionSetKey } from '../routing/build-snapshot.ts';
+import { regionSetKey } from '../routing/build-snapshot.ts';
 import type { SharedTables } from '../state/shared-tables.ts';
 import { basePlan } from './base-plan.ts';
 

@@ -2,9 +2,9 @@
 // for sets that critical requests may use.
 
 import type { Config } from '../config/schema.ts';
-import type { RouteConfig } from '../config/schema-route.ts';
+import { tableSets } from '../config/table-sets.ts';
 import type { Plan } from '../plan/plan.ts';
-import { eligibleRegions, regionSetKey } from '../routing/build-snapshot.ts';
+import { regionSetKey } from '../routing/build-snapshot.ts';
 import type { PreferenceOrders } from '../routing/ring.ts';
 import type { SharedTables } from '../state/shared-tables.ts';
 
@@ -35,7 +35,9 @@ export function misfit(plan: Plan, config: Config): string | undefined {
   if (ids.join() !== planned.join()) {
     return `regions: must be those of the configuration (${ids.join(', ')}), given ${planned.join(', ')}`;
   }
-  for (const { regionIds } of tableSets(config)) {
+  for (const { regionIds, critical } of tableSets(config)) {
+    // Where there is none for critical requests they use the one of all.
+    if (critical) continue;
     const key = regionSetKey(regionIds);
     const table = plan.tables.find((one) => !one.critical && regionSetKey(one.regions) === key);
     if (table === undefined) return `tables: must have one for ${key}, which a route of this proxy uses`;
@@ -44,19 +46,4 @@ export function misfit(plan: Plan, config: Config): string | undefined {
     }
   }
   return undefined;
-}
-
-function tableSets(config: Config): Omit<TableRequest, 'orders'>[] {
-  const sets = new Map<string, Omit<TableRequest, 'orders'>>();
-  for (const route of config.routes) {
-    const regionIds = [...eligibleRegions(config, route)].sort();
-    const key = regionSetKey(regionIds);
-    sets.set(key, { regionIds, critical: false });
-    if (mayBeCritical(route)) sets.set(`${key}!`, { regionIds, critical: true });
-  }
-  return [...sets.values()];
-}
-
-function mayBeCritical({ priority }: RouteConfig): boolean {
-  return priority === 'critical' || typeof priority !== 'string';
 }

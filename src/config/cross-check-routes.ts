@@ -9,6 +9,7 @@ import { notOneOf, type Path, quote } from './problem.ts';
 import { findShadowedRoutes } from './route-coverage.ts';
 import type { Config, RegionConfig } from './schema.ts';
 import type { RouteConfig } from './schema-route.ts';
+import { tableSets } from './table-sets.ts';
 
 export const checkRegions: Check = function* (config, declared) {
   yield* checkOnce(config.regions, 'regions');
@@ -99,16 +100,21 @@ function* checkServerCount(regions: readonly RegionConfig[]): Iterable<Disagreem
 }
 
 /** Every distinct set of regions has a table of its own, and a plan has room for so many. */
-function* checkTables({ regions, routes }: Config): Iterable<Disagreement> {
-  const all = regions.map(({ id }) => id);
-  const sets = new Set<string>();
-  let first: Path | undefined;
-  for (const [i, route] of routes.entries()) {
-    sets.add([...(route.regions ?? all)].sort().join());
-    if (sets.size > MAX_TABLES) first ??= ['routes', i, 'regions'];
+function* checkTables(config: Config): Iterable<Disagreement> {
+  const tables = tableSets(config);
+  const sets = tables.filter(({ critical }) => !critical);
+  const oneTooMany = sets[MAX_TABLES];
+  if (oneTooMany !== undefined) {
+    const message = `must be one of at most ${MAX_TABLES} different sets in all routes, given ${sets.length}`;
+    yield wrong(['routes', oneTooMany.route, 'regions'], message);
+    return;
   }
-  if (first === undefined) return;
-  yield wrong(first, `must be one of at most ${MAX_TABLES} different sets in all routes, given ${sets.size}`);
+  const last = tables.findLast(({ critical }) => critical);
+  if (tables.length <= MAX_TABLES || last === undefined) return;
+  yield wrong(
+    ['routes', last.route, 'priority'],
+    `must leave at most ${MAX_TABLES} tables, one for each set of regions in routes and a second one where requests may be critical; given ${tables.length}`,
+  );
 }
 
 function* checkOrigin(region: RegionConfig, i: number): Iterable<Disagreement> {

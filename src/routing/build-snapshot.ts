@@ -5,6 +5,7 @@
 import type { Config, RegionConfig } from '../config/schema.ts';
 import type { KeySource, RouteConfig } from '../config/schema-route.ts';
 import { kilometresBetween } from '../core/distance.ts';
+import { eligibleRegions } from '../core/eligible-regions.ts';
 import { type RegionIndex, regionId, regionIndex, routeId, serverId, serverSlot } from '../core/ids.ts';
 import { countHoldings, type Movement } from './ownership.ts';
 import { distanceOrder } from './policies/geographic-proximity.ts';
@@ -70,15 +71,6 @@ const CRITICAL_MARK = '!critical';
 /** Name of the table that a set has for critical requests, if it has one. */
 export function criticalKey(setKey: string): string {
   return setKey + CRITICAL_MARK;
-}
-
-/**
- * Eligible regions of a route: its own list or all, within its residency lock. The lock is part of the set, so
- * that nothing that happens inside a set (retry, fallback, panic) can leave it.
- */
-export function eligibleRegions(config: Config, route: RouteConfig): readonly string[] {
-  const listed = route.regions ?? config.regions.map((region) => region.id);
-  return route.residency.length === 0 ? listed : listed.filter((id) => route.residency.includes(id));
 }
 
 // Routes compiled before the generator yields: some 5 us each.

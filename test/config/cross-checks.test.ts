@@ -143,6 +143,20 @@ t.test('what a process has no room for is said before it starts', async (t) => {
   t.strictSame(disagreements({ regions, routes }), [
     'routes[32].regions: must be one of at most 32 different sets in all routes, given 33',
   ]);
+  const critical = routes.slice(0, 17).map((one) => ({ ...one, priority: 'critical' }));
+  t.strictSame(disagreements({ regions, routes: critical.slice(1) }), []);
+  t.strictSame(disagreements({ regions, routes: critical }), [
+    'routes[16].priority: must leave at most 32 tables, one for each set of regions in routes and a second one where requests may be critical; given 34',
+  ]);
+  const locked = [
+    ['r1', 'r2'],
+    ['r1', 'r3'],
+  ].map((own, i) => ({ ...route(90 + i), regions: own, residency: ['r1'] }));
+  t.strictSame(
+    disagreements({ regions, routes: [...routes.slice(2), ...locked] }),
+    [],
+    'a lock makes one set of two lists',
+  );
   const many = [1000, 1000, 1000, 1000, 96].map((count, i) => regionOf(i, count));
   t.strictSame(disagreements({ regions: many }), []);
   t.strictSame(disagreements({ regions: [...many, regionOf(9), regionOf(10)] }), [
