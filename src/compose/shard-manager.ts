@@ -38,7 +38,7 @@ import {
   troubledRegions,
 } from './planner-input.ts';
 import { type ShardCounts, ShardLoadBook } from './shard-load-book.ts';
-import { tableRequests } from './table-requests.ts';
+import { type TableRequest, tableRequests } from './table-requests.ts';
 import { Webhook } from './webhook.ts';
 
 export interface ShardManagerTools {
@@ -63,6 +63,8 @@ export class ShardManager {
   readonly #health: HealthBook;
   readonly #loads: ShardLoadBook;
   #config: Config;
+  /** Tables that the configuration asks for; ten thousand routes are not gone through at every round. */
+  #requests: readonly TableRequest[];
   #state: PlannerState;
   #ledger: DemotionLedger = EMPTY_LEDGER;
   #frozen: boolean;
@@ -75,6 +77,7 @@ export class ShardManager {
   constructor(config: Config, tools: ShardManagerTools, previous: Plan | undefined, kept: KeptDecisions) {
     this.#config = config;
     this.#tools = tools;
+    this.#requests = tableRequests(config, this.#tables);
     this.#frozen = kept.frozen;
     this.#notify = this.#newNotify();
     this.#health = new HealthBook(config.pae.evaluateEvery);
@@ -109,6 +112,7 @@ export class ShardManager {
   reload(config: Config): void {
     const isMoved = config.sharding.notify !== this.#config.sharding.notify;
     this.#config = config;
+    this.#requests = tableRequests(config, this.#tables);
     if (isMoved) {
       this.#notify?.close();
       this.#notify = this.#newNotify();
@@ -225,7 +229,7 @@ export class ShardManager {
   #plannerTables(): PlannerTable[] {
     const now = this.#tools.clock.monotonicMs();
     const { shards } = this.#config.sharding;
-    return tableRequests(this.#config, this.#tables).map((request) => {
+    return this.#requests.map((request) => {
       const set = regionSetKey(request.regionIds);
       const loads = this.#loads.loadsOf(request.critical ? criticalKey(set) : set, shards, now);
       return { ...request, loads };
