@@ -17,7 +17,7 @@ import { explain } from '../routing/explain.ts';
 import { readUnverifiedClaim } from '../routing/shard-key.ts';
 import type { Snapshot } from '../routing/snapshot.ts';
 import type { LiveCells } from '../state/live-cells.ts';
-import { buildLiveView } from '../state/live-view.ts';
+import { buildLiveView, healthyBehind } from '../state/live-view.ts';
 import type { SharedTables } from '../state/shared-tables.ts';
 import type { LoopDelay } from '../telemetry/loop-delay.ts';
 import type { MetricsRegistry } from '../telemetry/registry.ts';
@@ -137,7 +137,7 @@ function regionReports({ publisher, monitor, meter, reported, desk }: ControlPar
     const seen = own.filter((server) => !server.ejected && server.health !== 'unhealthy').length;
     const counts = reported.counts(region.id);
     const registered = counts?.registered ?? own.length;
-    const healthy = counts === undefined || seen === 0 ? seen : Math.max(1, counts.healthy);
+    const healthy = healthyBehind(seen, counts);
     const manager = managerReport(reported, region.id);
     const capacity = publisher.current.config.regions.find(({ id }) => id === region.id)?.capacity;
     const requestsPerSecond = Math.round(meter.rate(index) * 10) / 10;

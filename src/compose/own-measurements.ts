@@ -6,6 +6,7 @@ import { parseOrca } from '../analytics/ingest/orca.ts';
 import type { HealthMonitor, ServerReport } from '../health/monitor.ts';
 import type { LoadReport } from '../proxy/load-reports.ts';
 import { type LiveCells, SHARD_GROUPS } from '../state/live-cells.ts';
+import { healthyBehind } from '../state/live-view.ts';
 import { addCounts, latencyQuantile, type ServedReport } from '../state/served-tally.ts';
 import type { Delta } from '../telemetry/deltas.ts';
 import type { ShardCounts } from './shard-load-book.ts';
@@ -199,8 +200,7 @@ export class OwnMeasurements {
 /** A region with a manager has one server for us, its data path: what stands behind is known from its report. */
 function healthOf(own: number, usable: number, reported: ReportedRegion | undefined): Record<string, number> {
   const registered = reported?.registered ?? own;
-  // No way through is no server, whatever the report says.
-  const healthy = reported === undefined || usable === 0 ? usable : Math.max(1, reported.healthy);
+  const healthy = healthyBehind(usable, reported);
   return {
     registered,
     healthy,

@@ -14,7 +14,9 @@ export function buildLiveView(snapshot: Snapshot, cells: LiveCells, version: num
       snapshot.regions,
       (region) => cells.reported(region.index)?.registered ?? region.servers.length,
     ),
-    healthy: Uint16Array.from(snapshot.regions, (region, i) => healthyOf(region, usable[i]!.length, cells)),
+    healthy: Uint16Array.from(snapshot.regions, (region, i) =>
+      healthyBehind(usable[i]!.length, cells.reported(region.index)),
+    ),
     servers: usable,
     nearby: zone === '' ? null : snapshot.regions.map((region, i) => nearbyServers(region, usable[i]!, zone)),
     present: snapshot.regions.map((region) => serversThat(isPresent, region, cells)),
@@ -32,12 +34,12 @@ function nearbyServers(region: Region, usable: readonly Server[], zone: string):
 }
 
 /**
- * A region with a manager has one server for us, the manager's data path. Its report says how many stand behind
- * it; what we see ourselves through the data path has the last word in both directions: no way through is no
- * server, and a way through is one at least.
+ * Healthy servers of a region. One with a manager has one server for us, the manager's data path: its report says how
+ * many stand behind it, and what we see ourselves through the data path has the last word in both directions. No way
+ * through is no server, and a way through is one at least.
+ * @param usable servers that we see ourselves. @param reported by the manager; undefined where none is heard.
  */
-function healthyOf(region: Region, usable: number, cells: LiveCells): number {
-  const reported = cells.reported(region.index);
+export function healthyBehind(usable: number, reported: { readonly healthy: number } | undefined): number {
   return reported === undefined || usable === 0 ? usable : Math.max(1, reported.healthy);
 }
 
