@@ -2,7 +2,7 @@
 // horizon, and the sum of several slices. Errors of slices of one site's traffic are neither independent nor
 // one: their spreads are added half and half.
 
-import { ASSUMED_CORRELATION } from './forecast/demand-sum.ts';
+import { ASSUMED_CORRELATION, spreadOfSum } from './forecast/demand-sum.ts';
 import { type Forecast, probabilityAbove, quantileOf } from './forecast/forecast-result.ts';
 import { LEVELS } from './forecast/residual-band.ts';
 import { SeriesForecaster, type SeriesForecasterOptions } from './forecast/series-forecaster.ts';
@@ -93,7 +93,7 @@ export function sumOfDemand(
         sum += beyond;
         squares += beyond * beyond;
       }
-      const spread = Math.sqrt(correlation * sum * sum + (1 - correlation) * squares);
+      const spread = spreadOfSum(sum, squares, correlation);
       quantiles[step * LEVELS.length + level] = Math.max(0, means[step]! + Math.sign(sum) * spread);
     }
   }

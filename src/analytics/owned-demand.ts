@@ -3,6 +3,7 @@
 // changes: at a few requests a second a group wavers by half of its load, and sixty-four of them hardly at all.
 
 import type { EntityWatch } from './entity-watch.ts';
+import { correlationOfWidths } from './forecast/demand-sum.ts';
 import { groupEntity, SHARD_GROUPS } from './ingest/sample.ts';
 import type { DemandModel, LoadOutlook, LoadShare, Models } from './models.ts';
 import type { Row } from './series-store.ts';
@@ -74,27 +75,16 @@ export class OwnedDemand {
     return parts.length > 0 ? this.#models.combine(parts, this.#measuredCorrelation()) : undefined;
   }
 
-  /**
-   * Correlation at which the sum of the groups' intervals is as wide as the total's own: with widths w,
-   * W^2 = rho (sum w)^2 + (1 - rho) sum w^2. undefined while either says too little.
-   */
+  /** How far the groups go wrong together, by the total's own width; undefined while either says too little. */
   #measuredCorrelation(): number | undefined {
     if (this.#totals < LEAST_TOTALS) return undefined;
     if (this.#correlation !== undefined) return this.#correlation;
     const total = this.#total?.outlook();
     if (total === undefined) return undefined;
-    let sum = 0;
-    let squares = 0;
-    for (let group = 0; group < SHARD_GROUPS; group++) {
-      const outlook = this.#watchOf(groupEntity(group).key)?.outlook;
-      if (outlook === undefined) continue;
-      const width = outlook.last.upper - outlook.last.lower;
-      sum += width;
-      squares += width * width;
-    }
-    const width = total.last.upper - total.last.lower;
-    const rho = (width * width - squares) / (sum * sum - squares);
-    this.#correlation = Number.isFinite(rho) ? Math.max(0, Math.min(1, rho)) : undefined;
+    const widthOf = ({ last }: LoadOutlook): number => last.upper - last.lower;
+    const groups = Array.from({ length: SHARD_GROUPS }, (_, group) => this.#watchOf(groupEntity(group).key));
+    const outlooks = groups.flatMap((watch) => watch?.outlook ?? []);
+    this.#correlation = correlationOfWidths(widthOf(total), outlooks.map(widthOf));
     return this.#correlation;
   }
 }

@@ -64,7 +64,7 @@ function sumStep(parts: readonly Forecast[], step: number, correlation: number, 
       sum += deviation;
       squares += deviation * deviation;
     }
-    const spread = Math.sqrt(correlation * sum * sum + (1 - correlation) * squares);
+    const spread = spreadOfSum(sum, squares, correlation);
     const side = i < AT_50 ? -1 : i > AT_50 ? 1 : Math.sign(sum);
     // Quantiles of biased parts may lie on the wrong side of their mean; then the plain sum is the honest one.
     const value = mean + (Math.sign(sum) === side || sum === 0 ? side * spread : sum);
@@ -95,15 +95,26 @@ function weightedScore(parts: readonly Forecast[]): number {
 export function measuredCorrelation(total: Forecast, parts: readonly Forecast[], step = 0): number {
   const widthOf = ({ steps }: Forecast): number =>
     steps[step] === undefined ? Number.NaN : steps[step].upper90 - steps[step].lower90;
+  const share = correlationOfWidths(widthOf(total), parts.map(widthOf));
+  return total.confidence > 0 && parts.length > 1 && share !== undefined ? share : ASSUMED_CORRELATION;
+}
+
+/**
+ * Width of a sum of equally correlated parts: sqrt(rho (sum w)^2 + (1 - rho) sum w^2).
+ * @param sum of the parts' widths, @param squares the sum of their squares.
+ */
+export function spreadOfSum(sum: number, squares: number, correlation: number): number {
+  return Math.sqrt(correlation * sum * sum + (1 - correlation) * squares);
+}
+
+/** The same the other way: correlation, 0..1, of parts whose sum is as wide as `total`; undefined when they say nothing. */
+export function correlationOfWidths(total: number, widths: readonly number[]): number | undefined {
   let sum = 0;
   let squares = 0;
-  for (const part of parts) {
-    const width = widthOf(part);
+  for (const width of widths) {
     sum += width;
     squares += width * width;
   }
-  const together = sum * sum;
-  const share = (widthOf(total) ** 2 - squares) / (together - squares);
-  const isKnown = total.confidence > 0 && parts.length > 1 && Number.isFinite(share);
-  return isKnown ? Math.max(0, Math.min(1, share)) : ASSUMED_CORRELATION;
+  const share = (total * total - squares) / (sum * sum - squares);
+  return Number.isFinite(share) ? Math.max(0, Math.min(1, share)) : undefined;
 }
