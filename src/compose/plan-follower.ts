@@ -76,8 +76,8 @@ export class PlanFollower {
   }
 
   /** After a reload: another source's plans are not older than those of the one before. */
-  reload({ pae }: Config): void {
-    const source = `${pae.mode === 'off' || pae.mode === 'shadow'} ${pae.source}`;
+  reload(config: Config): void {
+    const source = `${followsEngine(config)} ${config.pae.source}`;
     if (source !== this.#source) this.#intake.forget(this.#tools.clock.monotonicMs());
     this.#source = source;
   }

@@ -209,8 +209,8 @@ export function snapshotInput(
 }
 
 /**
- * An operator's word wins over a plan. An engine of our own has heard it and ramps; one that is elsewhere has not:
- * then a region that was drained here is left out here.
+ * A weight of 0 in this process's own configuration wins over a plan. An engine of our own has read it and ramps; one
+ * that is elsewhere has a file of its own, which may not say so: then the region is left out here at once.
  */
 function weightsInForce(config: Config, plan: Plan): Record<string, number> {
   const isElsewhere = followsEngine(config) && config.pae.source !== 'embedded';
