@@ -166,7 +166,8 @@ async function hangs(t: Test, { fleet, deploy }: Stage): Promise<void> {
   judge(t, ledger, fleet);
   // No answer, no knowledge whether it was read: no POST is repeated. A GET is, where a manager has answered 504: by
   // default not on the proxy's own timeout.
-  if (site.keeper('eu') !== site.proxy) t.same(ledger.lost('GET'), [], 'a GET behind a manager goes elsewhere');
+  if (site.keeper('eu') !== site.proxy)
+    t.same(ledger.lost('GET'), [], 'a GET behind a manager goes elsewhere');
   t.ok(
     ledger.lost().every(({ status }) => status === 504),
     'who waited for them got 504',

@@ -1,8 +1,10 @@
 // The API of a running manager over sockets: whatever is wrong with a registration, it gets its status and its
 // reason, and the region is what it was before.
 
-import { connect } from 'node:net';
+import { createServer } from 'node:http';
+import { type AddressInfo, connect } from 'node:net';
 import t from 'tap';
+import type { RegionReport } from '../../../src/region/report.ts';
 import { startRem } from '../../rig/rem.ts';
 
 const TOKEN = 'correct horse battery staple';
@@ -226,6 +228,31 @@ t.test('a drain that is ordered again is told how long it still has, which is ne
     t.ok((await seconds('10m')) <= 600, 'a sooner one is');
     t.ok((await seconds('1h')) <= 600);
   }
+});
+
+t.test('what servers say of themselves stands in the report', async (t) => {
+  const page = createServer((request, response) => {
+    response.end(request.url === '/own/metrics' ? 'queue_depth 7\ncpu_utilization 0.5\n' : '');
+  });
+  await new Promise<void>((resolve) => page.listen(0, '127.0.0.1', resolve));
+  t.teardown(() => {
+    page.closeAllConnections();
+    page.close();
+  });
+  const url = `http://127.0.0.1:${(page.address() as AddressInfo).port}`;
+  const rem = await startRem(t, 'eu', {
+    servers: [{ url, metrics: `${url}/own/metrics` }, 'http://127.0.0.1:19'],
+    healthCheckInterval: '100ms',
+  });
+  const ofPage = (id: string) => (report: RegionReport) =>
+    report.servers.find((server) => server.id === id)?.telemetry !== undefined;
+  const { servers, telemetry } = await rem.untilReport(ofPage(url), 10_000, 'the page is read');
+  t.match(servers, [{ telemetry: { cpu: 0.5, queue_depth: 7 } }, { telemetry: undefined }]);
+  t.match(telemetry, { cpu: Number, memory: Number }, 'beside what its machine does');
+
+  const other = `http://localhost:${new URL(url).port}`;
+  await rem.post('/register', { serverId: 's', incarnation: 1, url: other, metrics: '/own/metrics' });
+  await rem.untilReport(ofPage('s'), 10_000, "a registered server's page is read");
 });
 
 t.test('bytes that are no request end their own connection only', async (t) => {
