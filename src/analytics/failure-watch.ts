@@ -4,6 +4,7 @@
 
 import type { BoostedTrees } from './failure/boosted-trees.ts';
 import { FailurePredictor } from './failure/failure-predictor.ts';
+import { PooledShare } from './failure/pooled-share.ts';
 import type { AnomalyReading, FailureModel, FailureReading, TrainingJob } from './models.ts';
 import type { Row } from './series-store.ts';
 import type { StateReader } from './state-reader.ts';
@@ -28,20 +29,28 @@ const NOTHING_SEEN: FailureReading = { probability: 0, confidence: 0, model: 'no
 
 export class FailureWatch implements FailureModel {
   readonly #horizonMs: number;
+  readonly #answerLimitMs: number | undefined;
   readonly #seen: Seen[] = [];
+  readonly #errors = new PooledShare();
+  #lastAt = Number.NaN;
   #metrics: readonly string[] = [];
   #predictor: FailurePredictor | undefined;
   #trees: BoostedTrees | undefined;
   #rebuilds = 0;
   #acted = false;
 
-  constructor(horizonMs: number) {
+  /** @param answerLimitMs a latency at which every client has given up. */
+  constructor(horizonMs: number, answerLimitMs?: number) {
     this.#horizonMs = horizonMs;
+    this.#answerLimitMs = answerLimitMs;
   }
 
   observe(row: Row, _anomaly: AnomalyReading, isFailing: boolean): FailureReading {
     const isNew = this.#noteMetrics(row);
-    const values = Float64Array.from(this.#metrics, (metric) => row.values.get(metric) ?? Number.NaN);
+    const errors = this.#errorShareOf(row);
+    const values = Float64Array.from(this.#metrics, (metric) =>
+      metric === 'error_rate' ? errors : (row.values.get(metric) ?? Number.NaN),
+    );
     const seen = { at: row.at, isFailing, values };
     this.#remember(seen);
     if (isNew) this.#rebuild();
@@ -87,11 +96,25 @@ export class FailureWatch implements FailureModel {
 
   #newPredictor(metrics: readonly string[]): FailurePredictor {
     const predictor = new FailurePredictor({
-      metrics: metrics.map((name) => ({ name })),
+      metrics: metrics.map((name) => ({ name, limit: this.#limitOf(name) })),
       horizonMs: this.#horizonMs,
     });
     predictor.setActedUpon(this.#acted);
     return predictor;
+  }
+
+  #errorShareOf(row: Row): number {
+    const share = row.values.get('error_rate') ?? Number.NaN;
+    const rps = row.values.get('rps');
+    const seconds = (row.at - this.#lastAt) / 1000;
+    this.#lastAt = row.at;
+    // Whoever tells no rate is believed.
+    return rps === undefined || Number.isNaN(seconds) ? share : this.#errors.take(share, rps * seconds);
+  }
+
+  /** One answer in a hundred that is given up is a tail; one in ten is a failure (FAILING_ERROR_RATE). */
+  #limitOf(name: string): number | undefined {
+    return /^latency_ms(\.(mean|p50|p90))?$/.test(name) ? this.#answerLimitMs : undefined;
   }
 
   #push({ at, isFailing, values }: Seen): void {

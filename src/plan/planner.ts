@@ -73,7 +73,7 @@ export function planRound(before: PlannerState, input: PlannerInput): PlannerRes
   const weighed = weighRegions(weighable(input, damped), input.rules);
   const projection = projectCapacity(loaded(input, weighed), {
     demand: input.demand,
-    targetUtilisation: input.rules.targetUtilisation,
+    targetUtilisation: fillLimit(input, weighed),
     failoverOrder: orderOf(input, damped),
   });
   const wanted = wantedWeights(input, weighed, projection);
@@ -137,6 +137,17 @@ function loaded(input: PlannerInput, weighed: readonly RegionWeights[]) {
     isUnavailable: region.healthFactor === 0 || baseWeightOf(region) === 0,
     capacity: region.capacity,
   }));
+}
+
+/**
+ * Share of its capacity to which a region may be filled. For what is only foreseen it is the target; requests of a region
+ * that fails now, or is announced to, are better off in a full region, up to what the guards allow a destination.
+ */
+function fillLimit({ regions, rules }: PlannerInput, weighed: readonly RegionWeights[]): number {
+  const isCertain = regions.some(
+    ({ assessment }, i) => assessment?.confidence === 1 && weighed[i]!.health < weighed[i]!.base,
+  );
+  return isCertain ? Math.max(rules.targetUtilisation, rules.guards.utilisation) : rules.targetUtilisation;
 }
 
 function orderOf(input: PlannerInput, state: PlannerState): string[] {
