@@ -78,6 +78,9 @@ export function criticalKey(setKey: string): string {
 
 const THRESHOLDS_MARK = '@';
 
+/** Whether it is a table of the thresholds of all. */
+export const isOfAll = (key: string): boolean => !key.includes(THRESHOLDS_MARK);
+
 /** Name of the table that a set has for routes with risk thresholds of their own, if it has one. */
 export function thresholdsKey(setKey: string, thresholds: OwnThresholds | undefined): string {
   return thresholds === undefined ? setKey : setKey + THRESHOLDS_MARK + thresholdsName(thresholds);
