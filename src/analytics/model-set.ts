@@ -51,8 +51,8 @@ function createOverload({ stepMs, horizonMs, horizonSteps }: ModelOptions): Over
       const { probability, reasons } = predictor.predict();
       return { probability, reasons: reasons.map((text) => ({ text, weight: probability })) };
     },
-    training: () => {
-      const rows = predictor.trainingRows();
+    training: (isDrifted) => {
+      const rows = predictor.trainingRows(isDrifted);
       return rows === undefined ? undefined : { kind: 'overload', rows, champion: weights };
     },
     adopt: (model) => {

@@ -4,6 +4,7 @@
 // sites and gained nothing there.
 
 import { CapacityEstimate } from './capacity-estimate.ts';
+import { challengeWeights, type Trained } from './challenge.ts';
 import {
   LEVEL_STATE_SIZE,
   LoadLevels,
@@ -11,7 +12,7 @@ import {
   OVERLOAD_COLUMNS,
   writeOverloadColumns,
 } from './load-levels.ts';
-import { fitLogistic, predictLogistic, type WeightedRows } from './logistic-regression.ts';
+import { predictLogistic, type WeightedRows } from './logistic-regression.ts';
 import { type OverloadRule, OverloadTracker } from './overload-event.ts';
 import { FAR_BELOW, OverloadHistory } from './overload-history.ts';
 import { sayDuration } from './prior.ts';
@@ -37,6 +38,8 @@ export interface OverloadPrediction {
 
 // A model is fitted anew after this many rows: a day of minutes.
 const REFIT_ROWS = 1440;
+// After a drift sooner; rows enough to show that the world has changed.
+const DRIFTED_ROWS = 120;
 // First model: less past than this has seen no capacity exceeded.
 const MIN_ROWS = 720;
 const MIN_BEGINNINGS = 30;
@@ -59,6 +62,9 @@ export class OverloadPredictor {
   #weights: Float64Array | undefined;
   #rows = 0;
   #fittedRow = Number.NEGATIVE_INFINITY;
+  /** Rows that the weights in force have learnt from, and those that were given out last. */
+  #championRow = 0;
+  #offeredRow: number | undefined;
   #load = Number.NaN;
   #capacity = Number.NaN;
 
@@ -108,23 +114,32 @@ export class OverloadPredictor {
     };
   }
 
-  /** Rows to fit on when a new model is due, plain data for another thread; undefined otherwise. */
-  trainingRows(): WeightedRows | undefined {
-    if (this.#rows - this.#fittedRow < REFIT_ROWS || this.#rows < MIN_ROWS) return undefined;
+  /**
+   * Rows to fit on when a new model is due, plain data for another thread; undefined otherwise.
+   * @param isDrifted the model in force has got worse: it does not wait for its time.
+   */
+  trainingRows(isDrifted = false): WeightedRows | undefined {
+    const age = this.#rows - this.#fittedRow;
+    if (age < (isDrifted ? DRIFTED_ROWS : REFIT_ROWS) || this.#rows < MIN_ROWS) return undefined;
     this.#fittedRow = this.#rows;
     const rows = this.#history.trainingRows();
     const beginnings = rows.labels.reduce((sum, label) => sum + label, 0);
-    return beginnings < MIN_BEGINNINGS || beginnings === rows.labels.length ? undefined : rows;
+    if (beginnings < MIN_BEGINNINGS || beginnings === rows.labels.length) return undefined;
+    this.#offeredRow = this.#rows;
+    return { ...rows, unseenFrom: this.#championRow };
   }
 
-  /** Fits on trainingRows(), wherever it runs. */
-  static fit(rows: WeightedRows, start?: Float64Array): Float64Array {
-    return fitLogistic(rows, RIDGE, start);
+  /** Fits on trainingRows(), wherever it runs, and compares with the weights in force. */
+  static train(rows: WeightedRows, champion: Float64Array | undefined): Trained<Float64Array> {
+    return challengeWeights(rows, champion, RIDGE);
   }
 
   /** Weights that are not finite change nothing. */
   adopt(weights: Float64Array): void {
-    if (weights.length === OVERLOAD_COLUMNS && weights.every(Number.isFinite)) this.#weights = weights;
+    if (weights.length !== OVERLOAD_COLUMNS || !weights.every(Number.isFinite)) return;
+    this.#weights = weights;
+    this.#championRow = this.#offeredRow ?? this.#rows;
+    this.#offeredRow = undefined;
   }
 
   #judge(): number {

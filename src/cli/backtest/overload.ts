@@ -5,6 +5,7 @@
 import { parseArgs } from 'node:util';
 import { OverloadPredictor } from '../../analytics/failure/overload.ts';
 import type { OverloadRule } from '../../analytics/failure/overload-event.ts';
+import { isBetter } from '../../analytics/train.ts';
 import type { CommandIo } from '../command-io.ts';
 import { writeCsvFile } from '../csv-file.ts';
 import { reportRisk, rivalsOf } from './risk-report.ts';
@@ -48,7 +49,9 @@ export function* backtestOverload({
   const refit = (): void => {
     const due = predictor.trainingRows();
     if (due === undefined) return;
-    weights = OverloadPredictor.fit(due, weights);
+    const trained = OverloadPredictor.train(due, weights);
+    if (!isBetter(trained)) return;
+    weights = trained.model;
     predictor.adopt(weights);
   };
   for (const load of before) {

@@ -31,7 +31,7 @@ function run(loads: readonly number[], capacity?: number): OverloadPrediction[] 
     const said = predictor.predict();
     const due = predictor.trainingRows();
     if (due !== undefined) {
-      weights = OverloadPredictor.fit(due, weights);
+      weights = OverloadPredictor.train(due, weights).model;
       predictor.adopt(weights);
     }
     return said;
