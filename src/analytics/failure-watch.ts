@@ -58,7 +58,11 @@ export class FailureWatch implements FailureModel {
   }
 
   standings(): readonly ModelStanding[] {
-    return this.#predictor?.skills() ?? [];
+    const predictor = this.#predictor;
+    if (predictor === undefined) return [];
+    return predictor
+      .skills()
+      .map(({ skill, ...score }) => ({ ...score, skill: predictor.isJudged ? skill : undefined }));
   }
 
   training(isDrifted: boolean): TrainingJob | undefined {

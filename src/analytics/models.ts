@@ -84,8 +84,8 @@ export interface FailureModel extends KeptModel {
 /** How one of several models does. */
 export interface ModelStanding {
   readonly model: string;
-  /** Over the base rate; 0 while nothing was judged. */
-  readonly skill: number;
+  /** Over the base rate; undefined before five failures. */
+  readonly skill: number | undefined;
   readonly brier: number | undefined;
   /** Failures that were there to be predicted. */
   readonly outcomes: number;

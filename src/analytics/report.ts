@@ -168,8 +168,8 @@ export function engineGauges(engine: Engine): Delta[] {
     set('foreshard_forecast_coverage', [entity.id], demand.coverage);
     set('foreshard_brier', [entity.id], failure.brier);
     set('foreshard_brier_skill', [entity.id], failure.skill);
-    for (const { model, skill, brier } of models.failure?.standings() ?? []) {
-      if (brier !== undefined) set('foreshard_model_skill', [entity.id, model], skill);
+    for (const { model, skill } of models.failure?.standings() ?? []) {
+      set('foreshard_model_skill', [entity.id, model], skill);
     }
     set(
       'foreshard_lead_seconds',

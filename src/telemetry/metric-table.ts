@@ -217,7 +217,7 @@ export const METRICS = {
   foreshard_model_skill: {
     kind: 'gauge',
     labels: ['region', 'model'],
-    help: 'Brier skill of each failure model, whether or not it is the one that speaks.',
+    help: 'Brier skill of each failure model, whether or not it speaks; absent before five failures.',
   },
   foreshard_lead_seconds: {
     kind: 'gauge',

@@ -65,6 +65,10 @@ t.test('a metric that appears after days costs nothing of what failures have tau
   for (let i = 0; i < 6 * perDay; i++) watch.observe(rowOf(i, { cpu: 0.2 }), CALM, failsAt(i));
   const before = watch.standings();
   t.equal(before[0]!.outcomes, 6);
+  t.ok(before[0]!.skill! > 0.3);
+  const young = new FailureWatch(HORIZON);
+  for (let i = 0; i < 100; i++) young.observe(rowOf(i, { cpu: 0.2 }), CALM, false);
+  t.equal(young.standings()[0]!.skill, undefined, 'before five failures it would mean nothing');
   for (let i = 6 * perDay; i < 6 * perDay + 995; i++) {
     watch.observe(rowOf(i, { cpu: 0.2, added: 7, memory: 0.3 }), CALM, false);
   }

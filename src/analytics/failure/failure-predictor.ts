@@ -221,6 +221,11 @@ export class FailurePredictor {
     return MODELS.map((model, index) => ({ model, ...this.#ledger.score(index) }));
   }
 
+  /** Whether there were failures enough for the skill to mean anything. */
+  get isJudged(): boolean {
+    return this.#ledger.score(0).outcomes >= JUDGING_OUTCOMES;
+  }
+
   /** All that it has learnt, for a predictor of the same metrics and horizon in a later process. */
   state(): object {
     const times = [this.#lastMs, this.#startMs, this.#traceMs, this.#trainedMs];
