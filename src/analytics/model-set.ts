@@ -46,9 +46,11 @@ function createOverload({ stepMs, horizonMs, horizonSteps }: ModelOptions): Over
   const predictor = new OverloadPredictor({ stepMs, horizonMs, rule });
   let weights: Float64Array | undefined;
   return {
-    observe: (load, capacity) => {
+    observe: (load, capacity, outlook) => {
       predictor.push(load, capacity);
-      const { probability, reasons } = predictor.predict();
+      const { probability, reasons } = predictor.predict(
+        outlook && { probability: outlook.above(capacity), confidence: outlook.confidence },
+      );
       return { probability, reasons: reasons.map((text) => ({ text, weight: probability })) };
     },
     training: (isDrifted) => {

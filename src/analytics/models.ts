@@ -92,10 +92,11 @@ export interface ModelStanding {
 }
 
 export interface OverloadModel extends KeptModel {
-  /** @param capacity requests/s, more than 0. */
+  /** @param capacity requests/s, more than 0. @param outlook forecast of the same load. */
   observe(
     load: number,
     capacity: number,
+    outlook: LoadOutlook | undefined,
   ): { readonly probability: number; readonly reasons: readonly RiskReason[] };
   /** As of a FailureModel. */
   training(isDrifted: boolean): TrainingJob | undefined;

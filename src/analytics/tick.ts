@@ -169,7 +169,7 @@ function overloadOf(
   const isFresh = over !== undefined && Math.abs(now - over.at) <= STALE_STEPS * settings.stepMs;
   if (rps === undefined) return isFresh ? over : { p: 0, reasons: [] };
   const limit = (capacity * healthyShareOf(watch, world)) / events.loadFactor;
-  const own = watch.models.overload?.observe(rps, limit) ?? { probability: 0, reasons: [] };
+  const own = watch.models.overload?.observe(rps, limit, watch.outlook) ?? { probability: 0, reasons: [] };
   // A region that was relieved is still in danger while it would drown unmoved: judged by what is left to it,
   // it would get everything back, and be relieved again, for ever.
   const foreseen = Math.max(
