@@ -1,6 +1,9 @@
 // A region fails when more than half of its servers do (outcome.ts). From each server's probability, that of
-// so many at once: the Poisson binomial distribution, by its recursion. Servers are taken as independent; what
-// fells all at once shows in the region's own metrics, which are judged beside this. Pure.
+// so many at once. What ails several servers of a region is as often as not one cause, a leak in what all of them run or
+// a disk behind all of them: half of the time they are taken as independent (the Poisson binomial distribution, by its
+// recursion), half of the time as felled by the same. Pure.
+
+const COMMON_CAUSE = 0.5;
 
 /** @param servers probabilities 0..1; none = 0. */
 export function regionFailure(servers: readonly number[]): number {
@@ -17,8 +20,8 @@ export function regionFailure(servers: readonly number[]): number {
     counts = next;
   }
   const least = Math.floor(servers.length / 2) + 1;
-  return Math.min(
-    1,
-    counts.slice(least).reduce((sum, of) => sum + of, 0),
-  );
+  const apart = counts.slice(least).reduce((sum, of) => sum + of, 0);
+  // The same cause fells the likeliest first.
+  const together = servers.map((p) => (p > 0 ? Math.min(1, p) : 0)).sort((a, b) => b - a)[least - 1]!;
+  return Math.min(1, COMMON_CAUSE * together + (1 - COMMON_CAUSE) * apart);
 }

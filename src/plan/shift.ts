@@ -41,6 +41,8 @@ export function isSettled(shift: Shift, now: number): boolean {
 export interface ShiftRules {
   /** Milliseconds from 0 to 1. */
   readonly period: number;
+  /** Share of a ramp that passes between two rounds, 0..1. */
+  readonly pace: number;
   /** Milliseconds that owners are told before the first key moves. */
   readonly notice: number;
   /** Name of the shift that makes these moves: the same on every engine that makes them. */
@@ -53,7 +55,9 @@ export interface ShiftRules {
 
 /**
  * One step: ends a shift whose time is over, gives shards of unavailable regions away at once, and starts a
- * shift towards `wanted` when none is under way. Other wishes wait: a shard has one ramp at a time.
+ * shift towards `wanted` when none is under way. Other wishes wait: a shard has one ramp at a time. But danger grows in
+ * steps, and the first, small one must not make the large one wait: what is left of a shift is done at once where the
+ * next ramp would move as much in a round.
  */
 export function stepShift(
   table: TableState,
@@ -62,12 +66,11 @@ export function stepShift(
   rules: ShiftRules,
 ): TableState {
   const rescued = rescue(settleShift(table, now), wanted, rules);
-  if (rescued.shift !== undefined) return rescued;
   const moving = new Map<number, number>();
   wanted.forEach((owner, shard) => {
     if (owner !== rescued.owners[shard]) moving.set(shard, rescued.owners[shard]!);
   });
-  if (moving.size === 0) return rescued;
+  if (moving.size === 0 || leftOf(rescued.shift, now) > moving.size * rules.pace) return rescued;
   if (rules.period === 0) return { owners: wanted, shift: undefined };
   const begin = now + rules.notice;
   const progress: Progress = [
@@ -78,6 +81,13 @@ export function stepShift(
     owners: wanted,
     shift: { id: rules.idOf(moving, wanted), moving, progress, phase: 'ramp', since: now },
   };
+}
+
+/** Shards' worth of keys that a ramp has still to move; endless for one that is held or taken back. */
+function leftOf(shift: Shift | undefined, now: number): number {
+  if (shift === undefined) return 0;
+  if (shift.phase !== 'ramp') return Number.POSITIVE_INFINITY;
+  return (1 - progressAt(shift.progress, now)) * shift.moving.size;
 }
 
 /** Ends a shift whose time is over; one that was taken back leaves the owners that were before it. */

@@ -54,6 +54,7 @@ export function stepTables(before: PlannerState, desired: Desired, input: Planne
     const wanted = wantedOwners(request, current, own, { input, budget, bases });
     const stepped = stepShift(current, wanted.owners, input.now, {
       period: wanted.isFirst ? 0 : input.rules.shiftPeriod,
+      pace: Math.min(1, input.rules.evaluateEvery / Math.max(1, input.rules.shiftPeriod)),
       notice: input.rules.notice,
       idOf: (moving, owners) => shiftId(id, moving, owners),
       unavailable: unavailableRegions(input),

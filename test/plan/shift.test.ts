@@ -199,3 +199,22 @@ t.test('points of a shift that is turned or goes on fall on different millisecon
     }
   }
 });
+
+t.test('danger that grows in steps: a small shift under way does not make a large one wait', async (t) => {
+  const site = inPeace();
+  site.risk('a', 0.34).pass(ROUND_MS);
+  const small = site.planned().shift!;
+  t.ok(small.moving.length <= 10, `${small.moving.length} shards`);
+  site.pass(30_000);
+  site.risk('a', 0.95).pass(ROUND_MS);
+  const large = site.planned().shift!;
+  t.not(large.id, small.id);
+  t.equal(site.owned().a, 0, 'the large one is on its way');
+  t.ok(large.moving.length > 60);
+
+  const patient = inPeace();
+  patient.risk('a', 0.6).pass(ROUND_MS);
+  const first = patient.planned().shift!;
+  patient.risk('a', 0.66).pass(ROUND_MS);
+  t.equal(patient.planned().shift!.id, first.id, 'a little more waits for a large one');
+});
