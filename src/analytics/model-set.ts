@@ -48,13 +48,15 @@ function createOverload({ stepMs, horizonMs, horizonSteps }: ModelOptions): Over
   const predictor = new OverloadPredictor({ stepMs, horizonMs, rule });
   let weights: Float64Array | undefined;
   return {
-    observe: (load, capacity) => {
+    observe: (load, capacity, outlook) => {
       predictor.push(load, capacity);
-      const { probability, reasons } = predictor.predict();
+      const { probability, reasons } = predictor.predict(
+        outlook && { probability: outlook.above(capacity), confidence: outlook.confidence },
+      );
       return { probability, reasons: reasons.map((text) => ({ text, weight: probability })) };
     },
-    training: () => {
-      const rows = predictor.trainingRows();
+    training: (isDrifted) => {
+      const rows = predictor.trainingRows(isDrifted);
       return rows === undefined ? undefined : { kind: 'overload', rows, champion: weights };
     },
     adopt: (model) => {

@@ -72,7 +72,8 @@ export function observeOutcome(
         began.push({ kind, began: row.at });
       }
       seen[kind] = row.at;
-    } else if (since[kind] !== undefined && row.at - seen[kind] >= CALM_ROWS * stepMs)
+      // Seen in the time to come: the clock was set back, and nobody waits until that time is here again.
+    } else if (since[kind] !== undefined && Math.abs(row.at - seen[kind]) >= CALM_ROWS * stepMs)
       since[kind] = undefined;
   }
   return { state: { since, seen, erredAt }, began };

@@ -282,7 +282,7 @@ function judge(picked: RegionIndex, input: PickInput): Choice {
 }
 
 /** Share of the requests it is picked for that a region keeps, 0..1. */
-function shareKept(picked: RegionIndex, { snapshot, route, view, isKeyed }: PickInput): number {
+function shareKept(picked: RegionIndex, { snapshot, set, route, view, isKeyed }: PickInput): number {
   const keeps = view.keeps[picked]!;
   switch (route.policy) {
     case 'consistent_hash':
@@ -295,8 +295,7 @@ function shareKept(picked: RegionIndex, { snapshot, route, view, isKeyed }: Pick
       return 1;
     case 'geographic_proximity': {
       // Nearness knows no weights: what a plan takes from a region's weight is taken here.
-      const { weight, baseWeight } = snapshot.regions[picked]!;
-      return keeps * Math.min(1, weight / baseWeight);
+      return keeps * Math.min(1, set.drawWeights[picked]! / snapshot.regions[picked]!.baseWeight);
     }
     default:
       return unreachable(route.policy);

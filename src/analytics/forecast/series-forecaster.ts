@@ -5,7 +5,7 @@ import { assert } from '../../core/assert.ts';
 import { packNumbers, type StateReader } from '../state-reader.ts';
 import { type Expert, ExpertPool, fitExperts } from './expert-pool.ts';
 import type { ForecastMethod, ModelContext } from './forecast.ts';
-import type { Forecast, ForecastStep } from './forecast-result.ts';
+import type { Forecast, ForecastStep, MethodStanding } from './forecast-result.ts';
 import { LagTrend } from './lag-trend.ts';
 import { naiveMethods, type SlowMethod, streamingMethods } from './method-sets.ts';
 import { LEVELS } from './residual-band.ts';
@@ -101,6 +101,10 @@ export class SeriesForecaster {
   /** Forecasts of single experts that had to be replaced or confined so far. */
   get replaced(): number {
     return this.#pool.replaced;
+  }
+
+  standings(): readonly MethodStanding[] {
+    return this.#pool.standings();
   }
 
   /** Takes the next step's value. NaN, infinite or absurd ones are missing: the step passes, nothing is learnt. */
