@@ -177,8 +177,7 @@ function place(
     if (region === NO_REGION && choice !== 'spill' && priority === 'sheddable' && view.usable.length > 0)
       return 'shed';
     if (region === NO_REGION && choice === 'failover') {
-      // Nobody has room: a full region rather than none.
-      region = nextRegion(snapshot, from, []);
+      region = lastResort(snapshot, from);
       if (region === NO_REGION) return 'no_eligible_region';
     }
     if (region === NO_REGION) {
@@ -301,6 +300,17 @@ function shareKept(picked: RegionIndex, { snapshot, set, route, view, isKeyed }:
     default:
       return unreachable(route.policy);
   }
+}
+
+/** Where nobody has room, a full region rather than none; and where nobody can, one that a forecast has emptied. */
+function lastResort(snapshot: Snapshot, from: FallbackInput): RegionIndex {
+  const full = nextRegion(snapshot, from, []);
+  if (full !== NO_REGION) return full;
+  const { reserve } = from.view;
+  const [spared = NO_REGION] = [...snapshot.failoverOrder]
+    .map(regionIndex)
+    .filter((region) => reserve.includes(region));
+  return spared;
 }
 
 // A region at its stated capacity sheds to its fallbacks; those at capacity as well are no help, and then the

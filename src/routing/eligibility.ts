@@ -45,6 +45,11 @@ export interface SetView {
   /** By region index: 1 = may stand in for others. One that is being emptied serves what is still its own. */
   readonly standsIn: Uint8Array;
   /**
+   * Members with a healthy server that the plan, not a human, has left without weight. A forecast may be wrong: they
+   * take what no other region can.
+   */
+  readonly reserve: readonly RegionIndex[];
+  /**
    * By region index: whom a region that may be chosen can send the request to. Healthy servers; in panic
    * all that are present: the few that look healthy would otherwise get what all of them had, and fall.
    */
@@ -86,8 +91,10 @@ function buildView(snapshot: Snapshot, set: EligibleSet, live: LiveView): SetVie
     if (refusal === undefined) candidates.push(region);
     else removed.push({ region, stage: 'filter', reason: refusal });
   }
-  const panic = isPanic(candidates, live, snapshot.settings.panicThreshold);
-  const someHealthy = candidates.some((region) => live.healthy[region]! > 0);
+  const reserve = [...set.members].map(regionIndex).filter((region) => isSpared(snapshot, live, region));
+  const isLost = reserve.length > 0 && candidates.every((region) => live.healthy[region] === 0);
+  const panic = !isLost && isPanic(candidates, live, snapshot.settings.panicThreshold);
+  const someHealthy = isLost || candidates.some((region) => live.healthy[region]! > 0);
 
   const keeps = new Float64Array(snapshot.regions.length);
   const standsIn = new Uint8Array(snapshot.regions.length);
@@ -110,6 +117,7 @@ function buildView(snapshot: Snapshot, set: EligibleSet, live: LiveView): SetVie
     keeps,
     usable: Uint16Array.from(usable),
     standsIn,
+    reserve,
     servers,
     nearby: panic ? null : live.nearby,
     removed,
@@ -154,6 +162,7 @@ export function withoutRegions(
     ...view,
     keeps,
     standsIn,
+    reserve: view.reserve.filter((region) => !barred.includes(region)),
     usable: view.usable.filter((region) => !barred.includes(region as RegionIndex)),
     removed: [...view.removed, ...barred.map((region) => ({ region, stage: 'filter' as const, reason }))],
   };
@@ -165,6 +174,11 @@ function filterRegion(set: EligibleSet, live: LiveView, region: RegionIndex): Re
   if (isEmpty && live.staleSince === Number.POSITIVE_INFINITY) return 'weight_zero';
   if (live.present[region]!.length === 0) return 'no_server';
   return undefined;
+}
+
+function isSpared({ regions }: Snapshot, live: LiveView, region: RegionIndex): boolean {
+  const { weight, baseWeight } = regions[region]!;
+  return weight === 0 && baseWeight > 0 && live.healthy[region]! > 0;
 }
 
 /** Counted over the set, against registered servers; none healthy at all is panic too. */

@@ -39,7 +39,7 @@ t.test(
       route: world.route(),
     });
     t.equal(forwarded(world, { target: '/a', ...keyed(1) }).hadKey, true);
-    const closed = new World({ ...three, weights: { a: 0, b: 0, c: 0 } });
+    const closed = new World({ regions: three.regions.map((region) => ({ ...region, weight: 0 })) });
     for (const request of [{}, keyed(1)]) {
       t.match(decided(closed, request), { kind: 'refuse', reason: 'no_eligible_region' });
     }

@@ -3,6 +3,7 @@ import t from 'tap';
 import { NO_REGION, regionIndex } from '../../src/core/ids.ts';
 import { decide, fallbacksOf } from '../../src/routing/decide.ts';
 import { firstUsable, healthFactor, type SetView, viewOfSet } from '../../src/routing/eligibility.ts';
+import { policyDocument } from '../../src/routing/regional-policy.ts';
 import { contextOf, factsOf, World, type WorldOptions } from '../rig/world.ts';
 
 const viewOf = (world: World): SetView => viewOfSet(world.snapshot, world.route().set, world.live());
@@ -58,6 +59,50 @@ t.test('a region of weight 0 is filtered out, healthy as it may be', async (t) =
   t.strictSame(keepsOf(world), [0, 1]);
   t.strictSame(removedOf(world), ['a filter weight_zero']);
 });
+
+t.test(
+  'what a forecast has emptied serves when nobody else can, what a human has emptied never',
+  async (t) => {
+    const policies = [
+      'weighted_random',
+      'consistent_hash',
+      'round_robin',
+      'least_loaded',
+      'geographic_proximity',
+    ];
+    const gone = { 'out on purpose': 'draining', dead: 'unhealthy' } as const;
+    for (const policy of policies) {
+      for (const [what, state] of Object.entries(gone)) {
+        const chosen = (world: World): string => {
+          world.setHealth('a', state);
+          const decision = decide(
+            world.snapshot,
+            world.live(),
+            factsOf({ fields: ['x-shard-key', 'k'] }),
+            contextOf(),
+          );
+          if (decision.kind !== 'forward')
+            return decision.kind === 'refuse' ? decision.reason : decision.kind;
+          return world.snapshot.regions[decision.region]!.id;
+        };
+        const regions = ['a', 'b'].map((id) => ({ id, location: { lat: 0, lon: id === 'a' ? 0 : 9 } }));
+        const routes = [{ policy }];
+        const demoted = new World({ regions, routes, weights: { b: 0 } });
+        t.equal(chosen(demoted), 'b', `${policy}: the others are ${what}`);
+        const [a, b] = regions;
+        const emptied = new World({ regions: [a!, { ...b!, weight: 0 }], routes });
+        t.not(chosen(emptied), 'b', `${policy}: a human's word, the others ${what}`);
+        const locked = new World({
+          regions,
+          routes,
+          weights: { b: 0 },
+          policies: { a: policyDocument.parse({ residency: [{ path: '/**', regions: ['a'] }] }) },
+        });
+        t.not(chosen(locked), 'b', `${policy}: nor what a lock keeps out, the others ${what}`);
+      }
+    }
+  },
+);
 
 t.test('a region without servers is filtered out', async (t) => {
   const world = new World({
