@@ -128,6 +128,8 @@ function outcomeOf(numbers: Float64Array): OutcomeState {
   return {
     since: { failure: since('failure'), overload: since('overload') },
     seen: { failure: of('failure', 1), overload: of('overload', 1) },
+    // A restart is a look with fresh eyes: the next rows show whether it errs still.
+    erredAt: Number.NEGATIVE_INFINITY,
   };
 }
 

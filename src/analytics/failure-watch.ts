@@ -3,7 +3,8 @@
 // there first. Time only goes on for the predictor, also where the wall clock was set back.
 
 import type { BoostedTrees } from './failure/boosted-trees.ts';
-import { FailurePredictor } from './failure/failure-predictor.ts';
+import { FailurePredictor, type MetricSpec } from './failure/failure-predictor.ts';
+import { PooledShare } from './failure/pooled-share.ts';
 import { coreFirst, isCoreMetric } from './ingest/sample.ts';
 import type { AnomalyReading, FailureModel, FailureReading, ModelStanding, TrainingJob } from './models.ts';
 import type { Row } from './series-store.ts';
@@ -19,6 +20,8 @@ const NOTHING_SEEN: FailureReading = { probability: 0, confidence: 0, model: 'no
 
 export class FailureWatch implements FailureModel {
   readonly #horizonMs: number;
+  readonly #answerLimitMs: number | undefined;
+  readonly #errors = new PooledShare();
   #metrics: readonly string[] = [];
   #predictor: FailurePredictor | undefined;
   #acted = false;
@@ -26,18 +29,21 @@ export class FailureWatch implements FailureModel {
   /** What is added to the wall clock, so that it never goes back: whole days, for the time of day is learnt from. */
   #shiftMs = 0;
 
-  constructor(horizonMs: number) {
+  /** @param answerLimitMs a latency at which every client has given up. */
+  constructor(horizonMs: number, answerLimitMs?: number) {
     this.#horizonMs = horizonMs;
+    this.#answerLimitMs = answerLimitMs;
   }
 
   observe(row: Row, _anomaly: AnomalyReading, isFailing: boolean): FailureReading {
     this.#noteMetrics(row);
+    const before = this.#lastAt;
     const at = this.#timeOf(row.at);
     if (this.#predictor === undefined) return NOTHING_SEEN;
-    this.#predictor.push(
-      at,
-      Float64Array.from(this.#metrics, (metric) => row.values.get(metric) ?? Number.NaN),
-    );
+    const errors = this.#errorShareOf(row, at - before);
+    const measured = (metric: string): number =>
+      metric === 'error_rate' ? errors : (row.values.get(metric) ?? Number.NaN);
+    this.#predictor.push(at, Float64Array.from(this.#metrics, measured));
     this.#predictor.outcome(at, isFailing);
     const { probability, confidence, model, reasons } = this.#predictor.predict();
     return {
@@ -93,12 +99,26 @@ export class FailureWatch implements FailureModel {
 
   #newPredictor(metrics: readonly string[]): FailurePredictor {
     const predictor = new FailurePredictor({
-      metrics: metrics.map((name) => ({ name })),
+      metrics: metrics.map(this.#specOf),
       horizonMs: this.#horizonMs,
     });
     predictor.setActedUpon(this.#acted);
     return predictor;
   }
+
+  #errorShareOf({ values }: Row, elapsedMs: number): number {
+    const share = values.get('error_rate') ?? Number.NaN;
+    const rps = values.get('rps');
+    // Whoever tells no rate is believed.
+    if (rps === undefined || !Number.isFinite(elapsedMs)) return share;
+    return this.#errors.take(share, (rps * elapsedMs) / 1000);
+  }
+
+  /** One answer in a hundred that is given up is a tail; one in ten is a failure (FAILING_ERROR_RATE). */
+  #specOf = (name: string): MetricSpec => ({
+    name,
+    limit: /^latency_ms(\.(mean|p50|p90))?$/.test(name) ? this.#answerLimitMs : undefined,
+  });
 
   #timeOf(at: number): number {
     const behind = this.#lastAt - (at + this.#shiftMs);
@@ -123,10 +143,7 @@ export class FailureWatch implements FailureModel {
     if (metrics.length > 0) this.#predictor ??= this.#newPredictor(this.#metrics);
     if (metrics.every((metric, i) => metric === this.#metrics[i])) return;
     const from = metrics.map((metric) => this.#metrics.indexOf(metric));
-    this.#predictor?.reshape(
-      metrics.map((name) => ({ name })),
-      from,
-    );
+    this.#predictor?.reshape(metrics.map(this.#specOf), from);
     this.#metrics = metrics;
   }
 }

@@ -34,8 +34,10 @@ export function basePlan(
         capacity,
       })),
       failoverOrder: config.regions.map((region) => region.id),
-      // Without an engine nobody is at risk: critical requests use the table of all.
-      tables: tableRequests(config, tables).filter(({ critical }) => !critical),
+      // Without an engine nobody is at risk: critical requests use the table of all, and so do all thresholds.
+      tables: tableRequests(config, tables).filter(
+        ({ critical, thresholds }) => !critical && thresholds === undefined,
+      ),
       shards: config.sharding.shards,
       previous,
       ttlSeconds: config.pae.planTtl / 1000,

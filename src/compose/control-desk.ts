@@ -90,7 +90,7 @@ export class ControlDesk implements DeskPort {
     overrides: RegionOverrides = this.#overrides,
   ): AppliedPolicies {
     const changes = parsedPolicies(documents);
-    if (Array.isArray(changes)) return { ok: false, problems: changes };
+    if (Array.isArray(changes)) return { ok: false, problems: changes, violations: [] };
     const applied = applyPolicies(written, changes as PolicyChanges);
     if (!applied.ok) return applied;
     const regions = applied.config.regions.map((region) => ({

@@ -1,6 +1,5 @@
 // Fills the control API's view of a proxy from the parts that know.
 
-import type { Config } from '../config/schema.ts';
 import type { EnginePort } from '../control/engine-port.ts';
 import type { ControlSource, ManagerReport, RegionReport } from '../control/source.ts';
 import { systemClock } from '../core/clock.ts';
@@ -21,6 +20,7 @@ import { buildLiveView, healthyBehind } from '../state/live-view.ts';
 import type { SharedTables } from '../state/shared-tables.ts';
 import type { LoopDelay } from '../telemetry/loop-delay.ts';
 import type { MetricsRegistry } from '../telemetry/registry.ts';
+import { assessedPlan } from './assessed-plan.ts';
 import type { ControlDesk } from './control-desk.ts';
 import { effectiveWeights, shiftProgress } from './effective-weights.ts';
 import type { PlanPolls } from './plan-polls.ts';
@@ -28,7 +28,7 @@ import { previewPolicies } from './policy-preview.ts';
 import type { RecentPlans } from './recent-plans.ts';
 import type { ReportedRegions } from './reported-regions.ts';
 import type { Published, RoutingPublisher } from './routing-publisher.ts';
-import { followsEngine } from './table-requests.ts';
+import { isLedElsewhere } from './table-requests.ts';
 import type { WorkerPool } from './worker-pool.ts';
 
 export interface ControlParts {
@@ -86,14 +86,14 @@ export function controlSource(parts: ControlParts): ControlSource {
     },
     refreshMetrics: () => refreshMetrics(parts),
     desk: parts.desk,
-    overridesRefused: () => overridesRefused(publisher.current.config),
+    overrideScope: () => (isLedElsewhere(publisher.current.config) ? 'this_proxy' : 'plan'),
     previewOf: async (after) => {
       // What routes have had of the requests is counted by the workers.
       await workers.flush();
       return previewPolicies({
         before: publisher.current.config,
         after,
-        plan: publisher.current.plan,
+        plan: await assessedPlan(publisher.current.plan, parts.engine()),
         tables: parts.tables,
         regions: regionReports(parts),
         routeShares: await metrics.shares('foreshard_requests_total', 'route'),
@@ -129,7 +129,7 @@ async function refreshMetrics(parts: ControlParts): Promise<void> {
 }
 
 function regionReports({ publisher, monitor, meter, reported, desk }: ControlParts): RegionReport[] {
-  const { plan } = publisher.current;
+  const { plan, input } = publisher.current;
   const servers = monitor.report();
   const effective = effectiveWeights(publisher.current, systemClock.monotonicMs());
   return plan.regions.map((region, index) => {
@@ -139,6 +139,8 @@ function regionReports({ publisher, monitor, meter, reported, desk }: ControlPar
     const registered = counts?.registered ?? own.length;
     const healthy = healthyBehind(seen, counts);
     const manager = managerReport(reported, region.id);
+    // Nothing, where an operator has said so here and the engine elsewhere does not know of it.
+    const desired = input.plan.weights[region.id] ?? region.weight;
     const capacity = publisher.current.config.regions.find(({ id }) => id === region.id)?.capacity;
     const requestsPerSecond = Math.round(meter.rate(index) * 10) / 10;
     return {
@@ -146,8 +148,9 @@ function regionReports({ publisher, monitor, meter, reported, desk }: ControlPar
       weight: {
         base: region.baseWeight,
         risk: region.riskWeight ?? region.baseWeight,
-        desired: region.weight,
-        effective: effective[index]! * healthFactor(healthy, registered),
+        desired,
+        effective:
+          (desired === 0 && region.weight > 0 ? 0 : effective[index]!) * healthFactor(healthy, registered),
       },
       configuredWeight: desk.written.regions.find(({ id }) => id === region.id)?.weight ?? region.baseWeight,
       override: desk.overrides[region.id],
@@ -165,12 +168,13 @@ function regionReports({ publisher, monitor, meter, reported, desk }: ControlPar
 function managerReport(reported: ReportedRegions, region: string): ManagerReport | undefined {
   if (!reported.has(region)) return undefined;
   const report = reported.report(region);
+  const measured = reported.measured(region);
   return {
     isHeard: reported.counts(region) !== undefined,
     epoch: report?.epoch,
     draining: report?.draining ?? false,
-    servers: report?.servers ?? [],
-    telemetry: report?.telemetry ?? {},
+    servers: measured?.servers ?? [],
+    telemetry: measured?.telemetry ?? {},
   };
 }
 
@@ -191,10 +195,4 @@ function shardTables(plan: Plan): object {
       };
     }),
   };
-}
-
-/** A plan that another process makes does not know what was said here. */
-function overridesRefused(config: Config): string | undefined {
-  if (config.pae.source === 'embedded' || !followsEngine(config)) return undefined;
-  return 'weights are those of the engine at pae.source: what is said here would not reach it';
 }

@@ -1,13 +1,15 @@
 // What of the desired weights is true by now: a shift moves keys over time, and until it has ended the regions
 // serve something between (design, decision 5). For people and metrics; requests go by the table itself.
 
+import { isOfAll } from '../routing/build-snapshot.ts';
 import { countHoldings, heldShards, progressOf } from '../routing/ownership.ts';
 import type { Published } from './routing-publisher.ts';
 
 /** By region of the plan. @param now monotonic milliseconds. */
 export function effectiveWeights({ plan, input }: Published, now: number): number[] {
   const weights = plan.regions.map((region) => region.weight);
-  const tables = Object.values(input.tables);
+  // Routes with thresholds of their own have other weights; these are those of all.
+  const tables = Object.entries(input.tables).flatMap(([key, table]) => (isOfAll(key) ? [table] : []));
   if (tables.every(({ movement }) => movement.shift === null)) return weights;
   const total = weights.reduce((sum, weight) => sum + weight, 0);
   const shares = weights.map(() => 0);

@@ -56,7 +56,8 @@ export class EmbeddedEngine implements EnginePort {
 
   /** What plans are made of has changed; what models belong to has not. */
   reload(config: Config): void {
-    if (this.#isReady) this.#say({ kind: 'config', config });
+    // Also to a thread that is starting: it has begun with the one before, and reads this when it is ready.
+    this.#say({ kind: 'config', config });
   }
 
   ask(ask: EngineAsk): Promise<EngineAnswer> {

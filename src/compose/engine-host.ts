@@ -28,7 +28,9 @@ import { answerAsk } from './engine-answers.ts';
 import { hoursByEntity, rowsOfHistory } from './history-rows.ts';
 import { ModelKeeper } from './model-keeper.ts';
 import { ModelTrainer } from './model-trainer.ts';
+import { answerLimitMs } from './modelled.ts';
 import { startShardManager } from './plan-history.ts';
+import { PlanSpans } from './plan-spans.ts';
 import type { ShardManager } from './shard-manager.ts';
 import { Webhook } from './webhook.ts';
 
@@ -61,6 +63,7 @@ export class EngineHost {
   readonly config: Config;
   readonly log: Logger;
   readonly history: HistoryStore | undefined;
+  readonly planSpans: PlanSpans;
   #shards: ShardManager | undefined;
   readonly #options: HostOptions;
   readonly #lock: LockResult | undefined;
@@ -105,6 +108,10 @@ export class EngineHost {
     this.config = config;
     this.log = log;
     this.history = history;
+    this.planSpans = new PlanSpans((result, spans, problem) => {
+      this.count('foreshard_spans_total', [result], spans);
+      if (problem !== undefined) log.debug({ problem }, 'spans of plans could not be exported');
+    });
     const { evaluateEvery, horizon } = config.pae;
     const stepMs = Math.min(evaluateEvery, LONGEST_STEP_MS);
     const horizonSteps = Math.max(1, Math.round(horizon / stepMs));
@@ -118,7 +125,12 @@ export class EngineHost {
       {
         clock: systemClock,
         log,
-        models: createModels({ stepMs, horizonMs: horizon, horizonSteps }),
+        models: createModels({
+          stepMs,
+          horizonMs: horizon,
+          horizonSteps,
+          answerLimitMs: answerLimitMs(config),
+        }),
         onRow: (row) => this.#keep(row),
         onDrift: (entity, what) => {
           log.info({ entity: entity.key, what }, 'a model drifts, retraining is due');
@@ -200,6 +212,7 @@ export class EngineHost {
     this.#webhook?.close();
     this.#keeper?.saveAll();
     this.saveCalendar();
+    await this.planSpans.close();
     await this.history?.close();
     if (this.#lock?.kind === 'held') this.#lock.release();
   }
@@ -247,7 +260,10 @@ export class EngineHost {
   }
 
   #advance(): void {
+    const startMs = systemClock.wallMs();
+    const begunAt = systemClock.monotonicMs();
     if (!this.engine.advance()) return;
+    this.planSpans.evaluated({ startMs, endMs: startMs + systemClock.monotonicMs() - begunAt });
     this.#shards?.round();
     this.#keeper?.saveSome();
     this.#publish();

@@ -3,18 +3,18 @@
 
 import { join, resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import { withFilePolicies } from '../config/apply-policies.ts';
 import { splitAddress } from '../config/quantities.ts';
 import type { Config } from '../config/schema.ts';
 import type { EngineAnswer, EnginePort } from '../control/engine-port.ts';
 import { paeRoutes } from '../control/pae-routes.ts';
 import { ControlServer } from '../control/server.ts';
-import type { PlanSource, ProcessSource } from '../control/source.ts';
+import type { OverrideSource, PlanSource, ProcessSource } from '../control/source.ts';
 import { systemClock } from '../core/clock.ts';
 import type { Plan } from '../plan/plan.ts';
 import { INTERVALS_PER_POLL } from '../plan/plan-exchange.ts';
 import { createLogger, type Logger } from '../telemetry/logger.ts';
 import { MetricsRegistry } from '../telemetry/registry.ts';
+import { ControlDesk } from './control-desk.ts';
 import { EngineHost } from './engine-host.ts';
 import { modelled } from './modelled.ts';
 import { PlanPolls } from './plan-polls.ts';
@@ -22,13 +22,19 @@ import { PlanPolls } from './plan-polls.ts';
 /** The engine's own folder below state.path: a proxy may hold the lock of the one above. */
 export const engineFolder = (config: Config): string => join(resolve(config.state.path), 'pae');
 
-const NOT_THERE: EngineAnswer = { status: 503, body: 'the engine starts anew; try again in a moment' };
+const STARTS_ANEW = 'the engine starts anew; try again in a moment';
+const NOT_THERE: EngineAnswer = { status: 503, body: STARTS_ANEW };
+// How often is looked whether what an operator has said is over.
+const EXPIRE_MS = 1000;
 
 export class PaeProcess {
   readonly log: Logger;
   readonly #metrics = new MetricsRegistry();
   readonly #polls = new PlanPolls();
   readonly #server: ControlServer;
+  /** What operators say of regions here; it goes into the plan. */
+  readonly #desk: ControlDesk;
+  readonly #expiry: NodeJS.Timeout;
   #config: Config;
   #address = '';
   /** undefined while a reload exchanges it. */
@@ -41,22 +47,28 @@ export class PaeProcess {
 
   /** Rejects with an Error whose message is for the operator. */
   static async start(written: Config): Promise<PaeProcess> {
-    const config = withFilePolicies(written);
-    const pae = new PaeProcess(config);
-    pae.#host = await pae.#startHost(config);
+    const desk = await ControlDesk.open(engineFolder(written), systemClock);
+    const config = desk.effective(written);
+    if (typeof config === 'string') throw new Error(config);
+    desk.written = written;
+    const pae = new PaeProcess(config, desk);
     try {
+      pae.#host = await pae.#startHost(config);
       await pae.#listen();
     } catch (error) {
-      await pae.#host.stop();
-      throw new Error(`cannot open pae.listen ${config.pae.listen}: ${(error as Error).message}`);
+      await pae.stop();
+      throw error;
     }
     return pae;
   }
 
-  private constructor(config: Config) {
+  private constructor(config: Config, desk: ControlDesk) {
     this.#config = config;
+    this.#desk = desk;
+    desk.apply = (written) => this.#override(written);
+    this.#expiry = setInterval(() => void desk.expire(), EXPIRE_MS);
     this.log = createLogger({ level: config.log.level, thread: 'main' });
-    const source: ProcessSource & PlanSource = {
+    const source: ProcessSource & PlanSource & OverrideSource = {
       metrics: this.#metrics,
       notReady: () => undefined,
       refreshMetrics: async () => {},
@@ -64,6 +76,9 @@ export class PaeProcess {
       planAgeMs: () => systemClock.monotonicMs() - this.#evaluatedAt,
       planAfter: (waitMs) => this.#polls.next(waitMs),
       longestWaitMs: () => INTERVALS_PER_POLL * this.#config.paeUpdateInterval,
+      desk,
+      overrideScope: () => 'plan',
+      now: () => systemClock.wallMs(),
     };
     const engine: EnginePort = { ask: async (ask) => this.#host?.ask(ask) ?? NOT_THERE };
     this.#server = new ControlServer(paeRoutes(source, engine), {
@@ -82,7 +97,7 @@ export class PaeProcess {
    * past; anything else is followed where it runs. Resolves to a sentence when the configuration in force stays.
    */
   reload(config: Config): Promise<string | undefined> {
-    const turn = this.#tail.then(() => this.#reload(withFilePolicies(config)));
+    const turn = this.#tail.then(() => this.#reload(config));
     this.#tail = turn;
     return turn;
   }
@@ -92,15 +107,29 @@ export class PaeProcess {
   }
 
   async stop(): Promise<void> {
+    clearInterval(this.#expiry);
     await this.#tail;
     this.#polls.close();
     await this.#server.close();
+    await this.#desk.close();
     await this.#host?.stop();
     this.log.info({}, 'stopped');
     await this.log.flush();
   }
 
-  async #reload(config: Config): Promise<string | undefined> {
+  /** Another word of an operator: weights alone, which the engine follows where it runs. */
+  #override(written: Config): string | undefined {
+    const config = this.#desk.effective(written);
+    if (typeof config === 'string') return config;
+    if (this.#host === undefined) return STARTS_ANEW;
+    this.#host.shards.reload(config);
+    this.#config = config;
+    return undefined;
+  }
+
+  async #reload(written: Config): Promise<string | undefined> {
+    const config = this.#desk.effective(written);
+    if (typeof config === 'string') return config;
     const before = this.#config;
     if (isDeepStrictEqual(modelled(before), modelled(config))) {
       this.#host?.shards.reload(config);
@@ -108,6 +137,7 @@ export class PaeProcess {
       const problem = await this.#exchange(before, config);
       if (problem !== undefined) return problem;
     }
+    this.#desk.written = written;
     this.#config = config;
     this.log.setLevel(config.log.level);
     this.#generation += 1;
@@ -153,7 +183,11 @@ export class PaeProcess {
 
   async #listen(): Promise<void> {
     const { listen, mode } = this.#config.pae;
-    this.#address = `http://${await this.#server.listen(splitAddress(listen)!)}`;
+    try {
+      this.#address = `http://${await this.#server.listen(splitAddress(listen)!)}`;
+    } catch (error) {
+      throw new Error(`cannot open pae.listen ${listen}: ${(error as Error).message}`);
+    }
     this.#metrics.set('foreshard_config_generation', [], this.#generation);
     this.log.info({ addresses: [this.#address], pid: process.pid, mode }, 'listening');
     void this.log.flush();

@@ -10,6 +10,7 @@ import type { LiveCells } from '../state/live-cells.ts';
 import { PlanIntake } from '../state/plan-intake.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { MetricsRegistry } from '../telemetry/registry.ts';
+import type { Interval } from './plan-spans.ts';
 import { followsEngine, misfit } from './table-requests.ts';
 
 export interface FollowerTools {
@@ -21,6 +22,8 @@ export interface FollowerTools {
   config(): Config;
   /** Puts a plan in force. */
   adopt(plan: Plan): void;
+  /** How long that took: from the offer over the judgement to what workers were told. */
+  onTaken?(plan: Plan, steps: { readonly adopt: Interval; readonly publish: Interval }): void;
 }
 
 export class PlanFollower {
@@ -47,8 +50,11 @@ export class PlanFollower {
   }
 
   offer(document: unknown, ageMs: number): void {
-    const { metrics, log, clock, config, adopt } = this.#tools;
+    const { metrics, log, clock, config, adopt, onTaken } = this.#tools;
     if (!followsEngine(config())) return;
+    const startMs = clock.wallMs();
+    const begunAt = clock.monotonicMs();
+    const at = (): number => startMs + clock.monotonicMs() - begunAt;
     const verdict = this.#intake.offer(document, {
       misfit: (plan) => misfit(plan, config()),
       ageMs,
@@ -57,10 +63,14 @@ export class PlanFollower {
     switch (verdict.kind) {
       case 'known':
         return;
-      case 'taken':
+      case 'taken': {
         this.#refused = '';
+        const judgedAt = at();
         adopt(verdict.plan);
+        const publish = { startMs: judgedAt, endMs: at() };
+        onTaken?.(verdict.plan, { adopt: { startMs, endMs: judgedAt }, publish });
         return;
+      }
       case 'refused': {
         metrics.add('foreshard_plan_rejected_total', [verdict.reason], 1);
         const { problem } = verdict;

@@ -26,6 +26,7 @@ export async function startShardManager(host: EngineHost, options: HostOptions):
         frozen = shards.frozen;
         options.onPlan(plan, isNew);
       },
+      spans: host.planSpans,
       count: (metric, labels, by) => host.count(metric, labels, by),
     },
     options.plan ?? (await keptPlan(host)),

@@ -7,10 +7,13 @@ import type { RouteConfig } from '../config/schema-route.ts';
 import type { PolicyPreview } from '../control/desk-port.ts';
 import type { RegionReport } from '../control/source.ts';
 import { eligibleRegions } from '../core/eligible-regions.ts';
+import { ownThresholds } from '../core/route-thresholds.ts';
 import { decodeOwners, type Plan } from '../plan/plan.ts';
-import { regionSetKey } from '../routing/build-snapshot.ts';
 import type { SharedTables } from '../state/shared-tables.ts';
 import { basePlan } from './base-plan.ts';
+import { policyViolations } from './policy-violations.ts';
+import { demandOf, NO_CHANGE, roundOver } from './simulation.ts';
+import { followsEngine, tableFor, tableRequests } from './table-requests.ts';
 
 export interface PreviewOf {
   readonly before: Config;
@@ -32,6 +35,7 @@ export function previewPolicies({
 }: PreviewOf): PolicyPreview {
   const stamp = { incarnation: plan.incarnation, generation: plan.generation + 1, at: plan.issuedAt };
   const next = basePlan(after, { previous: plan, keepsWeights: true }, tables, stamp);
+  const apart = tablesApart(after, plan, tables);
   const now = new Map(regions.map(({ id, requestsPerSecond }) => [id, requestsPerSecond]));
   const load = new Map(now);
   const diff: { route: string; from: object; to: object }[] = [];
@@ -41,8 +45,8 @@ export function previewPolicies({
     const former = before.routes[i]!;
     if (isDeepStrictEqual(former, route)) continue;
     diff.push({ route: route.id, ...differingKeys(former, route) });
-    const from = ownersOf(plan, before, former);
-    const to = ownersOf(next, after, route);
+    const from = ownersOf([plan], before, former);
+    const to = ownersOf([...apart, next], after, route);
     const share = routeShares.get(route.id) ?? 0;
     const owned = Map.groupBy(from, (owner) => owner);
     for (const [shard, owner] of to.entries()) {
@@ -55,24 +59,42 @@ export function previewPolicies({
       load.set(owner, (load.get(owner) ?? 0) + moved);
     }
   }
-  const utilisation = regions.map(({ id, capacity }) => [
-    id,
-    capacity === undefined ? null : round(Math.max(0, load.get(id) ?? 0) / capacity),
-  ]);
+  const projectedUtilisation = Object.fromEntries(
+    regions.map(({ id, capacity }) => [
+      id,
+      capacity === undefined ? null : round(Math.max(0, load.get(id) ?? 0) / capacity),
+    ]),
+  );
   return {
     diff,
     shardsMoved,
     loadMoved: round(loadMoved),
-    projectedUtilisation: Object.fromEntries(utilisation),
+    projectedUtilisation,
+    violatedPolicies: policyViolations(after, regions, projectedUtilisation),
   };
 }
 
-/** Region that owns each shard of a route's table. */
-function ownersOf(plan: Plan, config: Config, route: RouteConfig): string[] {
-  const key = regionSetKey(eligibleRegions(config, route));
-  const table = plan.tables.find((one) => !one.critical && regionSetKey(one.regions) === key);
-  if (table === undefined) return [];
-  return [...decodeOwners(table.owners)].map((owner) => plan.regions[owner]?.id ?? 'none');
+/** With the tables of routes that have risk thresholds of their own, which an engine's next round would make. */
+function tablesApart(config: Config, plan: Plan, tables: SharedTables): Plan[] {
+  const requests = tableRequests(config, tables);
+  if (!followsEngine(config) || requests.every(({ thresholds }) => thresholds === undefined)) return [];
+  const { mode } = config.pae;
+  return [roundOver(plan, config, requests, { mode, change: NO_CHANGE, demand: demandOf(plan) })];
+}
+
+/** Region that owns each shard of a route's table, in the first plan that has one for its thresholds, else for all. */
+function ownersOf(plans: readonly Plan[], config: Config, route: RouteConfig): string[] {
+  const regionIds = eligibleRegions(config, route);
+  const thresholds = ownThresholds(config, route);
+  for (const asked of thresholds === undefined ? [undefined] : [thresholds, undefined]) {
+    // A round makes the tables of all anew; those in force, as the base plan leaves them, are nearer to what will be.
+    for (const plan of asked === undefined ? plans.slice(-1) : plans) {
+      const table = tableFor(plan, regionIds, asked);
+      if (table === undefined) continue;
+      return [...decodeOwners(table.owners)].map((owner) => plan.regions[owner]?.id ?? 'none');
+    }
+  }
+  return [];
 }
 
 function differingKeys(from: RouteConfig, to: RouteConfig): { from: object; to: object } {

@@ -102,7 +102,7 @@ export class ProxyProcess {
     this.#config = config;
     this.#state = state;
     this.#desk = desk;
-    desk.apply = (written) => this.reload(written);
+    desk.apply = (written) => this.#publisher.losesEngine(desk.effective(written)) ?? this.reload(written);
     this.log = createLogger({ level: config.log.level, thread: 'main' });
     if (typeof kept === 'string') this.#cannotUsePlan(kept);
     this.#cells = new LiveCells(workerCount(config));
@@ -148,7 +148,7 @@ export class ProxyProcess {
     const published = this.#publisher.apply(config);
     if (typeof published === 'string') throw new Error(published);
     this.#spans = new RequestSpans(this.#pseudonym, this.metrics, this.log);
-    this.#spans.configure(config.otlp.url);
+    this.#spans.configure(config.otlp);
     this.#workers = this.#newWorkers(config, published.input);
     this.#afterPublish(published);
   }
@@ -176,6 +176,7 @@ export class ProxyProcess {
       log: this.log,
       config: () => this.#config,
       adopt: (plan) => this.#serve(this.#publisher.adopt(plan)),
+      onTaken: (plan, steps) => this.#spans.planTaken(plan, steps),
     });
     follower.reload(config);
     return follower;
@@ -300,7 +301,7 @@ export class ProxyProcess {
     this.#config = config;
     this.log.setLevel(config.log.level);
     this.#workers.setLogLevel(config.log.level);
-    this.#spans.configure(config.otlp.url);
+    this.#spans.configure(config.otlp);
     this.#workers.publish(published.input);
     this.#afterPublish(published);
     this.#keepPlan();

@@ -1,17 +1,21 @@
-// Finished requests -> spans: one for the request, one for each attempt. Held by the main thread: workers hand
-// over what is to be exported, and a reload may name another collector.
+// Finished requests -> spans: one for the request, one for each attempt; and the plans that this proxy takes. Held by
+// the main thread: workers hand over what is to be exported, and a reload may name another collector.
 
+import type { Config } from '../config/schema.ts';
+import type { Plan } from '../plan/plan.ts';
 import { attemptSpanId } from '../proxy/request-ids.ts';
 import type { TracedAttempt, TraceRecord } from '../proxy/trace-record.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { MetricsRegistry } from '../telemetry/registry.ts';
 import { type FinishedSpan, SpanExport } from '../telemetry/span-export.ts';
+import { type Interval, planAttributes, planTrace, stepSpan } from './plan-spans.ts';
 
 export class RequestSpans {
   readonly #instance: string;
   readonly #metrics: MetricsRegistry;
   readonly #log: Logger;
   #url: string | undefined;
+  #planSample = 0;
   #export: SpanExport | undefined;
   #told = '';
 
@@ -21,8 +25,9 @@ export class RequestSpans {
     this.#log = log;
   }
 
-  /** @param url of the collector; undefined = nothing is exported. */
-  configure(url: string | undefined): void {
+  /** Without a URL nothing is exported. */
+  configure({ url, planSample }: Config['otlp']): void {
+    this.#planSample = planSample;
     if (url === this.#url) return;
     void this.#export?.close();
     this.#url = url;
@@ -41,6 +46,18 @@ export class RequestSpans {
       if (record.span === undefined) continue;
       this.#export?.add(record.span.traceId, record.span.parentId, requestSpan(record, record.span.spanId));
     }
+  }
+
+  /** A plan that this proxy has taken: spans of the trace that its engine has begun. */
+  planTaken(plan: Plan, { adopt, publish }: { readonly adopt: Interval; readonly publish: Interval }): void {
+    const trace = planTrace(plan);
+    if (trace.place >= this.#planSample) return;
+    const by = this.#instance;
+    const attributes = { ...planAttributes(plan), 'foreshard.proxy': by };
+    this.#export?.add(trace.traceId, trace.rootId, {
+      ...stepSpan(trace, 'adopt', { startMs: adopt.startMs, endMs: publish.endMs }, { by, attributes }),
+      children: [stepSpan(trace, 'validate', adopt, { by }), stepSpan(trace, 'publish', publish, { by })],
+    });
   }
 
   async close(): Promise<void> {

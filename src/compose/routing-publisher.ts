@@ -11,13 +11,13 @@ import { haveMoved } from '../health/round-trip.ts';
 import { decodeOwners, type Plan } from '../plan/plan.ts';
 import type { LoadMeter } from '../region/load-meter.ts';
 import type { RegisteredServer, ServerRegistry } from '../region/registry.ts';
-import type { SnapshotInput } from '../routing/build-snapshot.ts';
+import type { SetTable, SnapshotInput } from '../routing/build-snapshot.ts';
 import { countMoved } from '../routing/shard-table.ts';
 import type { LiveCells } from '../state/live-cells.ts';
 import type { SharedTables } from '../state/shared-tables.ts';
 import { basePlan } from './base-plan.ts';
 import type { ReportedRegions } from './reported-regions.ts';
-import { followsEngine, misfit } from './table-requests.ts';
+import { followsEngine, isLedElsewhere, misfit } from './table-requests.ts';
 
 export interface PublisherTools {
   readonly clock: Clock;
@@ -76,6 +76,14 @@ export class RoutingPublisher {
       this.#tools.reported.watch(config);
     }
     return result;
+  }
+
+  /** Why the plan in force, of an engine elsewhere, could not be followed with this configuration. */
+  losesEngine(config: Config | string): string | undefined {
+    if (typeof config === 'string' || !isLedElsewhere(config) || this.current.isOwn) return undefined;
+    const problem = misfit(this.current.plan, this.#tools.reported.complete(config));
+    if (problem === undefined) return undefined;
+    return `the engine at pae.source knows the policies of its own file only, and its plan would not fit: ${problem}`;
   }
 
   /** Serves by an engine's plan from now on, where the configuration says so and the plan fits it. */
@@ -193,6 +201,7 @@ export function snapshotInput(
     toMonotonic(wallMs: number): number;
   },
 ): SnapshotInput {
+  const out = leftOut(config);
   return {
     ...of,
     config,
@@ -200,24 +209,29 @@ export function snapshotInput(
       incarnation: plan.incarnation,
       generation: plan.generation,
       ttl: plan.ttlSeconds * 1000,
-      weights: weightsInForce(config, plan),
+      weights: Object.fromEntries(plan.regions.map(({ id, weight }) => [id, out.has(id) ? 0 : weight])),
       health: Object.fromEntries(plan.regions.map(({ id, healthFactor }) => [id, healthFactor ?? 1])),
       failoverOrder: plan.failoverOrder,
     },
-    tables: tables.tablesOf(plan, toMonotonic),
+    tables: Object.fromEntries(
+      Object.entries(tables.tablesOf(plan, toMonotonic)).map(([key, table]) => [key, without(table, out)]),
+    ),
   };
+}
+
+function without(table: SetTable, out: ReadonlySet<string>): SetTable {
+  if (table.weights === undefined || out.size === 0) return table;
+  const weights = Object.entries(table.weights).map(([id, weight]) => [id, out.has(id) ? 0 : weight]);
+  return { ...table, weights: Object.fromEntries(weights) };
 }
 
 /**
  * A weight of 0 in this process's own configuration wins over a plan. An engine of our own has read it and ramps; one
  * that is elsewhere has a file of its own, which may not say so: then the region is left out here at once.
  */
-function weightsInForce(config: Config, plan: Plan): Record<string, number> {
-  const isElsewhere = followsEngine(config) && config.pae.source !== 'embedded';
-  const drained = new Set(
-    config.regions.filter(({ weight }) => isElsewhere && weight === 0).map(({ id }) => id),
-  );
-  return Object.fromEntries(plan.regions.map(({ id, weight }) => [id, drained.has(id) ? 0 : weight]));
+function leftOut(config: Config): Set<string> {
+  if (!isLedElsewhere(config)) return new Set();
+  return new Set(config.regions.flatMap(({ id, weight }) => (weight === 0 ? [id] : [])));
 }
 
 function serversOf(config: Config): RegisteredServer[] {

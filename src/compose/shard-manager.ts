@@ -23,11 +23,12 @@ import type {
   PlannerState,
   PlannerTable,
 } from '../plan/planner-types.ts';
-import { criticalKey, regionSetKey } from '../routing/build-snapshot.ts';
+import { criticalKey, regionSetKey, thresholdsKey } from '../routing/build-snapshot.ts';
 import { SharedTables } from '../state/shared-tables.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { ownershipOf, unmovedOwnershipOf } from './engine-feed.ts';
 import { HealthBook } from './health-book.ts';
+import type { PlanSpans } from './plan-spans.ts';
 import {
   demotedByForecast,
   demotedRegions,
@@ -50,6 +51,8 @@ export interface ShardManagerTools {
   /** Called after every round. @param isNew more than the stamps differ from the plan before. */
   onPlan(plan: Plan, isNew: boolean): void;
   count(metric: string, labels: readonly string[], by: number): void;
+  /** Where the steps of rounds are told as spans. */
+  readonly spans?: PlanSpans;
 }
 
 /** What of a shard manager survives a restart, beside the plan. */
@@ -79,6 +82,7 @@ export class ShardManager {
     this.#tools = tools;
     this.#requests = tableRequests(config, this.#tables);
     this.#frozen = kept.frozen;
+    tools.spans?.configure(config.otlp);
     this.#notify = this.#newNotify();
     this.#health = new HealthBook(config.pae.evaluateEvery);
     this.#loads = new ShardLoadBook(config.pae.evaluateEvery);
@@ -113,6 +117,7 @@ export class ShardManager {
     const isMoved = config.sharding.notify !== this.#config.sharding.notify;
     this.#config = config;
     this.#requests = tableRequests(config, this.#tables);
+    this.#tools.spans?.configure(config.otlp);
     if (isMoved) {
       this.#notify?.close();
       this.#notify = this.#newNotify();
@@ -171,6 +176,8 @@ export class ShardManager {
     const config = this.#config;
     if (config.pae.mode === 'off') return;
     const now = clock.wallMs();
+    const begunAt = clock.monotonicMs();
+    const at = (): number => now + clock.monotonicMs() - begunAt;
     const regions = this.#regions();
     const before = this.#last?.plan;
     const result = planRound(this.#state, this.#input(regions, now));
@@ -181,10 +188,16 @@ export class ShardManager {
     const demoted = demotedByForecast(result.weights, regions, troubled);
     this.#ledger = observeDemotions(this.#ledger, demoted, { now, horizon: config.pae.horizon, troubled });
     engine.setOwnership(ownershipOf(result.plan), unmovedOwnershipOf(result.plan));
-    engine.setActed(new Set(demotedRegions(result.weights).map(({ id }) => id)));
+    // What thresholds of some routes' own have demoted is no false shift of the engine's, but nobody sees how those
+    // regions would have done with all of their load.
+    const demotedIds = demotedRegions(result.weights).map(({ id }) => id);
+    engine.setActed(new Set([...demotedIds, ...result.demotedForSome]));
     this.#tell(result);
     if (result.isNew) this.#announce(before, result.plan);
+    const plannedAt = at();
     onPlan(result.plan, result.isNew);
+    const publish = { startMs: plannedAt, endMs: at() };
+    this.#tools.spans?.told({ ...result, round: { startMs: now, endMs: plannedAt }, publish });
   }
 
   #newNotify(): Webhook | undefined {
@@ -230,7 +243,7 @@ export class ShardManager {
     const now = this.#tools.clock.monotonicMs();
     const { shards } = this.#config.sharding;
     return this.#requests.map((request) => {
-      const set = regionSetKey(request.regionIds);
+      const set = thresholdsKey(regionSetKey(request.regionIds), request.thresholds);
       const loads = this.#loads.loadsOf(request.critical ? criticalKey(set) : set, shards, now);
       return { ...request, loads };
     });

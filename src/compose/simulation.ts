@@ -12,7 +12,7 @@ import { NO_OWNER } from '../routing/shard-table.ts';
 import { SharedTables } from '../state/shared-tables.ts';
 import { basePlan } from './base-plan.ts';
 import { plannerRules } from './planner-input.ts';
-import { misfit, tableRequests } from './table-requests.ts';
+import { misfit, type TableRequest, tableFor, tableRequests } from './table-requests.ts';
 
 export interface SimulatedChange {
   /** Region ids. */
@@ -39,6 +39,8 @@ export interface SimulatedRegion {
 export interface SimulatedTable {
   readonly id: string;
   readonly critical: boolean;
+  /** For routes whose risk thresholds are their own; load and key space are counted over the others. */
+  readonly hasOwnThresholds: boolean;
   readonly shards: number;
   readonly moved: number;
   /** Shards that nobody can serve afterwards. */
@@ -70,28 +72,44 @@ export function simulate(
   const tables = new SharedTables();
   const stamp = { incarnation: 'none', generation: 1, at: '2026-01-01T00:00:00.000Z' };
   const before = settled(inForce ?? basePlan(config, { previous: undefined }, tables, stamp));
+  const demand = change.demand ?? (demandOf(before) || undefined);
+  const has = ({ critical, regionIds }: TableRequest): boolean =>
+    before.tables.some((table) => table.critical === critical && table.regions.join() === regionIds.join());
+  const requests = tableRequests(config, tables).filter(has);
+  const after = roundOver(before, config, requests, { mode: 'auto', change, demand: demand ?? 0 });
+  return report(config, { change, before, after, demand });
+}
+
+/** What an operator has said of regions is in the configuration; nothing else shall be different. */
+export const NO_CHANGE: SimulatedChange = { fail: [], weights: new Map(), demand: undefined };
+
+/** The plan of one planning round over the tables of another, by what that one says of its regions. */
+export function roundOver(
+  before: Plan,
+  config: Config,
+  requests: readonly TableRequest[],
+  { mode, change, demand }: Pick<PlannerInput, 'mode' | 'demand'> & { readonly change: SimulatedChange },
+): Plan {
   const figures = new Map(before.regions.map((region) => [region.id, regionFigures.parse(region)]));
-  const known = [...figures.values()].map(({ load }) => load?.p90 ?? 0);
-  const demand = change.demand ?? (known.reduce((sum, p90) => sum + p90, 0) || undefined);
-  const has = (critical: boolean, ids: readonly string[]): boolean =>
-    before.tables.some((table) => table.critical === critical && table.regions.join() === ids.join());
   const input: PlannerInput = {
     now: Date.parse(before.evaluatedAt),
-    mode: 'auto',
+    mode,
     regions: config.regions
       .map((region, listed) => plannerRegion(region, figures.get(region.id)!, { change, listed }))
       .sort((a, b) => (a.id < b.id ? -1 : 1)),
-    tables: tableRequests(config, tables)
-      .filter(({ critical, regionIds }) => has(critical, regionIds))
-      .map((request) => ({ ...request, loads: undefined })),
-    demand: demand ?? 0,
+    tables: requests.map((request) => ({ ...request, loads: undefined })),
+    demand,
     rules: plannerRules(config),
     score: { brierSkill: undefined, falseShiftsPerDay: 0, observedDays: 0 },
-    accepted: true,
+    accepted: mode === 'auto',
     frozen: false,
   };
-  const after = planRound(adoptPlan('simulated', before), input).plan;
-  return report(config, { change, before, after, demand });
+  return planRound(adoptPlan('simulated', settled(before)), input).plan;
+}
+
+/** Requests/s over all regions that a plan expects; 0 where it says nothing of it. */
+export function demandOf(plan: Plan): number {
+  return plan.regions.reduce((sum, region) => sum + (regionFigures.parse(region).load?.p90 ?? 0), 0);
 }
 
 /** What plans tell of a region beside what proxies act upon. */
@@ -157,7 +175,7 @@ function report(config: Config, { change, before, after, demand }: Outcome): Sim
       utilisation: isMeasured ? [load[0] / capacity, load[1] / capacity] : null,
     };
   });
-  const ordinary = tables.filter(({ critical }) => !critical);
+  const ordinary = tables.filter(({ critical, hasOwnThresholds }) => !critical && !hasOwnThresholds);
   const shards = ordinary.reduce((sum, { moved }) => sum + moved, 0);
   const keyspace = shards / ordinary.reduce((sum, table) => sum + table.shards, 0);
   return {
@@ -176,7 +194,8 @@ function tableReport(
   { before, canServe }: { readonly before: Plan; readonly canServe: ReadonlySet<string> },
 ): SimulatedTable {
   const nameOf = (owner: number): string => (owner === NO_OWNER ? 'nobody' : before.regions[owner]!.id);
-  const former = before.tables.find(({ id }) => id === table.id);
+  const former =
+    before.tables.find(({ id }) => id === table.id) ?? tableFor(before, table.regions, undefined);
   const has = decodeOwners(table.owners);
   const had = former === undefined ? has : decodeOwners(former.owners);
   const pairs = new Map<string, { from: string; to: string; shards: number }>();
@@ -194,12 +213,13 @@ function tableReport(
   const moves = [...pairs.values()].sort(
     (a, b) => b.shards - a.shards || (a.from + a.to < b.from + b.to ? -1 : 1),
   );
-  return { id: table.id, critical: table.critical, shards: table.shards, moved, stranded, moves };
+  const { id, critical, shards, thresholds } = table;
+  return { id, critical, hasOwnThresholds: thresholds !== undefined, shards, moved, stranded, moves };
 }
 
 /** Share of each region of the key space of the ordinary tables, which count alike. */
 function sharesOf({ regions, tables }: Plan): number[] {
-  const ordinary = tables.filter(({ critical }) => !critical);
+  const ordinary = tables.filter(({ critical, thresholds }) => !critical && thresholds === undefined);
   const sums = regions.map(() => 0);
   for (const table of ordinary) {
     for (const owner of decodeOwners(table.owners)) {

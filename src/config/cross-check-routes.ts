@@ -2,6 +2,7 @@
 // place, routes that can be reached and have somewhere to send to.
 
 import { MAX_SERVERS, MAX_TABLES } from '../core/model.ts';
+import { ownThresholds } from '../core/route-thresholds.ts';
 import { formatDuration } from '../core/units.ts';
 import type { Check } from './cross-checks.ts';
 import type { Disagreement } from './disagreement.ts';
@@ -29,6 +30,7 @@ export const checkRoutes: Check = function* (config, declared) {
     yield* checkWeights(config, route, i);
     yield* checkDistance(config, route, i);
     yield* checkRetry(route, i);
+    yield* checkThresholds(config, route, i);
   }
   yield* checkTables(config);
   yield* checkReach(config.routes);
@@ -102,18 +104,18 @@ function* checkServerCount(regions: readonly RegionConfig[]): Iterable<Disagreem
 /** Every distinct set of regions has a table of its own, and a plan has room for so many. */
 function* checkTables(config: Config): Iterable<Disagreement> {
   const tables = tableSets(config);
-  const sets = tables.filter(({ critical }) => !critical);
+  const sets = tables.filter(({ critical, thresholds }) => !critical && thresholds === undefined);
   const oneTooMany = sets[MAX_TABLES];
   if (oneTooMany !== undefined) {
     const message = `must be one of at most ${MAX_TABLES} different sets in all routes, given ${sets.length}`;
     yield wrong(['routes', oneTooMany.route, 'regions'], message);
     return;
   }
-  const last = tables.findLast(({ critical }) => critical);
+  const last = tables.findLast(({ critical, thresholds }) => critical || thresholds !== undefined);
   if (tables.length <= MAX_TABLES || last === undefined) return;
   yield wrong(
-    ['routes', last.route, 'priority'],
-    `must leave at most ${MAX_TABLES} tables, one for each set of regions in routes and a second one where requests may be critical; given ${tables.length}`,
+    ['routes', last.route, last.critical ? 'priority' : 'thresholds'],
+    `must leave at most ${MAX_TABLES} tables, one for each set of regions in routes, another for each thresholds of their own, and for each a second one where requests may be critical; given ${tables.length}`,
   );
 }
 
@@ -203,6 +205,22 @@ function* checkRetry({ retry }: RouteConfig, i: number): Iterable<Disagreement> 
   const sentence = `must be at least base (${formatDuration(retry.base)}), given ${formatDuration(retry.cap)}`;
   yield wrong(['routes', i, 'retry', 'cap'], sentence, [['routes', i, 'retry', 'base']]);
 }
+
+/** As they are with what pae.thresholds says of those that the route does not name. */
+function* checkThresholds(config: Config, route: RouteConfig, i: number): Iterable<Disagreement> {
+  const thresholds = ownThresholds(config, route);
+  if (thresholds === undefined) return;
+  const { low, high, evict } = thresholds;
+  if (low < high && high <= evict) return;
+  const about: Path[] = [
+    ['routes', i, 'thresholds'],
+    ['pae', 'thresholds'],
+  ];
+  yield wrong(['routes', i, 'thresholds'], thresholdsSentence(low, high, evict), about);
+}
+
+export const thresholdsSentence = (low: number, high: number, evict: number): string =>
+  `must be low < high <= evict, given ${low}, ${high}, ${evict}`;
 
 function* checkReach(routes: readonly RouteConfig[]): Iterable<Disagreement> {
   for (const { route, coveredBy } of findShadowedRoutes(routes.map(({ match }) => match))) {

@@ -4,7 +4,7 @@
 // a warning one that probably does not do what was meant.
 
 import { formatDuration } from '../core/units.ts';
-import { checkPolicies, checkRegions, checkRoutes } from './cross-check-routes.ts';
+import { checkPolicies, checkRegions, checkRoutes, thresholdsSentence } from './cross-check-routes.ts';
 import type { Disagreement } from './disagreement.ts';
 import { quote } from './problem.ts';
 import type { Config } from './schema.ts';
@@ -66,7 +66,7 @@ function* checkThresholds({ pae }: Config): Iterable<Disagreement> {
     path: ['pae', 'thresholds', key],
     about: [['pae', 'thresholds']],
     severity: 'error',
-    sentence: `must be low < high <= evict, given ${low}, ${high}, ${evict}`,
+    sentence: thresholdsSentence(low, high, evict),
   };
 }
 

@@ -6,6 +6,7 @@ import { POLICY_KINDS, PRIORITIES } from '../core/model.ts';
 import type { DeepReadonly } from './frozen.ts';
 import { decimal, duration, name } from './quantities.ts';
 import { key } from './schema-route.ts';
+import { ownRiskThresholds } from './schema-shared.ts';
 
 const parts = {
   policy: z.enum(POLICY_KINDS).optional().describe('How a region is chosen.'),
@@ -33,6 +34,9 @@ const parts = {
     .describe("Lock to these regions. It can only narrow the route's own lock."),
   priority: z.enum(PRIORITIES).optional().describe('Importance of the requests.'),
   key: key.optional().describe('What decides the shard.'),
+  thresholds: ownRiskThresholds
+    .optional()
+    .describe('From risk to weight for this traffic; what is not named is as in pae.thresholds.'),
   maxAddedLatency: duration('0ms', '10s')
     .optional()
     .describe('A region farther than the nearest by more is not eligible; 0 = no bound.'),

@@ -19,6 +19,7 @@ import {
   text,
   whole,
 } from './quantities.ts';
+import { ownRiskThresholds } from './schema-shared.ts';
 
 /** Where one part of a shard key is looked for. */
 export type KeySource =
@@ -131,7 +132,9 @@ const retry = z.strictObject({
   cap: duration('1ms', '60s').prefault('250ms').describe('Longest pause.'),
   budget: share(0, 1)
     .prefault('20%')
-    .describe('Retries of a second as a share of the requests in it, or in flight where that is more.'),
+    .describe(
+      'Retries of a second as a share of the requests in it, or in flight where that is more. What a server had under way when it failed comes on top, unless this is 0.',
+    ),
   minBudget: whole(0, 1000)
     .prefault(3)
     .describe(
@@ -191,6 +194,9 @@ export const route = z.strictObject({
     .meta({ allowed: `one of ${PRIORITIES.join(', ')}, or { header: NAME }` })
     .prefault('normal')
     .describe('Importance, or the header of a trusted peer that names it.'),
+  thresholds: ownRiskThresholds
+    .optional()
+    .describe('From risk to weight for this traffic; what is not named is as in pae.thresholds.'),
   timeouts: timeouts.prefault({}).describe('Limits of time.'),
   retry: retry.prefault({}).describe('Second tries, at another server or region.'),
   shadow: shadow.prefault({}).describe('Copies of requests to another region, for comparison.'),

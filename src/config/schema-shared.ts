@@ -1,9 +1,30 @@
 // Pieces that proxy.yaml and rem.yaml share: listeners, the control port, logs, health, limits, the end.
 
 import { z } from 'zod';
-import { anyAddress, duration, form, secret, share, size, tcpAddress, text, whole } from './quantities.ts';
+import {
+  anyAddress,
+  decimal,
+  duration,
+  form,
+  secret,
+  share,
+  size,
+  tcpAddress,
+  text,
+  whole,
+} from './quantities.ts';
 
 const filePath = text(4096);
+
+const risk = decimal(0, 1).optional();
+
+/** What a route may say instead of pae.thresholds. */
+export const ownRiskThresholds = z.strictObject({
+  low: risk.describe('Risk up to which a region keeps its base weight.'),
+  high: risk.describe('Risk at which a tenth of it is left.'),
+  evict: risk.describe('Risk above which nothing is left.'),
+  critical: risk.describe('Risk above which critical requests avoid a region.'),
+});
 
 export const listener = z.strictObject({
   address: anyAddress.describe('IP:PORT, or unix:/path (then the process has one worker).'),

@@ -146,7 +146,12 @@ export const configSchema = z.strictObject({
       url: httpUrl
         .optional()
         .describe(
-          'Where spans of sampled requests are sent by OTLP/HTTP; /v1/traces is added to a URL without path.',
+          'Where spans of sampled requests and of plans are sent by OTLP/HTTP; /v1/traces is added to a URL without path.',
+        ),
+      planSample: share(0, 1)
+        .prefault('100%')
+        .describe(
+          'Share of new plans whose steps are sent as spans; evaluations that change nothing have none.',
         ),
     })
     .prefault({})

@@ -1,6 +1,6 @@
 // What the API asks of whoever holds what operators change at run time (compose/control-desk.ts).
 
-import type { AppliedPolicies } from '../config/apply-policies.ts';
+import type { AppliedPolicies, PolicyViolation } from '../config/apply-policies.ts';
 import type { Config } from '../config/schema.ts';
 import type { RegionOverride, RegionOverrides } from '../state/region-overrides.ts';
 import type { AuditEntry, PolicyRevision } from '../state/stores/control-messages.ts';
@@ -49,4 +49,6 @@ export interface PolicyPreview {
   readonly loadMoved: number;
   /** Requests/s over capacity after it; null where a capacity is not known. */
   readonly projectedUtilisation: Readonly<Record<string, number | null>>;
+  /** Policies, changed or not, that could not be kept: nobody can serve them, or those who do would be too full. */
+  readonly violatedPolicies: readonly PolicyViolation[];
 }

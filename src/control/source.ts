@@ -33,20 +33,25 @@ export interface PlanSource {
   longestWaitMs(): number;
 }
 
-export interface ControlSource extends ProcessSource, PlanSource {
+/** What is said of regions by hand, and how far it reaches. */
+export interface OverrideSource {
+  readonly desk: Pick<DeskPort, 'overrides' | 'written' | 'override' | 'audit'>;
+  /** this_proxy: the plan is an engine's elsewhere, which does not know of it. */
+  overrideScope(): 'plan' | 'this_proxy';
+  /** Wall milliseconds. */
+  now(): number;
+}
+
+export interface ControlSource extends ProcessSource, PlanSource, OverrideSource {
   /** The embedded engine; undefined when none runs in this process. */
   engine(): EnginePort | undefined;
   regions(): readonly RegionReport[];
   explain(request: ExplainRequest): Explanation;
   readonly desk: DeskPort;
-  /** A sentence when overrides of regions would not be followed here; undefined when they are. */
-  overridesRefused(): string | undefined;
   /** What it would do to serve by this configuration instead. */
   previewOf(config: Config): Promise<PolicyPreview>;
   /** Tables of the plan in force and how far its shifts are. */
   shards(): object;
-  /** Wall milliseconds. */
-  now(): number;
   /** Newest first. */
   traces(query: TraceQuery): Promise<readonly TraceRecord[]>;
   /** What a plan that was in force said of regions; undefined when it is too old to be known. */

@@ -59,7 +59,7 @@ export class StreamHub {
     response.on('close', () => this.#remove(client));
     response.on('error', () => this.#remove(client));
     void this.#feed.whole().then(
-      (messages) => this.#send(client, messages),
+      (messages) => this.#send(client, written(messages)),
       () => undefined,
     );
     this.#timer ??= setInterval(() => void this.#look(), LOOK_MS);
@@ -84,7 +84,7 @@ export class StreamHub {
     this.#isLooking = true;
     this.#looks += 1;
     try {
-      const messages = await this.#feed.changes();
+      const messages = written(await this.#feed.changes());
       for (const client of this.#clients) {
         this.#send(client, messages);
         if (this.#looks % HEARTBEAT_LOOKS === 0) write(client, ': still here\n\n');
@@ -96,14 +96,14 @@ export class StreamHub {
     }
   }
 
-  #send(client: Client, messages: readonly StreamMessage[]): void {
-    for (const { event, data } of messages) {
+  #send(client: Client, messages: readonly Written[]): void {
+    for (const { event, chunk } of messages) {
       if (!client.wanted.has(event)) continue;
       if (client.dropped > 0 && hasRoom(client)) {
         write(client, text('dropped', { events: client.dropped }));
         client.dropped = 0;
       }
-      if (hasRoom(client)) write(client, text(event, data));
+      if (hasRoom(client)) write(client, chunk);
       else client.dropped += 1;
     }
   }
@@ -114,6 +114,15 @@ const hasRoom = ({ response }: Client): boolean => response.writableLength < MAX
 function write({ response }: Client, chunk: string): void {
   if (!response.writableEnded && !response.destroyed) response.write(chunk);
 }
+
+/** A message is put into words once, however many watch. */
+interface Written {
+  readonly event: StreamEvent;
+  readonly chunk: string;
+}
+
+const written = (messages: readonly StreamMessage[]): Written[] =>
+  messages.map(({ event, data }) => ({ event, chunk: text(event, data) }));
 
 function text(event: string, data: object): string {
   return `event: ${event}\ndata: ${JSON.stringify(data)}\n\n`;

@@ -2,14 +2,12 @@
 // nothing publishes nothing: the generation grows with the content, not with the clock. Pure.
 
 import { assignShards, NO_OWNER, shardQuotas, toWeightUnits } from '../routing/shard-table.ts';
-import type { Projection } from './capacity.ts';
 import { encodeOwners, type Plan, type PlanTable, planDigest } from './plan.ts';
 import type { PlannedTable, PlannerInput, PlannerState, PlannerTable } from './planner-types.ts';
 import { planTableId } from './step-tables.ts';
 
 export interface AssembleFacts {
   readonly failoverOrder: readonly string[];
-  readonly projection: readonly Projection[];
   /** By region: base weight after what is predicted. */
   readonly riskWeights: ReadonlyMap<string, number>;
 }
@@ -53,11 +51,18 @@ const MAX_PAST = 50;
 /** Weights join the past when they differ from the last that did. */
 function remember(state: PlannerState, generation: number, at: number): PlannerState['past'] {
   const last = state.past.at(-1);
+  const { weights } = state;
+  const own = new Map([...state.own].map(([name, of]) => [name, of.weights]));
   const isSame =
     last !== undefined &&
-    last.weights.size === state.weights.size &&
-    [...state.weights].every(([id, weight]) => last.weights.get(id) === weight);
-  return isSame ? state.past : [...state.past, { generation, at, weights: state.weights }].slice(-MAX_PAST);
+    areSame(last.weights, weights) &&
+    last.own.size === own.size &&
+    [...own].every(([name, of]) => areSame(last.own.get(name) ?? new Map(), of));
+  return isSame ? state.past : [...state.past, { generation, at, weights, own }].slice(-MAX_PAST);
+}
+
+function areSame(a: ReadonlyMap<string, number>, b: ReadonlyMap<string, number>): boolean {
+  return a.size === b.size && [...b].every(([id, weight]) => a.get(id) === weight);
 }
 
 /**
@@ -114,6 +119,8 @@ function planTable(request: PlannerTable, state: PlannerState, input: PlannerInp
     id,
     regions: [...request.regionIds],
     critical: request.critical,
+    ...(request.thresholds !== undefined && { thresholds: { ...request.thresholds } }),
+    ...weightsApart(table, state),
     shards: request.orders.shardCount,
     encoding: 'u16le-base64',
     owners: encodeOwners(table.owners),
@@ -131,6 +138,15 @@ function planTable(request: PlannerTable, state: PlannerState, input: PlannerInp
         }),
     lends: table.lends.map((lend) => ({ ...lend, until: new Date(lend.until).toISOString() })),
     neutral: neutralOwners(request, table, input),
+  };
+}
+
+/** Weights of a table, where they are not those of the plan's regions. */
+function weightsApart({ weights }: PlannedTable, state: PlannerState): Pick<PlanTable, 'weights'> {
+  const isApart = [...weights].some(([id, weight]) => weight !== (state.weights.get(id) ?? 0));
+  if (!isApart) return {};
+  return {
+    weights: Object.fromEntries([...weights].map(([id, weight]) => [id, Math.round(weight * 1e6) / 1e6])),
   };
 }
 

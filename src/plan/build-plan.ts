@@ -110,7 +110,7 @@ function closestTable(plan: Plan, regionIds: readonly string[], shards: number):
   let best: PlanTable | undefined;
   let bestShared = 0;
   for (const table of plan.tables) {
-    if (table.shards !== shards || table.critical) continue;
+    if (table.shards !== shards || table.critical || table.thresholds !== undefined) continue;
     const shared = table.regions.filter((id) => regionIds.includes(id)).length;
     const isSmallerTie =
       best !== undefined && shared === bestShared && table.regions.length < best.regions.length;

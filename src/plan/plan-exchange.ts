@@ -4,7 +4,8 @@
 import type { Plan } from './plan.ts';
 
 /** What a plan is asked for by: in `?after=` and, quoted, as its entity tag. */
-export const planTag = ({ incarnation, generation }: Plan): string => `${incarnation}.${generation}`;
+export const planTag = ({ incarnation, generation }: Pick<Plan, 'incarnation' | 'generation'>): string =>
+  `${incarnation}.${generation}`;
 
 /** Response field that says how old the evaluation behind an answer is, in seconds: a ttl counts from there. */
 export const PLAN_AGE_FIELD = 'foreshard-plan-age';

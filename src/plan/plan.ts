@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { MAX_TABLES } from '../core/model.ts';
+import { thresholdsName } from '../core/route-thresholds.ts';
 import { NO_OWNER } from '../routing/shard-table.ts';
 
 const id = z.string().min(1).max(63);
@@ -26,6 +27,12 @@ const planTable = z.looseObject({
   id: z.string().min(1).max(128),
   regions: z.array(id).min(1).max(512),
   critical: z.boolean(),
+  /** Of the routes that use it, where they are not those of all. */
+  thresholds: z
+    .looseObject({ low: unitShare, high: unitShare, evict: unitShare, critical: unitShare })
+    .optional(),
+  /** By region, where they are others than the plan's: thresholds of its own, or what critical requests avoid. */
+  weights: z.record(id, z.number().min(0).max(1000)).optional(),
   shards: z.int().min(64).max(65_536),
   encoding: z.literal('u16le-base64'),
   owners: z
@@ -116,7 +123,7 @@ function inconsistency(plan: Plan): string | undefined {
   for (const [i, table] of plan.tables.entries()) {
     const problem = tableProblem(table, ids);
     if (problem !== undefined) return `tables.${i}.${problem}`;
-    const set = `${[...table.regions].sort().join()} ${table.critical}`;
+    const set = `${[...table.regions].sort().join()} ${table.critical} ${thresholdsName(table.thresholds)}`;
     if (sets.has(set)) return `tables.${i}.regions: another table has the same regions`;
     sets.add(set);
   }
@@ -129,6 +136,8 @@ function tableProblem(table: PlanTable, ids: readonly string[]): string | undefi
   if ((shards & (shards - 1)) !== 0) return `shards: must be a power of two, given ${shards}`;
   if (table.regions.some((id) => !ids.includes(id))) return 'regions: names a region that the plan has not';
   if (new Set(table.regions).size !== table.regions.length) return 'regions: names a region twice';
+  const stranger = Object.keys(table.weights ?? {}).find((id) => !table.regions.includes(id));
+  if (stranger !== undefined) return `weights: ${stranger} is not one of the table's regions`;
   const owners = decodeOwners(table.owners);
   if (owners.length !== shards) return `owners: must hold ${shards} owners, has ${owners.length}`;
   const members = new Set(table.regions.map((id) => ids.indexOf(id)));
@@ -224,9 +233,19 @@ function withRoundWeights(region: unknown): unknown {
 }
 
 function withoutProgress(table: unknown): unknown {
-  if (!isRecord(table) || !isRecord(table.shift)) return table;
-  return { ...table, shift: without(table.shift, ['progress']) };
+  if (!isRecord(table)) return table;
+  const { shift, weights } = table;
+  return {
+    ...table,
+    ...(isRecord(weights) && { weights: Object.fromEntries(Object.entries(weights).map(roundedMember)) }),
+    ...(isRecord(shift) && { shift: without(shift, ['progress']) }),
+  };
 }
+
+const roundedMember = ([name, value]: [string, unknown]): [string, unknown] => [
+  name,
+  typeof value === 'number' ? Math.round(value * 1e6) / 1e6 : value,
+];
 
 /** RFC 8785: members sorted by UTF-16 code units, numbers and strings as JSON.stringify writes them. */
 function canonicalJson(value: unknown): string {

@@ -1,5 +1,6 @@
 // What goes into a planning round and what comes out of it; see planner.ts for the round itself.
 
+import type { OwnThresholds } from '../core/route-thresholds.ts';
 import type { PreferenceOrders } from '../routing/ring.ts';
 import type { ActedRisk, RiskDamping } from './acted-risk.ts';
 import type { EngineScore, GuardLimits, GuardState, RegionSignals } from './guardrails.ts';
@@ -43,6 +44,8 @@ export interface PlannerTable {
   /** Sorted. */
   readonly regionIds: readonly string[];
   readonly critical: boolean;
+  /** Of the routes that use it; undefined = those of the rules. */
+  readonly thresholds?: OwnThresholds | undefined;
   readonly orders: PreferenceOrders;
   /** Requests/s per shard; undefined while too little was measured to go by. */
   readonly loads: Float64Array | undefined;
@@ -85,6 +88,16 @@ export interface PlannedTable extends TableState {
   /** Weights of the table's regions that `owners` follow; undefined = owners are to be looked at anew. */
   readonly madeFor: ReadonlyMap<string, number> | undefined;
   readonly lends: readonly (Lend & { readonly until: number })[];
+  /** Of its regions: those that its routes' thresholds make, less what critical requests avoid. */
+  readonly weights: ReadonlyMap<string, number>;
+}
+
+/** What thresholds of their own have made of the weights, beside those of all; by the name of the thresholds. */
+export interface OwnWeights {
+  readonly weights: ReadonlyMap<string, number>;
+  readonly held: ReadonlyMap<string, HeldWeight>;
+  readonly atRisk: ReadonlySet<string>;
+  readonly weightsBefore: ReadonlyMap<string, number>;
 }
 
 /** Carried from round to round; the plan is the only part that must survive a restart. */
@@ -104,6 +117,8 @@ export interface PlannerState {
   readonly held: ReadonlyMap<string, HeldWeight>;
   /** Regions that critical requests are kept away from. */
   readonly atRisk: ReadonlySet<string>;
+  /** The same for tables whose routes have thresholds of their own, by thresholdsName. */
+  readonly own: ReadonlyMap<string, OwnWeights>;
   readonly guard: GuardState;
   /** Signals of the regions before the shift under way began. */
   readonly baseline: ReadonlyMap<string, RegionSignals>;
@@ -127,6 +142,8 @@ export interface PastWeights {
   /** Wall milliseconds of the plan that brought them. */
   readonly at: number;
   readonly weights: ReadonlyMap<string, number>;
+  /** By thresholdsName. */
+  readonly own: ReadonlyMap<string, ReadonlyMap<string, number>>;
 }
 
 export type MoveReason = 'risk' | 'health' | 'human' | 'balance' | 'revert';
@@ -149,6 +166,8 @@ export interface PlannerResult {
   /** The plan differs from the one before in more than its stamps. */
   readonly isNew: boolean;
   readonly weights: readonly WeightRecord[];
+  /** Regions that thresholds of some routes' own have demoted: what they would have done unmoved nobody sees. */
+  readonly demotedForSome: ReadonlySet<string>;
   /** Shards whose owner was changed in this round, by reason. */
   readonly moves: Readonly<Partial<Record<MoveReason, number>>>;
   /** What happened, in words, for the log: held, reverted, distrusted, ... */

@@ -16,7 +16,7 @@ import {
   type RegionSignals,
 } from './guardrails.ts';
 import type {
-  HeldWeight,
+  OwnWeights,
   PlannedTable,
   PlannerInput,
   PlannerRegion,
@@ -26,7 +26,17 @@ import type {
 } from './planner-types.ts';
 import { destinationsOf, holdShift, resumeShift, revertShift, sourcesOf } from './shift.ts';
 import { stepTables } from './step-tables.ts';
-import { PROBE_SHARE, type RegionWeights, weighRegions } from './weights.ts';
+import { PROBE_SHARE, type RegionWeights, type RiskThresholds, weighRegions } from './weights.ts';
+import {
+  baseWeightOf,
+  heldWeights,
+  inForce,
+  ownBefore,
+  putBack,
+  restricted,
+  type Say,
+  thresholdsAsked,
+} from './weights-in-force.ts';
 
 export function newPlannerState(incarnation: string): PlannerState {
   return {
@@ -40,6 +50,7 @@ export function newPlannerState(incarnation: string): PlannerState {
     weights: new Map(),
     held: new Map(),
     atRisk: new Set(),
+    own: new Map(),
     guard: { breachedSince: undefined },
     baseline: new Map(),
     weightsBefore: new Map(),
@@ -61,41 +72,92 @@ export function rollBack(state: PlannerState, generation?: number): PlannerState
     generation === undefined ? earlier.at(-1) : state.past.findLast((past) => past.generation === generation);
   if (target === undefined) return undefined;
   // Shifts under way are left to end: a key that has crossed returns on the next ramp.
-  return { ...state, ...putBack(target.weights, state), suppressedUntil: 0 };
+  const own = [...state.own].map(
+    ([name, before]) =>
+      [name, { ...before, ...putBack(target.own.get(name) ?? target.weights, state) }] as const,
+  );
+  return { ...state, ...putBack(target.weights, state), own: new Map(own), suppressedUntil: 0 };
 }
 
 export function planRound(before: PlannerState, input: PlannerInput): PlannerResult {
   const notes: string[] = [];
   const acted = damp(before.acted, input, (region) => region.assessment?.risk ?? 0);
   const actedIllness = damp(before.actedIllness, input, (region) => 1 - region.healthFactor);
-  const damped = { ...before, acted, actedIllness };
+  const seen = { ...before, acted, actedIllness };
+  const damped = { ...seen, own: ownBefore(seen, input) };
 
-  const weighed = weighRegions(weighable(input, damped), input.rules);
-  const projection = projectCapacity(loaded(input, weighed), {
-    demand: input.demand,
-    targetUtilisation: input.rules.targetUtilisation,
-    failoverOrder: orderOf(input, damped),
-  });
-  const wanted = wantedWeights(input, weighed, projection);
+  const wish = wishFor(damped, input, input.rules.thresholds);
   // First the guards: a shift that is taken back takes its weights with it.
   const guarded = guardShifts(damped, input, notes);
   const say = sayOf(guarded, input, notes);
-  const desired = inForce(wanted, guarded, input, say);
-  const atRisk = restricted(guarded, input, say);
-  const stepped = stepTables({ ...guarded, atRisk }, desired, input);
-  const held = heldWeights(desired, guarded, input);
+  const by = { before: guarded, seen: guarded, input, say };
+  const desired = inForce(wish.wanted, by);
+  const own = ownWeights(guarded, input, say);
+  const stepped = stepTables(
+    guarded,
+    { weights: desired, atRisk: restricted(input.rules.thresholds.critical, by), own: own.weights },
+    input,
+  );
+  const held = heldWeights(desired, by);
+  const { projection } = wish;
   const assembled = assemblePlan({ ...stepped.state, weights: desired, held }, input, {
     failoverOrder: orderOf(input, damped),
-    projection,
-    riskWeights: new Map(weighed.map(({ id, risk }) => [id, risk])),
+    riskWeights: new Map(wish.weighed.map(({ id, risk }) => [id, risk])),
   });
   return {
     ...assembled,
-    weights: records(input, weighed, projection, desired, damped),
+    weights: records(input, wish.weighed, projection, desired, damped),
+    demotedForSome: own.demoted,
     moves: stepped.moves,
     notes,
   };
 }
+
+interface Wish {
+  readonly weighed: readonly RegionWeights[];
+  readonly projection: readonly Projection[];
+  readonly wanted: ReadonlyMap<string, number>;
+}
+
+/**
+ * What risk, health and capacity ask for by these thresholds. The projection takes the whole demand as if all of it
+ * went by them: where no survivor is too full under any of several sets of weights, none is under their mixture.
+ */
+function wishFor(state: PlannerState, input: PlannerInput, thresholds: RiskThresholds): Wish {
+  const { maxDemoted } = input.rules;
+  const weighed = weighRegions(weighable(input, state), { thresholds, maxDemoted });
+  const projection = projectCapacity(loaded(input, weighed), {
+    demand: input.demand,
+    targetUtilisation: fillLimit(input, weighed),
+    failoverOrder: orderOf(input, state),
+  });
+  return { weighed, projection, wanted: wantedWeights(input, weighed, projection) };
+}
+
+/** The weights of tables whose routes have thresholds of their own, and whom these have demoted. */
+function ownWeights(
+  state: PlannerState,
+  input: PlannerInput,
+  say: Say,
+): { readonly weights: Map<string, OwnWeights>; readonly demoted: ReadonlySet<string> } {
+  const weights = new Map<string, OwnWeights>();
+  const demoted = new Set<string>();
+  for (const [name, thresholds] of thresholdsAsked(input)) {
+    const before = state.own.get(name)!;
+    const by = { before, seen: state, input, say };
+    const { weighed, wanted } = wishFor(state, input, thresholds);
+    const desired = inForce(wanted, by);
+    const atRisk = restricted(thresholds.critical, by);
+    weights.set(name, { ...before, weights: desired, held: heldWeights(desired, by), atRisk });
+    for (const { id, base, risk } of weighed) {
+      if (risk < base - LEAST_DEMOTION && desired.get(id)! < base - LEAST_DEMOTION) demoted.add(id);
+    }
+  }
+  return { weights, demoted };
+}
+
+// Weights are sums of decimals: closer than this they are equal.
+const LEAST_DEMOTION = 1e-9;
 
 function damp(
   before: ReadonlyMap<string, ActedRisk>,
@@ -109,9 +171,6 @@ function damp(
     ]),
   );
 }
-
-const baseWeightOf = (region: PlannerRegion): number =>
-  region.admin === 'active' ? (region.weightOverride ?? region.baseWeight) : 0;
 
 function weighable(input: PlannerInput, state: PlannerState) {
   return input.regions.map((region) => ({
@@ -137,6 +196,17 @@ function loaded(input: PlannerInput, weighed: readonly RegionWeights[]) {
     isUnavailable: region.healthFactor === 0 || baseWeightOf(region) === 0,
     capacity: region.capacity,
   }));
+}
+
+/**
+ * Share of its capacity to which a region may be filled. For what is only foreseen it is the target; requests of a region
+ * that fails now, or is announced to, are better off in a full region, up to what the guards allow a destination.
+ */
+function fillLimit({ regions, rules }: PlannerInput, weighed: readonly RegionWeights[]): number {
+  const isCertain = regions.some(
+    ({ assessment }, i) => assessment?.confidence === 1 && weighed[i]!.health < weighed[i]!.base,
+  );
+  return isCertain ? Math.max(rules.targetUtilisation, rules.guards.utilisation) : rules.targetUtilisation;
 }
 
 function orderOf(input: PlannerInput, state: PlannerState): string[] {
@@ -171,13 +241,7 @@ function wantedWeights(
   return new Map(raised.map(({ id, weight }) => [id, weight / most]));
 }
 
-// Weights that differ by less than this share are the same: following every tremor of the risk would keep
-// keys on the move for nothing.
-const DEADBAND = 0.02;
-
-/** What the mode, the operator and the engine's own record make of a wish. */
-type Say = 'follow' | 'hold' | 'neutral';
-
+/** What the mode, the operator and the engine's own record make of what is wanted. */
 function sayOf(state: PlannerState, input: PlannerInput, notes: string[]): Say {
   // An operator's word comes before mode and doubt: what is frozen does not fall back to base weights either.
   if (input.frozen) return 'hold';
@@ -198,94 +262,6 @@ function sayOf(state: PlannerState, input: PlannerInput, notes: string[]): Say {
   }
 }
 
-/** The weights that shall be: what is wanted, what was, or the base. */
-function inForce(
-  wanted: ReadonlyMap<string, number>,
-  state: PlannerState,
-  input: PlannerInput,
-  say: Say,
-): Map<string, number> {
-  const neutral = new Map(input.regions.map((region) => [region.id, availableWeight(region, state)]));
-  const before = new Map(input.regions.map((region) => [region.id, state.weights.get(region.id) ?? -1]));
-  switch (say) {
-    case 'neutral':
-      return settle(neutral, before);
-    case 'hold':
-      return settle(keptWeights(state, input), before);
-    case 'follow':
-      return settle(wanted, before);
-  }
-}
-
-/** Regions too unsafe for critical requests; they follow the mode like weights do. */
-function restricted(state: PlannerState, input: PlannerInput, say: Say): ReadonlySet<string> {
-  if (say === 'neutral') return new Set();
-  if (say === 'hold') return state.atRisk;
-  const { critical } = input.rules.thresholds;
-  return new Set([...state.acted].filter(([, { risk }]) => risk > critical).map(([id]) => id));
-}
-
-/** Base weight lowered by health and by the operator alone. */
-function availableWeight(region: PlannerRegion, state: PlannerState): number {
-  return baseWeightOf(region) * (1 - state.actedIllness.get(region.id)!.risk);
-}
-
-const healthOf = (id: string, state: PlannerState): number => 1 - (state.actedIllness.get(id)?.risk ?? 0);
-
-function putBack(
-  weights: ReadonlyMap<string, number>,
-  state: PlannerState,
-): Pick<PlannerState, 'weights' | 'held'> {
-  const held = [...weights].map(
-    ([id, weight]) => [id, { weight, health: healthOf(id, state) || 1 }] as const,
-  );
-  return { weights, held: new Map(held) };
-}
-
-/**
- * What is held, but nothing for a region that can serve nothing. Health changes held weights too, as it does
- * those of no engine at all, unless an operator froze them.
- */
-function keptWeights(state: PlannerState, { regions, frozen }: PlannerInput): Map<string, number> {
-  return new Map(
-    regions.map((region) => {
-      const weight = availableWeight(region, state);
-      const held = state.held.get(region.id);
-      if (held === undefined || weight === 0) return [region.id, weight];
-      return [region.id, frozen ? held.weight : (held.weight * healthOf(region.id, state)) / held.health];
-    }),
-  );
-}
-
-/** A region that can serve nothing comes back to the weight that it had. */
-function heldWeights(
-  desired: ReadonlyMap<string, number>,
-  state: PlannerState,
-  { regions }: PlannerInput,
-): Map<string, HeldWeight> {
-  return new Map(
-    regions.map((region) => {
-      const isOut = availableWeight(region, state) === 0;
-      const base = { weight: region.weightOverride ?? region.baseWeight, health: 1 };
-      if (isOut) return [region.id, state.held.get(region.id) ?? base];
-      return [region.id, { weight: desired.get(region.id)!, health: healthOf(region.id, state) }];
-    }),
-  );
-}
-
-function settle(next: ReadonlyMap<string, number>, before: ReadonlyMap<string, number>): Map<string, number> {
-  const total = (weights: ReadonlyMap<string, number>): number =>
-    [...weights.values()].reduce((sum, weight) => sum + Math.max(0, weight), 0);
-  const nextTotal = total(next) || 1;
-  const beforeTotal = total(before) || 1;
-  const isSmall = [...next].every(([id, weight]) => {
-    const kept = before.get(id)!;
-    if (kept === -1 || (weight === 0) !== (kept === 0)) return false;
-    return Math.abs(weight / nextTotal - kept / beforeTotal) < DEADBAND;
-  });
-  return new Map(isSmall ? before : next);
-}
-
 /** Holds, resumes or reverts the shifts under way by what their destinations show. */
 function guardShifts(state: PlannerState, input: PlannerInput, notes: string[]): PlannerState {
   const breach = worstBreach(state, input);
@@ -299,7 +275,11 @@ function guardShifts(state: PlannerState, input: PlannerInput, notes: string[]):
     notes.push(`shift ${verdict === 'hold' ? 'held' : 'reverted'}: ${breach?.breach} in ${breach?.region}`);
   if (verdict !== 'revert') return { ...state, tables, guard };
   const suppressedUntil = input.now + 3 * Math.max(shiftPeriod, input.rules.dwell);
-  return { ...state, tables, guard, suppressedUntil, ...putBack(state.weightsBefore, state) };
+  const own = [...state.own].map(
+    ([name, before]) => [name, { ...before, ...putBack(before.weightsBefore, state) }] as const,
+  );
+  const kept = { ...putBack(state.weightsBefore, state), own: new Map(own) };
+  return { ...state, tables, guard, suppressedUntil, ...kept };
 }
 
 function judged(

@@ -1,13 +1,29 @@
 // Desired weights -> owners of shards, and shifts towards them: the part of a planning round that touches
 // tables. Every eligible set has its own table; critical ones leave out what is at risk. Pure.
 
+import { thresholdsName } from '../core/route-thresholds.ts';
 import { xxh64Text } from '../routing/hash.ts';
 import { assignShards, countMoved, NO_OWNER, shardQuotas, toWeightUnits } from '../routing/shard-table.ts';
 import { tableId } from './build-plan.ts';
 import { decodeOwners, type PlanTable } from './plan.ts';
-import type { MoveReason, PlannedTable, PlannerInput, PlannerState, PlannerTable } from './planner-types.ts';
+import type {
+  MoveReason,
+  OwnWeights,
+  PlannedTable,
+  PlannerInput,
+  PlannerState,
+  PlannerTable,
+} from './planner-types.ts';
 import { assignByLoad, BALANCE_TOLERANCE, balance, type LoadInput, lendHotShards } from './rebalance.ts';
 import { settleShift, stepShift } from './shift.ts';
+
+/** Weights that shall be, and regions that critical requests avoid. */
+export interface Desired {
+  readonly weights: ReadonlyMap<string, number>;
+  readonly atRisk: ReadonlySet<string>;
+  /** The same by thresholds of some routes' own. */
+  readonly own: ReadonlyMap<string, OwnWeights>;
+}
 
 export interface Stepped {
   readonly state: PlannerState;
@@ -20,11 +36,7 @@ const LEND_ROUNDS = 10;
 // Shares that differ by less are the same loan.
 const LEND_STEP = 0.05;
 
-export function stepTables(
-  before: PlannerState,
-  weights: ReadonlyMap<string, number>,
-  input: PlannerInput,
-): Stepped {
+export function stepTables(before: PlannerState, desired: Desired, input: PlannerInput): Stepped {
   const regionIds = input.regions.map((region) => region.id);
   const moves: Partial<Record<MoveReason, number>> = {};
   const tables = new Map<string, PlannedTable>();
@@ -32,12 +44,13 @@ export function stepTables(
   const bases = new Map(before.plan?.regions.map(({ id, baseWeight }) => [id, baseWeight]));
   for (const request of input.tables) {
     const id = planTableId(request, regionIds.length);
-    const last = currentTable(id, request, before, regionIds);
+    const last = currentTable(request, before, regionIds);
     // Settled first: what is wished is measured against the owners that a revert has given back.
     const current = { ...last, ...settleShift(last, input.now) };
     count(moves, 'revert', countMoved(last.owners, current.owners));
     const budget = churnBudget(churned, input);
-    const own = tableWeights(request, weights, before.atRisk);
+    const { weights, atRisk } = desired.own.get(thresholdsName(request.thresholds)) ?? desired;
+    const own = tableWeights(request, weights, atRisk);
     const wanted = wantedOwners(request, current, own, { input, budget, bases });
     const stepped = stepShift(current, wanted.owners, input.now, {
       period: wanted.isFirst ? 0 : input.rules.shiftPeriod,
@@ -54,6 +67,7 @@ export function stepTables(
     const isFulfilled = countMoved(wanted.owners, stepped.owners) === 0;
     tables.set(id, {
       ...stepped,
+      weights: own,
       madeFor: isFulfilled ? own : current.madeFor,
       lends: lendsOf(request, { ...current, owners: stepped.owners }, own, input),
     });
@@ -65,7 +79,8 @@ export function stepTables(
       regionIds,
       tables,
       churned,
-      ...beforeShift(before, input, isShifting),
+      atRisk: desired.atRisk,
+      ...beforeShift(before, desired, input, isShifting),
     },
     moves,
   };
@@ -77,7 +92,16 @@ function count(moves: Partial<Record<MoveReason, number>>, reason: MoveReason, s
 
 /** Name of a table in the plan; critical ones stand beside the ordinary one of their set. */
 export function planTableId(request: PlannerTable, regionCount: number): string {
-  return `${tableId(request.regionIds, regionCount)}${request.critical ? '!critical' : ''}`;
+  const own = request.thresholds === undefined ? '' : `@${thresholdsName(request.thresholds)}`;
+  return `${tableId(request.regionIds, regionCount)}${own}${request.critical ? '!critical' : ''}`;
+}
+
+/** The names under which a table is looked for: one for new thresholds goes on from that of all. */
+function formerIds(request: PlannerTable, regionCount: number): string[] {
+  const id = planTableId(request, regionCount);
+  if (request.thresholds === undefined) return [id];
+  const ofAll = { ...request, thresholds: undefined };
+  return [id, planTableId(ofAll, regionCount), planTableId({ ...ofAll, critical: false }, regionCount)];
 }
 
 /**
@@ -92,13 +116,13 @@ function shiftId(table: string, moving: ReadonlyMap<number, number>, owners: Uin
 
 /** The table so far, in today's region indices; from the plan on disk after a restart; else empty. */
 function currentTable(
-  id: string,
   request: PlannerTable,
   before: PlannerState,
   regionIds: readonly string[],
 ): PlannedTable {
-  const unmoved = { shift: undefined, madeFor: undefined, lends: [] };
-  const known = before.tables.get(id);
+  const unmoved = { shift: undefined, madeFor: undefined, lends: [], weights: new Map() };
+  const ids = formerIds(request, regionIds.length);
+  const known = ids.map((id) => before.tables.get(id)).find((table) => table !== undefined);
   const isSame =
     before.regionIds.length === regionIds.length && before.regionIds.every((r, i) => r === regionIds[i]);
   if (known !== undefined && known.owners.length === request.orders.shardCount) {
@@ -109,14 +133,14 @@ function currentTable(
       owners: translate(known.owners, before.regionIds, regionIds),
     };
   }
-  const kept = before.plan?.tables.find(
-    (table) => table.id === id && table.shards === request.orders.shardCount,
-  );
+  const kept = ids
+    .map((id) => before.plan?.tables.find((table) => table.id === id))
+    .find((table) => table?.shards === request.orders.shardCount);
   if (kept !== undefined) {
-    const ids = before.plan!.regions.map((region) => region.id);
-    const madeFor = new Map(before.plan!.regions.map(({ id, weight }) => [id, weight]));
-    const owners = translate(decodeOwners(kept.owners), ids, regionIds);
-    return { ...unmoved, madeFor, owners, shift: keptShift(kept, ids.join() === regionIds.join()) };
+    const former = before.plan!.regions.map((region) => region.id);
+    const madeFor = new Map(before.plan!.regions.map(({ id, weight }) => [id, kept.weights?.[id] ?? weight]));
+    const owners = translate(decodeOwners(kept.owners), former, regionIds);
+    return { ...unmoved, madeFor, owners, shift: keptShift(kept, former.join() === regionIds.join()) };
   }
   const owners = new Uint16Array(request.orders.shardCount).fill(NO_OWNER);
   return { ...unmoved, owners };
@@ -289,19 +313,22 @@ function isAsGood(known: PlannedTable['lends'][number], lend: typeof known, term
 /** How things were before a shift, kept while one is under way: what its guards compare with and go back to. */
 function beforeShift(
   before: PlannerState,
+  desired: Desired,
   input: PlannerInput,
   isShifting: boolean,
-): Pick<PlannerState, 'baseline' | 'weightsBefore'> {
+): Pick<PlannerState, 'baseline' | 'weightsBefore' | 'own'> {
   const { baseline, weightsBefore } = before;
   const wasShifting = [...before.tables.values()].some((table) => table.shift !== undefined);
-  if (isShifting && wasShifting) return { baseline, weightsBefore };
+  if (isShifting && wasShifting) return { baseline, weightsBefore, own: desired.own };
   const signals = input.regions.flatMap((region) =>
     region.signals === undefined ? [] : [[region.id, region.signals] as const],
   );
   // A ramp taken over from an earlier engine: what it began from is not what is in force.
   const isAdopted = isShifting && before.tables.size === 0 && before.weightsBefore.size > 0;
-  return {
-    baseline: new Map(signals),
-    weightsBefore: isAdopted ? before.weightsBefore : before.weights,
-  };
+  const from = (weights: Pick<OwnWeights, 'weights' | 'weightsBefore'>): ReadonlyMap<string, number> =>
+    isAdopted ? weights.weightsBefore : weights.weights;
+  const own = [...desired.own].map(
+    ([name, now]) => [name, { ...now, weightsBefore: from(before.own.get(name) ?? now) }] as const,
+  );
+  return { baseline: new Map(signals), weightsBefore: from(before), own: new Map(own) };
 }

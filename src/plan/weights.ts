@@ -12,7 +12,7 @@ export interface RiskThresholds {
 /** What a region keeps between `high` and `evict`: enough to see whether it still works. */
 const LEAST_MULTIPLIER = 0.1;
 /** Share of its base that a demoted region keeps as probe, whatever capacity.ts takes away. */
-export const PROBE_SHARE = 0.03;
+export const PROBE_SHARE = 0.02;
 /** An engine without outcomes claims no more than this: it demotes down to the probe share and evicts nobody. */
 const UNPROVEN_CONFIDENCE = 0.5;
 

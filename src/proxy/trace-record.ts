@@ -202,7 +202,7 @@ function regionsOf({ set, view }: Forward, { snapshot, live }: TracedUnder): rea
     return {
       region: region.id,
       baseWeight: region.baseWeight,
-      weight: region.weight,
+      weight: set.weights[region.index]!,
       healthy: live.healthy[region.index]!,
       registered: live.registered[region.index]!,
       keeps: view.keeps[region.index]!,

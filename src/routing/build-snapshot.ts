@@ -7,6 +7,7 @@ import type { KeySource, RouteConfig } from '../config/schema-route.ts';
 import { kilometresBetween } from '../core/distance.ts';
 import { eligibleRegions } from '../core/eligible-regions.ts';
 import { type RegionIndex, regionId, regionIndex, routeId, serverId, serverSlot } from '../core/ids.ts';
+import { type OwnThresholds, ownThresholds, thresholdsName } from '../core/route-thresholds.ts';
 import { countHoldings, type Movement } from './ownership.ts';
 import { distanceOrder } from './policies/geographic-proximity.ts';
 import { type PolicyDocument, RegionalPolicies } from './regional-policy.ts';
@@ -59,6 +60,8 @@ export interface SetTable {
   readonly owners: Uint16Array;
   readonly orders: PreferenceOrders;
   readonly movement: Movement;
+  /** By region, where they are others than the plan's. */
+  readonly weights?: Readonly<Record<string, number>> | undefined;
 }
 
 /** Name of a set of regions: the same for every order in which they are listed. */
@@ -71,6 +74,16 @@ const CRITICAL_MARK = '!critical';
 /** Name of the table that a set has for critical requests, if it has one. */
 export function criticalKey(setKey: string): string {
   return setKey + CRITICAL_MARK;
+}
+
+const THRESHOLDS_MARK = '@';
+
+/** Whether it is a table of the thresholds of all. */
+export const isOfAll = (key: string): boolean => !key.includes(THRESHOLDS_MARK);
+
+/** Name of the table that a set has for routes with risk thresholds of their own, if it has one. */
+export function thresholdsKey(setKey: string, thresholds: OwnThresholds | undefined): string {
+  return thresholds === undefined ? setKey : setKey + THRESHOLDS_MARK + thresholdsName(thresholds);
 }
 
 // Routes compiled before the generator yields: some 5 us each.
@@ -90,15 +103,11 @@ export function* buildSnapshot(input: SnapshotInput): Generator<void, Snapshot> 
   const regions = buildRegions(input);
   yield;
   const indexById = new Map(regions.map((region) => [region.id as string, region.index]));
-  const sets = yield* buildSets(input, indexById);
+  const sets = yield* buildSets(input, regions, indexById);
   const matcher = new RouteMatcher();
   const routes: Route[] = [];
   for (const route of config.routes) {
-    const key = regionSetKey(eligibleRegions(config, route));
-    const set = sets.get(key)!;
-    routes.push(
-      buildRoute(config, route, routes.length, { set, criticalSet: sets.get(criticalKey(key)) ?? set }),
-    );
+    routes.push(buildRoute(config, route, routes.length, setsOf(config, route, sets)));
     matcher.add(route.match);
     if (routes.length % ROUTES_PER_SLICE === 0) yield;
   }
@@ -117,6 +126,18 @@ export function* buildSnapshot(input: SnapshotInput): Generator<void, Snapshot> 
     policies: buildPolicies(input, regions),
     settings,
   };
+}
+
+/** A plan may lack a table for thresholds (no engine makes it) or for critical requests: then that of all serves. */
+function setsOf(
+  config: Config,
+  route: RouteConfig,
+  sets: ReadonlyMap<string, EligibleSet>,
+): Pick<Route, 'set' | 'criticalSet'> {
+  const ofAll = regionSetKey(eligibleRegions(config, route));
+  const own = thresholdsKey(ofAll, ownThresholds(config, route));
+  const set = sets.get(own) ?? sets.get(ofAll)!;
+  return { set, criticalSet: sets.get(criticalKey(set.key)) ?? set };
 }
 
 /** No policies at all cost a request nothing. */
@@ -180,11 +201,13 @@ function buildServer(
 /** A slice a set: counting the holdings of a large table is most of the work. */
 function* buildSets(
   input: SnapshotInput,
+  regions: readonly Region[],
   indexById: ReadonlyMap<string, RegionIndex>,
 ): Generator<void, Map<string, EligibleSet>> {
   const sets = new Map<string, EligibleSet>();
   for (const [key, table] of Object.entries(input.tables)) {
-    const names = key.replace(CRITICAL_MARK, '').split(',');
+    const ordinaryKey = key.replace(CRITICAL_MARK, '');
+    const names = ordinaryKey.replace(new RegExp(`${THRESHOLDS_MARK}.*`), '').split(',');
     const members = Uint16Array.from(names, (id) => indexById.get(id)!);
     sets.set(key, {
       index: sets.size,
@@ -193,12 +216,18 @@ function* buildSets(
       owners: table.owners,
       movement: table.movement,
       holdings: countHoldings(table.owners, table.movement.shift, indexById.size),
+      weights: weightsOf(regions, input.tables[ordinaryKey]),
+      drawWeights: weightsOf(regions, table),
       orders: table.orders,
       shardShift: 32 - Math.log2(table.owners.length),
     });
     yield;
   }
   return sets;
+}
+
+function weightsOf(regions: readonly Region[], table: SetTable | undefined): Float64Array {
+  return Float64Array.from(regions, ({ id, weight }) => table?.weights?.[id] ?? weight);
 }
 
 function buildRoute(

@@ -283,7 +283,7 @@ function judge(picked: RegionIndex, input: PickInput): Choice {
 }
 
 /** Share of the requests it is picked for that a region keeps, 0..1. */
-function shareKept(picked: RegionIndex, { snapshot, route, view, isKeyed }: PickInput): number {
+function shareKept(picked: RegionIndex, { snapshot, set, route, view, isKeyed }: PickInput): number {
   const keeps = view.keeps[picked]!;
   switch (route.policy) {
     case 'consistent_hash':
@@ -296,17 +296,16 @@ function shareKept(picked: RegionIndex, { snapshot, route, view, isKeyed }: Pick
       return 1;
     case 'geographic_proximity': {
       // Nearness knows no weights: what a plan takes from a region's weight is taken here.
-      const { weight, baseWeight } = snapshot.regions[picked]!;
-      return keeps * Math.min(1, weight / baseWeight);
+      return keeps * Math.min(1, set.drawWeights[picked]! / snapshot.regions[picked]!.baseWeight);
     }
     default:
       return unreachable(route.policy);
   }
 }
 
-// A region over its stated capacity sheds to its fallbacks; those at capacity as well are no help, and
-// then the pick keeps what is its own.
-const FULL = 1;
+// A region at its stated capacity sheds to its fallbacks; those at capacity as well are no help, and then the
+// pick keeps what is its own. At the very capacity queues already grow without end.
+const FULL = 0.95;
 
 const isByTable = (policy: PolicyKind): boolean =>
   policy === 'consistent_hash' || policy === 'weighted_random';

@@ -82,7 +82,7 @@ function buildView(snapshot: Snapshot, set: EligibleSet, live: LiveView): SetVie
   const candidates: RegionIndex[] = [];
   for (const member of set.members) {
     const region = regionIndex(member);
-    const refusal = filterRegion(snapshot, set, live, region);
+    const refusal = filterRegion(set, live, region);
     if (refusal === undefined) candidates.push(region);
     else removed.push({ region, stage: 'filter', reason: refusal });
   }
@@ -98,11 +98,11 @@ function buildView(snapshot: Snapshot, set: EligibleSet, live: LiveView): SetVie
       removed.push({ region, stage: 'gate', reason: 'unhealthy' });
       continue;
     }
-    const { weight, plannedHealth } = snapshot.regions[region]!;
+    const { plannedHealth } = snapshot.regions[region]!;
     // What the table has taken from an ill region already must not be taken again.
     const health = healthFactor(live.healthy[region]!, live.registered[region]!) / (plannedHealth || 1);
     keeps[region] = panic ? 1 : Math.min(1, health);
-    standsIn[region] = weight > 0 ? 1 : 0;
+    standsIn[region] = set.weights[region]! > 0 ? 1 : 0;
     usable.push(region);
   }
   const servers = panic ? live.present : live.servers;
@@ -159,14 +159,9 @@ export function withoutRegions(
   };
 }
 
-function filterRegion(
-  snapshot: Snapshot,
-  set: EligibleSet,
-  live: LiveView,
-  region: RegionIndex,
-): RemovalReason | undefined {
+function filterRegion(set: EligibleSet, live: LiveView, region: RegionIndex): RemovalReason | undefined {
   // A region that a shift empties keeps what has not left it yet; one that goes home has its base weight.
-  const isEmpty = snapshot.regions[region]!.weight === 0 && set.holdings.leaving[region] === 0;
+  const isEmpty = set.weights[region] === 0 && set.holdings.leaving[region] === 0;
   if (isEmpty && live.staleSince === Number.POSITIVE_INFINITY) return 'weight_zero';
   if (live.present[region]!.length === 0) return 'no_server';
   return undefined;

@@ -90,12 +90,13 @@ function verdicts(
   route: Route,
   decision: Forward | undefined,
 ): RegionVerdict[] {
-  const view = viewOfSet(snapshot, route.set, live);
+  const set = decision?.set ?? route.set;
+  const view = decision?.view ?? viewOfSet(snapshot, set, live);
   const fallbacks = decision === undefined ? [] : fallbacksOf(snapshot, decision);
   return snapshot.regions.map((region): RegionVerdict => {
     const facts = {
       region: region.id,
-      weight: region.weight,
+      weight: set.weights[region.index]!,
       healthy: live.healthy[region.index]!,
       registered: live.registered[region.index]!,
     };

@@ -68,7 +68,11 @@ const NEUTRAL_SEED: Readonly<U64> = Object.freeze(xxh64Text('neutral'));
 const scratch = newU64();
 
 /** Region that serves a key of `shard`; NO_REGION when nobody may own it. */
-export function ownerNow(set: EligibleSet, shard: number, at: KeyAtTime): RegionIndex {
+export function ownerNow(
+  set: Pick<EligibleSet, 'owners' | 'movement'>,
+  shard: number,
+  at: KeyAtTime,
+): RegionIndex {
   const { shift, lends, neutral } = set.movement;
   let owner = set.owners[shard]!;
   if (shift !== null) {

@@ -81,6 +81,10 @@ export interface EligibleSet {
   /** What is on the move, lent, or goes home if the plan is not renewed. */
   readonly movement: Movement;
   readonly holdings: Holdings;
+  /** By region index: desired weights of the plan for this traffic; 0 gets nothing. */
+  readonly weights: Float64Array;
+  /** The same, less what critical requests avoid while others can serve: what draws go by. */
+  readonly drawWeights: Float64Array;
 }
 
 export interface Route {

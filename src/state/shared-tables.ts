@@ -5,7 +5,7 @@
 import { LRUCache } from 'lru-cache';
 import { regionIndex } from '../core/ids.ts';
 import { decodeOwners, type Plan, type PlanTable } from '../plan/plan.ts';
-import { criticalKey, regionSetKey, type SetTable } from '../routing/build-snapshot.ts';
+import { criticalKey, regionSetKey, type SetTable, thresholdsKey } from '../routing/build-snapshot.ts';
 import { xxh64Text } from '../routing/hash.ts';
 import { type Movement, NOT_MOVING, type SetShift } from '../routing/ownership.ts';
 import { type PreferenceOrders, preferenceOrders } from '../routing/ring.ts';
@@ -37,11 +37,12 @@ export class SharedTables {
   tablesOf(plan: Plan, toMonotonic: (wallMs: number) => number): Record<string, SetTable> {
     const tables: Record<string, SetTable> = {};
     for (const table of plan.tables) {
-      const key = regionSetKey(table.regions);
+      const key = thresholdsKey(regionSetKey(table.regions), table.thresholds);
       tables[table.critical ? criticalKey(key) : key] = {
         owners: share(decodeOwners(table.owners)),
         orders: this.ordersFor(table.regions, table.shards),
         movement: movementOf(table, toMonotonic),
+        weights: table.weights,
       };
     }
     return tables;

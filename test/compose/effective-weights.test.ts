@@ -34,3 +34,11 @@ t.test('during a shift they go from what was to what shall be, with the keys', a
   }
   t.ok(Math.abs(at(30_000)[0]! - (at(0)[0]! + at(60_000)[0]!) / 2) < 1e-5, 'half-way at half time');
 });
+
+t.test('a shift for the thresholds of some routes is none of the weights of all', async (t) => {
+  const site = inPeace(undefined, { own: { low: 0.1, high: 0.3, evict: 0.5, critical: 0.1 } });
+  site.risk('a', 0.25).pass(ROUND_MS);
+  t.equal(site.progress(), undefined);
+  t.equal(shiftProgress(published(site), site.now), 0, 'one is under way');
+  t.strictSame(effectiveWeights(published(site), site.now), [1, 1, 1]);
+});

@@ -146,7 +146,7 @@ t.test('what a process has no room for is said before it starts', async (t) => {
   const critical = routes.slice(0, 17).map((one) => ({ ...one, priority: 'critical' }));
   t.strictSame(disagreements({ regions, routes: critical.slice(1) }), []);
   t.strictSame(disagreements({ regions, routes: critical }), [
-    'routes[16].priority: must leave at most 32 tables, one for each set of regions in routes and a second one where requests may be critical; given 34',
+    'routes[16].priority: must leave at most 32 tables, one for each set of regions in routes, another for each thresholds of their own, and for each a second one where requests may be critical; given 34',
   ]);
   const locked = [
     ['r1', 'r2'],

@@ -67,7 +67,7 @@ const CONTRACT_DEFAULTS = {
   },
   shardingPolicies: [],
   trace: { sample: 0.01, keep: 10_000, slow: 1000 },
-  otlp: {},
+  otlp: { planSample: 1 },
   trustedProxies: [],
   shutdown: { grace: 30_000 },
 };

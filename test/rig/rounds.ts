@@ -1,6 +1,7 @@
 // Planning rounds in virtual time: a site of a few regions, told by hand what the engine and the health checks
 // say of them.
 
+import type { OwnThresholds } from '../../src/core/route-thresholds.ts';
 import { decodeOwners, type Plan, type PlanTable, validatePlan } from '../../src/plan/plan.ts';
 import { newPlannerState, planRound } from '../../src/plan/planner.ts';
 import type {
@@ -10,6 +11,7 @@ import type {
   PlannerResult,
   PlannerRules,
   PlannerState,
+  PlannerTable,
   RiskAssessment,
   WeightRecord,
 } from '../../src/plan/planner-types.ts';
@@ -47,6 +49,8 @@ export interface RoundsOptions {
   readonly incarnation?: string;
   /** Beside the table of all. */
   readonly critical?: boolean;
+  /** Of routes with thresholds of their own: tables beside these. */
+  readonly own?: OwnThresholds;
 }
 
 export class Rounds {
@@ -61,6 +65,7 @@ export class Rounds {
   loads: Float64Array | undefined;
   tables: (readonly string[])[];
   readonly critical: boolean;
+  own: OwnThresholds | undefined;
   readonly regions = new Map<string, PlannerRegion>();
   #last: PlannerResult | undefined;
 
@@ -68,6 +73,7 @@ export class Rounds {
     this.rules = { ...RULES, ...options.rules };
     this.state = newPlannerState(options.incarnation ?? '01JD0000000000000000000000');
     this.critical = options.critical ?? false;
+    this.own = options.own;
     this.tables = [[...ids].sort()];
     ids.forEach((id, listed) => {
       this.regions.set(id, {
@@ -100,8 +106,16 @@ export class Rounds {
 
   input(): PlannerInput {
     const { rules } = this;
-    const requests = this.tables.map((regionIds) => ({ regionIds, critical: false }));
-    if (this.critical) requests.push({ regionIds: this.tables[0]!, critical: true });
+    const [all] = this.tables;
+    const requests: Omit<PlannerTable, 'orders' | 'loads'>[] = this.tables.map((regionIds) => ({
+      regionIds,
+      critical: false,
+    }));
+    if (this.critical) requests.push({ regionIds: all!, critical: true });
+    if (this.own !== undefined) {
+      requests.push({ regionIds: all!, critical: false, thresholds: this.own });
+      if (this.critical) requests.push({ regionIds: all!, critical: true, thresholds: this.own });
+    }
     return {
       now: this.now,
       mode: this.mode,

@@ -2,7 +2,7 @@
 // drains a region, tries and saves a policy, loses the connection and has it back, gives a token.
 
 import { existsSync } from 'node:fs';
-import { type Browser, chromium, type Page } from 'playwright-core';
+import { type Browser, chromium, type Page, type Route } from 'playwright-core';
 import t from 'tap';
 import { proxyConfig, startProxy } from '../rig/proxy.ts';
 import { startServer } from '../rig/server.ts';
@@ -113,6 +113,36 @@ async function stories(): Promise<void> {
     await dialog.getByLabel('Reason').fill('west only');
     await page.keyboard.press('Enter');
     await page.getByText('changed here').waitFor();
+
+    await page.getByRole('button', { name: 'Delete gold' }).click();
+    t.match(
+      await dialog.textContent(),
+      /Delete policy gold.*It moves .* shards/,
+      'what it does, before it is done',
+    );
+    await dialog.getByRole('button', { name: 'Cancel' }).click();
+    await page.getByText('changed here').waitFor();
+    await page.getByRole('button', { name: 'Delete gold' }).click();
+    await dialog.getByLabel('Reason').fill('no longer needed');
+    await page.keyboard.press('Enter');
+    await page.locator('#policies').getByText('deleted').waitFor();
+    t.equal(await page.getByRole('button', { name: 'Delete gold' }).count(), 0);
+    await page.getByRole('button', { name: 'Roll back to revision 1' }).click();
+    await dialog.getByLabel('Reason').fill('it is');
+    await page.keyboard.press('Enter');
+    await page.getByText('changed here').waitFor();
+
+    // Somebody else is faster: the change is refused with its sentence, and nothing is lost.
+    await page.getByRole('button', { name: 'Delete gold' }).click();
+    await fetch(`${proxy.controlUrl}/sharding_policies/silver`, {
+      method: 'PUT',
+      headers: { 'content-type': 'application/json', 'if-match': '*' },
+      body: '{}',
+    });
+    await dialog.getByLabel('Reason').fill('too late');
+    await page.keyboard.press('Enter');
+    await dialog.getByText('the policies have changed since').waitFor();
+    await dialog.getByRole('button', { name: 'Cancel' }).click();
     t.strictSame(errors, []);
 
     const port = new URL(proxy.controlUrl).port;
@@ -124,6 +154,32 @@ async function stories(): Promise<void> {
     await page.getByText('The control port does not answer').waitFor({ state: 'detached' });
     await page.getByText('changed here').waitFor();
   });
+
+  for (const [what, hold] of [
+    ['cut off', (route: Route): Promise<void> => route.abort()],
+    ['refused', (route: Route): Promise<void> => route.fulfill({ status: 503, body: '{}' })],
+  ] as const) {
+    t.test(`a stream that is ${what} is replaced by asking, until it is there again`, async (t) => {
+      const proxy = await startProxy(t, config({ pae: { mode: 'off' } }));
+      const page = await browser.newPage();
+      page.setDefaultTimeout(WAIT_MS);
+      await page.clock.install();
+      await page.route('**/stream', hold);
+      await page.goto(proxy.controlUrl);
+      await page.locator('.connection.polling').waitFor();
+      t.equal(await page.getByText('The control port does not answer').count(), 0);
+      await fetch(`${proxy.controlUrl}/regions/east/drain`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: '{"reason":"new disks"}',
+      });
+      await page.locator('[data-region=east]').getByText('drained').waitFor();
+      await page.unroute('**/stream');
+      while ((await page.locator('.connection.live').count()) === 0) await page.clock.runFor(2000);
+      t.pass('live again');
+      await page.close();
+    });
+  }
 
   t.test('where a token is set the page asks for it, and keeps it for the tab', async (t) => {
     const control = { address: '127.0.0.1:0', token: 'a-token-that-is-long-enough' };

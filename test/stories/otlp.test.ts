@@ -4,7 +4,8 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import t, { type Test } from 'tap';
-import { metricOf } from '../rig/control.ts';
+import { controlJson, metricOf } from '../rig/control.ts';
+import { post, until } from '../rig/engine-client.ts';
 import { proxyConfig, startProxy } from '../rig/proxy.ts';
 import { startServer } from '../rig/server.ts';
 import { UNWATCHED } from '../rig/wire.ts';
@@ -135,3 +136,70 @@ t.test('a collector that is not there costs spans, which are counted, and no req
   await proxy.waitForLog(({ msg }) => msg === 'spans could not be exported');
   t.ok((await metricOf(proxy.controlUrl, 'foreshard_spans_total', 'result="failed"')) > 0);
 });
+
+t.test(
+  'a new plan is a trace: engine and proxy tell its steps in it, and the shift that it began',
+  async (t) => {
+    const collector = await startCollector(t);
+    const regions = await Promise.all(
+      ['a', 'b'].map(async (id) => ({ id, servers: [(await startServer(t, id)).url] })),
+    );
+    const config = (planSample: number): Record<string, unknown> =>
+      proxyConfig({
+        regions,
+        health: UNWATCHED,
+        trace: { sample: 0 },
+        otlp: { url: collector.url, planSample },
+        pae: { mode: 'auto', evaluateEvery: '300ms' },
+        sharding: { shiftPeriod: '1s' },
+      });
+    const proxy = await startProxy(t, config(1));
+    const named = (name: string): Span | undefined => collector.spans.find((span) => span.name === name);
+    const first = await until(async () => named('new plan'), 'the first plan');
+    t.equal((await post(`${proxy.controlUrl}/regions/a/drain`, { reason: 'new disks' })).status, 200);
+    const shift = await until(async () => named('shift'), 'the end of the shift');
+    t.equal(attribute(shift, 'foreshard.shift.outcome'), 'done');
+    t.ok(Number(attribute(shift, 'foreshard.shift.shards')) > 1900);
+    t.not(shift.traceId, first.traceId, 'of the plan that began it');
+    // The proxy's and the engine's come each in their own time.
+    const trace = await until(async () => {
+      const found = collector.spans.filter(({ traceId }) => traceId === shift.traceId);
+      return found.filter(({ name }) => name === 'publish').length === 2 ? found : undefined;
+    }, 'what both tell of it');
+    const root = trace.find(({ name }) => name === 'new plan')!;
+    t.notOk(root.parentSpanId);
+    t.equal(shift.parentSpanId, root.spanId);
+    const under = (parent: Span | undefined): string[] =>
+      trace.filter(({ parentSpanId }) => parentSpanId === parent?.spanId).map(({ name }) => name);
+    t.strictSame(
+      under(root)
+        .filter((name) => name !== 'evaluate')
+        .sort(),
+      ['adopt', 'plan', 'publish', 'shift'],
+    );
+    const adopt = trace.find(({ name }) => name === 'adopt')!;
+    t.strictSame(under(adopt).sort(), ['publish', 'validate']);
+    t.equal(attribute(adopt, 'foreshard.plan.generation'), attribute(root, 'foreshard.plan.generation'));
+    const planned = trace.find(({ name }) => name === 'plan')!;
+    t.ok(Number(attribute(planned, 'foreshard.moved.human')) > 1900);
+    t.equal(new Set(trace.map(({ spanId }) => spanId)).size, trace.length, 'every span has an id of its own');
+    t.ok(
+      collector.spans.some(({ name }) => name === 'evaluate'),
+      'and what an evaluation has changed',
+    );
+    await proxy.stop();
+
+    collector.spans.length = 0;
+    const silent = await startProxy(t, config(0), { folder: proxy.folder });
+    t.equal((await post(`${silent.controlUrl}/regions/a/undrain`, { reason: 'done' })).status, 200);
+    await until(async () => {
+      const { regions: planned } = await controlJson<{ regions: { weight: number }[] }>(
+        silent.controlUrl,
+        '/plan',
+      );
+      return planned[0]!.weight === 1 || undefined;
+    }, 'the new plan');
+    await silent.stop();
+    t.strictSame(collector.spans, [], 'decided before any span is made');
+  },
+);

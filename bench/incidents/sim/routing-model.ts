@@ -7,7 +7,6 @@ import type { Plan } from '../../../src/plan/plan.ts';
 import { fractionOf, newU64, SEED_ZERO, type U64, xxh64Text } from '../../../src/routing/hash.ts';
 import { KeyBytes } from '../../../src/routing/key-bytes.ts';
 import { ownerNow } from '../../../src/routing/ownership.ts';
-import type { EligibleSet } from '../../../src/routing/snapshot.ts';
 import { SharedTables } from '../../../src/state/shared-tables.ts';
 
 /** What a request's key says of its way. */
@@ -60,7 +59,7 @@ export class RoutingModel {
     const shard = Math.floor((hi / HALVES) * owners.length);
     this.counts[shard]! += 1;
     const regions: string[] = [];
-    const owner = ownerNow(this.#table as EligibleSet, shard, {
+    const owner = ownerNow(this.#table!, shard, {
       key: this.#key,
       isKeyed: true,
       random: this.#random,

@@ -24,8 +24,8 @@ import { FEATURE_COLUMNS, writeFeatures } from './stream-features.ts';
 /** A metric of the rows: its name tells the kind (metric-kinds.ts). */
 export interface MetricSpec {
   readonly name: string;
-  /** Value at which requests fail, where the operator knows it. */
-  readonly limit?: number;
+  /** Value at which requests fail, where it is known; one learnt from the usual value may be lower and then counts. */
+  readonly limit?: number | undefined;
 }
 
 export interface FailurePredictorOptions {

@@ -135,7 +135,7 @@ async function change(
 async function dryRun(source: ControlSource, documents: PolicyDocuments): Promise<object> {
   const { desk } = source;
   const made = desk.madeOf(desk.written, documents);
-  if (!made.ok) return { valid: false, problems: made.problems };
+  if (!made.ok) return { valid: false, problems: made.problems, violatedPolicies: made.violations };
   return { valid: true, problems: [], ...(await source.previewOf(made.config)) };
 }
 

@@ -9,7 +9,7 @@ import { OVERRIDE_KINDS, type RegionOverride } from '../../state/region-override
 import type { DeskResult } from '../desk-port.ts';
 import { sendProblem } from '../problem.ts';
 import { parsed, wholeText } from '../query.ts';
-import type { ControlSource } from '../source.ts';
+import type { ControlSource, OverrideSource } from '../source.ts';
 
 const cause = {
   reason: z.string().min(1).max(500).describe('Why; it stands in the audit log.'),
@@ -30,6 +30,12 @@ interface RegionParams {
 
 export function regionRoutes(app: FastifyInstance, source: ControlSource): void {
   app.get('/regions', async () => ({ regions: source.regions() }));
+  app.get('/shards', async () => source.shards());
+  overrideRoutes(app, source);
+}
+
+/** Where a plan is made they are part of it; see `change` for a proxy whose plan is made elsewhere. */
+export function overrideRoutes(app: FastifyInstance, source: OverrideSource): void {
   for (const kind of OVERRIDE_KINDS) {
     app.post<RegionParams>(`/regions/:id/${kind}`, async (request, reply) => {
       const body = parsed(BODIES[kind], request.body, reply);
@@ -51,18 +57,22 @@ export function regionRoutes(app: FastifyInstance, source: ControlSource): void 
     const body = parsed(undrainBody, request.body, reply);
     return body === undefined ? reply : change(request, reply, source, body, undefined);
   });
-  app.get('/shards', async () => source.shards());
   app.get('/audit', async (request, reply) => {
     const query = parsed(auditQuery, request.query, reply);
     return query === undefined ? reply : { entries: await source.desk.audit(query.limit) };
   });
 }
 
+// Nobody may place keys by weights that the others do not have (design, decision 2): taking all away is another thing,
+// then the ordered fallbacks serve, as they do when a region fails.
+const NOT_HERE =
+  'a weight above 0 is part of the plan, which the engine at pae.source makes: ask it, POST /regions/ID/weight at its address; drain, maintenance and weight 0 hold here';
+
 /** @param override undefined takes back what was said before. */
 async function change(
   request: FastifyRequest<RegionParams>,
   reply: FastifyReply,
-  { desk, overridesRefused }: ControlSource,
+  { desk, overrideScope }: OverrideSource,
   { by, reason }: { readonly by: string; readonly reason: string },
   override: RegionOverride | undefined,
 ): Promise<object> {
@@ -70,8 +80,8 @@ async function change(
   if (!desk.written.regions.some((region) => region.id === id)) {
     return sendProblem(reply, 404, `there is no region ${id.slice(0, 63)}`);
   }
-  const refused = overridesRefused();
-  if (refused !== undefined) return sendProblem(reply, 409, refused);
+  const scope = overrideScope();
+  if (scope === 'this_proxy' && (override?.weight ?? 0) > 0) return sendProblem(reply, 409, NOT_HERE);
   const from = desk.overrides[id] ?? null;
   const result = await desk.override(id, override, {
     who: whoOf(request, by),
@@ -81,7 +91,8 @@ async function change(
     to: override ?? null,
     why: reason,
   });
-  return result.ok ? { region: id, override: override ?? null, before: from } : refuseChange(reply, result);
+  if (!result.ok) return refuseChange(reply, result);
+  return { region: id, override: override ?? null, before: from, scope };
 }
 
 export function refuseChange(reply: FastifyReply, result: Extract<DeskResult, { ok: false }>): FastifyReply {

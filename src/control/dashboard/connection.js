@@ -8,6 +8,8 @@ const SLOW_POLL_MS = 10_000;
 const RETRY_MS = 2000;
 // The stream says something every 15 s at least.
 const SILENCE_MS = 20_000;
+// Half a minute of asking, then the stream is tried again.
+const POLLS_BEFORE_STREAM = 15;
 const TOKEN = 'foreshard.token';
 
 export class Connection {
@@ -32,7 +34,7 @@ export class Connection {
         this.#set({ connection: error?.status === 401 || error?.status === 403 ? 'token' : 'lost' });
       }
       if (this.#state.connection === 'token') await this.#tokenGiven();
-      else await pause(RETRY_MS);
+      else if (this.#state.connection !== 'polling') await pause(RETRY_MS);
     }
   }
 
@@ -130,33 +132,42 @@ export class Connection {
     }
   }
 
-  /** @returns false where there is no stream to be had. */
+  /**
+   * @returns false where there is no stream to be had: it is refused, cut off or held back by something on the way.
+   * One that was heard and ends is a lost connection.
+   */
   async #stream() {
     const stop = new AbortController();
-    const response = await this.#fetch('/stream', { signal: stop.signal });
-    if (response.status === 404 || response.status === 503) return false;
-    if (!response.ok) throw Object.assign(new Error('no stream'), { status: response.status });
-    this.#set({ connection: 'live', heardAt: Date.now() });
-    const read = eventReader();
-    const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+    let isHeard = false;
     let silence = setTimeout(() => stop.abort(), SILENCE_MS);
     try {
+      const response = await this.#fetch('/stream', { signal: stop.signal });
+      if (response.status === 401 || response.status === 403)
+        throw Object.assign(new Error('no stream'), { status: response.status });
+      if (!response.ok) return false;
+      const read = eventReader();
+      const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
       for (;;) {
         const { value, done } = await reader.read();
         if (done) throw new Error('the stream has ended');
         clearTimeout(silence);
         silence = setTimeout(() => stop.abort(), SILENCE_MS);
+        if (!isHeard) this.#set({ connection: 'live', heardAt: Date.now() });
+        isHeard = true;
         for (const { event, data } of read(value)) this.#hear(event, data);
       }
+    } catch (error) {
+      if (isHeard || error?.status !== undefined) throw error;
+      return false;
     } finally {
       clearTimeout(silence);
       stop.abort();
     }
   }
 
-  /** Ends by throwing. */
+  /** Throws when nobody answers; ends when it is time to try the stream again. */
   async #poll() {
-    for (;;) {
+    for (let round = 0; round < POLLS_BEFORE_STREAM; round += 1) {
       await this.#take('/regions', 'health');
       await Promise.all([this.#plan(), this.#scores('')]);
       await this.#take('/event_tracing?limit=50', 'decisions').catch(ignore);

@@ -60,6 +60,19 @@ export function Policies({ ask, onAsk, connection }) {
       path,
       JSON.parse(draft.text),
     );
+  /** Tried first: whoever deletes is told what it does. */
+  const remove = async (name) => {
+    const target = `/sharding_policies/${encodeURIComponent(name)}`;
+    try {
+      const { body } = await ask(`${target}?dryRun=1`, { method: 'DELETE' });
+      setProblem(body.valid ? '' : `Policy ${name} cannot be deleted: ${body.problems.join('; ')}`);
+      if (!body.valid) return;
+      const text = `Its routes stand by themselves then. ${effect(body)}`;
+      change({ title: `Delete policy ${name}`, text, confirm: `Delete ${name}` }, 'DELETE', target);
+    } catch (error) {
+      setProblem(`Policy ${name} cannot be deleted: ${error.message}`);
+    }
+  };
   const goBack = (revision) =>
     change(
       {
@@ -72,7 +85,7 @@ export function Policies({ ask, onAsk, connection }) {
     );
   return html`<p class="problem" role="alert">${problem}</p>
     <div class="split">
-      <div>${known && html`<${Known} known=${known} onEdit=${setDraftOf(edit)} onRollback=${goBack} />`}</div>
+      <div>${known && html`<${Known} known=${known} onEdit=${setDraftOf(edit)} onDelete=${remove} onRollback=${goBack} />`}</div>
       <form class="draft" onSubmit=${dryRun}>
         <label>Name<input value=${draft.name} required pattern="[A-Za-z0-9][A-Za-z0-9._\\-]*" maxlength="63" autocomplete="off" onInput=${(event) => edit({ name: event.currentTarget.value })} /></label>
         <label>Document (JSON)<textarea rows="8" spellcheck="false" value=${draft.text} onInput=${(event) => edit({ text: event.currentTarget.value })}></textarea></label>
@@ -85,7 +98,7 @@ export function Policies({ ask, onAsk, connection }) {
 const setDraftOf = (edit) => (policy) =>
   edit({ name: policy.name, text: JSON.stringify(policy.api ?? policy.file ?? {}, null, 2) });
 
-function Known({ known, onEdit, onRollback }) {
+function Known({ known, onEdit, onDelete, onRollback }) {
   const past = [...new Set([...known.revisions.map(({ revision }) => revision), 0])].filter(
     (one) => one !== known.revision,
   );
@@ -97,7 +110,10 @@ function Known({ known, onEdit, onRollback }) {
         policy,
       ) => html`<li key=${policy.name}><div><b>${policy.name}</b> <span class="badge">${policy.isDeleted ? 'deleted' : policy.source === 'api' ? 'changed here' : 'from the file'}</span>
         <small>${policy.usedBy.length === 0 ? 'used by no route' : `used by ${policy.usedBy.join(', ')}`}</small></div>
-        <button aria-label="Edit ${policy.name}" onClick=${() => onEdit(policy)}>Edit</button></li>`,
+        <div class="actions"><button aria-label="Edit ${policy.name}" onClick=${() => onEdit(policy)}>Edit</button>${
+          !policy.isDeleted &&
+          html`<button aria-label="Delete ${policy.name}" onClick=${() => void onDelete(policy.name)}>Delete…</button>`
+        }</div></li>`,
     )}</ul>
     ${past.length > 0 && html`<h3>Earlier revisions</h3><ul class="plain">${past.map((revision) => html`<li key=${revision}><span>Revision ${revision} <small>${revision === 0 ? 'what the file says' : clock(at.get(revision))}</small></span><button aria-label="Roll back to revision ${revision}" onClick=${() => onRollback(revision)}>Roll back…</button></li>`)}</ul>`}`;
 }
@@ -111,8 +127,10 @@ function Tried({ tried }) {
     return html`<small>A dry run tells what a change would do, and touches nothing. Only what was tried can be saved.</small>`;
   if (!tried.valid)
     return html`<p class="problem">It would be refused:</p><ul>${tried.problems.map((one) => html`<li>${one}</li>`)}</ul>`;
+  const violated = tried.violatedPolicies ?? [];
   const loads = Object.entries(tried.projectedUtilisation ?? {});
   return html`<p><b>It is valid.</b> ${effect(tried)}</p>
     ${tried.diff.length === 0 ? html`<p><small>No route is treated differently.</small></p>` : html`<ul>${tried.diff.map(({ route, from, to }) => html`<li><b>${route}</b>: <code>${JSON.stringify(from)}</code> becomes <code>${JSON.stringify(to)}</code></li>`)}</ul>`}
+    ${violated.length > 0 && html`<p class="problem">Policies that could not be kept:</p><ul>${violated.map(({ policy, route, problem }) => html`<li><b>${policy}</b> (route ${route}): ${problem}</li>`)}</ul>`}
     ${loads.length > 0 && html`<p><small>Utilisation after it: ${loads.map(([region, value]) => `${region} ${value === null ? 'not known' : percent(value)}`).join(', ')}</small></p>`}`;
 }

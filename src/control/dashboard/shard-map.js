@@ -16,12 +16,19 @@ export function ShardMap({ shards, now }) {
   return html`${
     shards.tables.length > 1 &&
     html`<label class="inline">Table <select value=${at} onChange=${(event) => setAt(Number(event.currentTarget.value))}>
-      ${shards.tables.map(({ id, critical }, i) => html`<option value=${i}>${id}${critical ? ', critical requests' : ''}</option>`)}
+      ${shards.tables.map(({ id, critical, shift }, i) => html`<option value=${i}>${tableWords(id, critical, shift)}</option>`)}
     </select></label>`
   }
     <${Shift} table=${table} now=${now} />
     <${Cells} table=${table} regions=${shards.regions} />
     <${Legend} table=${table} regions=${shards.regions} />`;
+}
+
+/** `all@0.1/0.3/0.5/0.3!critical`: the set of regions, thresholds of their own, whose requests. */
+function tableWords(id, critical, shift) {
+  const [set, own] = id.replace('!critical', '').split('@');
+  const words = [set, own && `thresholds ${own}`, critical && 'critical requests', shift && 'on the move'];
+  return words.filter(Boolean).join(', ');
 }
 
 function Shift({ table, now }) {

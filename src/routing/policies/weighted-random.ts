@@ -13,9 +13,10 @@ export const weightedRandom: Policy = (input) => (input.isKeyed ? consistentHash
  * is stale; lowered by what part of the region is healthy.
  */
 export function effectiveWeight({ snapshot, set, view, now, neutrality }: PickInput, region: number): number {
-  const { weight, baseWeight } = snapshot.regions[region]!;
+  const { baseWeight } = snapshot.regions[region]!;
   const { shift } = set.movement;
-  const planned = shift === null ? weight : heldShards(set.holdings, region, progressOf(shift, now));
+  const planned =
+    shift === null ? set.drawWeights[region]! : heldShards(set.holdings, region, progressOf(shift, now));
   if (neutrality === 0) return planned * view.keeps[region]!;
   return (planned * (1 - neutrality) + baseWeight * neutrality) * view.keeps[region]!;
 }
