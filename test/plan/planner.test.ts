@@ -124,6 +124,16 @@ t.test('what the survivors can carry', async (t) => {
     t.strictSame(site.weights, { a: 0, b: 1, c: 1 });
   });
 
+  t.test('too much load takes from a region what it cannot carry, and no more', async (t) => {
+    const site = loaded(210, { a: 80, b: 200, c: 200 });
+    const overloaded = { ...assessed(1), failureProbability: 0 };
+    site.say('a', { assessment: overloaded }).pass(120_000);
+    const { a } = loadsOf(site);
+    t.ok(a! > 55 && a! <= 65, `70 would come to it, 64 is its target: ${a}`);
+    site.say('a', { assessment: { ...overloaded, failureProbability: 0.95 } }).pass(120_000);
+    t.equal(loadsOf(site).a, 0, 'one that may fail as well loses all');
+  });
+
   t.test('where there is not enough, less is moved and no survivor goes over its target', async (t) => {
     const site = loaded(180);
     site.risk('a', 0.95).pass(120_000);
