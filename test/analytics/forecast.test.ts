@@ -250,19 +250,6 @@ t.test('retraining takes over the trained methods and is better on seasons', asy
   t.ok(errorsOf(true) < 0.9 * errorsOf(false));
 });
 
-t.test('only methods that learn by each value are raised when they run behind', async (t) => {
-  // What is fitted for a day ahead knows its mornings: a line through this one would go on into the night.
-  const values = Array.from({ length: 120 }, (_, i) => 100 + 0.5 * Math.sin(i * i) + Math.max(0, i - 90) * 4);
-  const chosen = new SeriesForecaster({ horizon: 48, seasons: [], streaming: naiveMethods([]) });
-  const live = new SeriesForecaster({ horizon: 48, seasons: [] });
-  for (const value of values) {
-    chosen.push(value);
-    live.push(value);
-  }
-  t.ok(chosen.forecast().steps.every(({ mean }) => mean === values.at(-1)));
-  t.ok(live.forecast().steps[9]!.mean > values.at(-1)!);
-});
-
 t.test('a retraining without enough history leaves all as it was', async (t) => {
   const forecaster = new SeriesForecaster({ horizon: HORIZON, seasons: [SEASON], trained: trainedMethods });
   for (const value of daily(5, SEASON)) forecaster.push(value);
