@@ -161,18 +161,7 @@ export class EngineHost {
             log,
             onUnreadable: () => this.count('foreshard_model_states_unreadable_total', [], 1),
           });
-    this.#feeds = new EventFeeds(
-      config.pae.externalEvents.map(({ file, url, kind }) => ({ file, url, kind })),
-      {
-        clock: systemClock,
-        calendar: this.engine.calendar,
-        regions: config.regions.map(({ id, location }) => ({ id, location })),
-        onProblem: (feed, problem) => {
-          this.count('foreshard_feed_problems_total', [], 1);
-          log.warn({ feed: feed.file ?? feed.url, problem }, 'an event feed could not be read');
-        },
-      },
-    );
+    this.#feeds = this.#newFeeds();
   }
 
   /** Makes the plans. There from the moment that `start` has resolved. */
@@ -234,6 +223,22 @@ export class EngineHost {
         if (result !== 'ok') this.log.debug({ source: source.url, result, detail }, 'a source of metrics');
       },
     });
+  }
+
+  #newFeeds(): EventFeeds {
+    const { config, log, engine } = this;
+    return new EventFeeds(
+      config.pae.externalEvents.map(({ file, url, kind }) => ({ file, url, kind })),
+      {
+        clock: systemClock,
+        calendar: engine.calendar,
+        regions: config.regions.map(({ id, location }) => ({ id, location })),
+        onProblem: (feed, problem) => {
+          this.count('foreshard_feed_problems_total', [], 1);
+          log.warn({ feed: feed.file ?? feed.url, problem }, 'an event feed could not be read');
+        },
+      },
+    );
   }
 
   /** The state of an earlier process, and its rows lived through again. */

@@ -70,7 +70,8 @@ export class SeriesForecaster {
   readonly #trained: readonly ForecastMethod[];
   readonly #floorNames: ReadonlySet<string>;
   readonly #streamingExperts: readonly Expert[];
-  readonly #lag: LagTrend;
+  /** Of methods that learn by each value; what is fitted for a day ahead has its rises from the days before. */
+  readonly #lag: LagTrend | undefined;
   #step = 0;
   #pool: ExpertPool;
   readonly #quantiles: Float64Array;
@@ -95,7 +96,7 @@ export class SeriesForecaster {
     this.#streamingExperts = fitExperts(this.#streaming, this.#context, this.#floorNames);
     this.#pool = new ExpertPool({ context: this.#context, experts: this.#streamingExperts, isProven: false });
     this.#quantiles = new Float64Array(tracked.length * LEVELS.length);
-    this.#lag = new LagTrend(horizon);
+    this.#lag = options.streaming === undefined ? new LagTrend(horizon) : undefined;
   }
 
   /** Forecasts of single experts that had to be replaced or confined so far. */
@@ -115,7 +116,7 @@ export class SeriesForecaster {
     const kept = this.#window.at(0);
     const expected = this.#pool.issued[0]!;
     this.#step += 1;
-    if (isThere && Number.isFinite(expected)) this.#lag.push(this.#step, kept, expected);
+    if (isThere && Number.isFinite(expected)) this.#lag?.push(this.#step, kept, expected);
     if (isThere) this.#widen(kept);
     this.#pool.push(isThere ? kept : Number.NaN, this.#bounds(), (at) => this.#scaleOf(at));
   }
@@ -154,7 +155,8 @@ export class SeriesForecaster {
     const made: ForecastStep[] = [];
     for (let h = 1; h <= steps; h++) {
       const row = quantiles.subarray((h - 1) * LEVELS.length, h * LEVELS.length);
-      const mean = this.#lag.raise(h, this.#pool.issued[h - 1]!);
+      const issued = this.#pool.issued[h - 1]!;
+      const mean = this.#lag?.raise(h, issued) ?? issued;
       this.#writeQuantiles(h, mean, row);
       made.push({
         mean,
