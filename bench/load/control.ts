@@ -64,7 +64,10 @@ interface Slice {
   readonly round: number;
   readonly p50Micros: number;
   readonly p99Micros: number;
+  /** How late the sender itself was: what of the latency is the bench's own. */
+  readonly lagP99Micros: number;
   readonly answered: number;
+  readonly seconds: number;
   readonly cpuSeconds: number;
   /** In an asked slice. */
   readonly asks?: AskerCounts;
@@ -182,7 +185,7 @@ async function measureSlice(
     await once(asker, 'message');
   }
   const before = subject.process.usage()!.cpuMicros;
-  const { latency, counts } = await load(subject, rate, seconds * 1000);
+  const { latency, lag, counts } = await load(subject, rate, seconds * 1000);
   const cpuSeconds = (subject.process.usage()!.cpuMicros - before) / 1e6;
   let asks: AskerCounts | undefined;
   if (turn === 'asked') {
@@ -194,7 +197,9 @@ async function measureSlice(
     round,
     p50Micros: latency.percentile(50),
     p99Micros: latency.percentile(99),
+    lagP99Micros: lag.percentile(99),
     answered: counts.answered,
+    seconds,
     cpuSeconds,
     ...(asks !== undefined && { asks }),
   };
@@ -229,8 +234,9 @@ interface Line {
 
 function linesOf({ slices, traceMs }: Figures): Line[] {
   const of = (turn: Turn): Slice[] => slices.filter((slice) => slice.turn === turn);
-  const ms = (turn: Turn, key: 'p50Micros' | 'p99Micros'): number[] =>
+  const ms = (turn: Turn, key: 'p50Micros' | 'p99Micros' | 'lagP99Micros'): number[] =>
     of(turn).map((slice) => slice[key] / 1000);
+  const cpu = (turn: Turn): number[] => of(turn).map(({ cpuSeconds, seconds }) => cpuSeconds / seconds);
   const rounds = [...new Set(slices.map(({ round }) => round))];
   const p99 = (turn: Turn, round: number): number =>
     median(of(turn).flatMap((slice) => (slice.round === round ? [slice.p99Micros] : [])));
@@ -241,6 +247,14 @@ function linesOf({ slices, traceMs }: Figures): Line[] {
     { name: 'p50, asked', values: ms('asked', 'p50Micros'), bound: endless, unit: 'ms' },
     { name: 'p99, quiet', values: ms('quiet', 'p99Micros'), bound: endless, unit: 'ms' },
     { name: 'p99, asked', values: ms('asked', 'p99Micros'), bound: endless, unit: 'ms' },
+    {
+      name: 'p99 of the sender being late, asked',
+      values: ms('asked', 'lagP99Micros'),
+      bound: endless,
+      unit: 'ms',
+    },
+    { name: 'CPU of the proxy, quiet', values: cpu('quiet'), bound: endless, unit: 'cores' },
+    { name: 'CPU of the proxy, asked', values: cpu('asked'), bound: endless, unit: 'cores' },
     { name: 'p99 asked / quiet, each round', values: ratios, bound: BOUNDS.p99Ratio, unit: '' },
     { name: 'a trace is found after its request', values: traceMs, bound: BOUNDS.traceMs, unit: 'ms' },
   ];
