@@ -79,19 +79,23 @@ const RECIPES: Readonly<Record<string, Recipe>> = {
       servers: whole(shape.region, { slots: [[0, smaller]] }),
     };
   },
-  c: (shape) => ({
-    ...calm,
-    title: 'slow disk, latency creeps to time-outs',
-    seconds: shape.onset + shape.ramp + AFTERMATH,
-    failing: shape.region,
-    // Latency takes capacity too: from here on more comes than leaves.
-    failsAt: secondAt(shape, 1, 6 * shape.depth, 1 / BASE_DEMAND),
-    demand: level,
-    servers: whole(shape.region, {
-      latency: ramp(shape, 1, 6 * shape.depth),
-      diskIo: ramp(shape, 0.2, 1),
-    }),
-  }),
+  c: (shape) => {
+    // Latency takes capacity too: at this factor as much comes as leaves, and from there on it is time-outs.
+    const full = 1 / BASE_DEMAND;
+    const fails = shape.onset + shape.ramp;
+    return {
+      ...calm,
+      title: 'slow disk, latency creeps to time-outs',
+      seconds: fails + AFTERMATH,
+      failing: shape.region,
+      failsAt: fails,
+      demand: level,
+      servers: whole(shape.region, {
+        latency: [...ramp(shape, 1, full), [fails + AFTERMATH / 2, 6 * shape.depth]],
+        diskIo: ramp(shape, 0.2, 1),
+      }),
+    };
+  },
   d: (shape) => ({
     ...calm,
     title: 'error rate creeps from 0 to 30 %',

@@ -9,12 +9,13 @@ import { packNumbers, type StateReader, UnreadableState } from './state-reader.t
 export interface ProbabilityFigures {
   readonly scored: number;
   readonly censored: number;
-  /** Failures that predictions of this window were about. */
+  /** Failures that predictions were about. */
   readonly events: number;
   /** Mean of (p - outcome)^2; undefined while nothing was scored. */
   readonly brier: number | undefined;
-  /** 1 - brier / brier of the base rate; undefined before five events. */
+  /** 1 - brier / brier of the base rate, over weeks that fade; undefined before five events. */
   readonly skill: number | undefined;
+  /** Over the same weeks. */
   readonly baseRate: number | undefined;
   /** Median milliseconds from the first alarm to the event, of the events that were foreseen. */
   readonly leadMs: number | undefined;
@@ -54,6 +55,10 @@ export const EVENTS_FOR_SKILL = 5;
 const KEPT = 2880;
 const MAX_PENDING = 4096;
 const MAX_LEADS = 200;
+// Of what skill is judged by half is forgotten after so many predictions, a week of 30 s: a day alone would know
+// nothing of models on most days, for most days see no failure.
+const HALF_LIFE = 20_000;
+const KEEP = 0.5 ** (1 / HALF_LIFE);
 const DAY_MS = 86_400_000;
 /** Numbers that a waiting prediction is kept as. */
 const PENDING_NUMBERS = 5;
@@ -68,6 +73,11 @@ export class ProbabilityScore {
   /** Until when the same alarm is not a new one. */
   #episodeEnd = Number.NEGATIVE_INFINITY;
   #inEvent = false;
+  /** Fading sums: predictions, squared errors, events that came. */
+  #judged = 0;
+  #squares = 0;
+  #came = 0;
+  #errors: number[] = [];
 
   /** @param until end of the window that the probability is about; both wall milliseconds. */
   predicted(at: number, until: number, p: number, acted = false): void {
@@ -86,7 +96,7 @@ export class ProbabilityScore {
     this.#inEvent = true;
     // Windows that closed before it were about something else; one that ends with it was about it.
     this.pass(at - 1);
-    for (const { at: made, p } of this.#pending) if (made < at) this.#settled.push(made, p, 1);
+    for (const { at: made, p } of this.#pending) if (made < at) this.#settle(made, p, 1);
     const first = this.#pending.find(({ p }) => p >= ALARM);
     this.#leads.push(first === undefined ? undefined : at - first.at);
     if (this.#leads.length > MAX_LEADS) this.#leads.shift();
@@ -109,9 +119,16 @@ export class ProbabilityScore {
     const first = [...known, ...waiting].find(({ p }) => p >= ALARM);
     this.#leads.push(first === undefined ? undefined : at - first.at);
     this.#falseAlarms = this.#falseAlarms.filter((made) => !isAbout(made));
-    for (const row of settled) this.#settled.set(row, CAME, 1);
+    for (const row of settled) {
+      const p = this.#settled.at(row, SAID);
+      if (this.#settled.at(row, CAME) === 0) {
+        this.#came += 1;
+        this.#squares += (p - 1) ** 2 - p ** 2;
+      }
+      this.#settled.set(row, CAME, 1);
+    }
     this.#pending = this.#pending.filter((pending) => !isAbout(pending.at));
-    for (const { at: made, p } of waiting) this.#settled.push(made, p, 1);
+    for (const { at: made, p } of waiting) this.#settle(made, p, 1);
   }
 
   /** What began at `at` was announced: it says nothing of who predicted, neither that it was foreseen nor missed. */
@@ -132,7 +149,7 @@ export class ProbabilityScore {
     while (this.#pending.length > 0 && this.#pending[0]!.until <= now) {
       const { at, p, acted, isAlarm } = this.#pending.shift()!;
       if (acted) this.#censored += 1;
-      else this.#settled.push(at, p, 0);
+      else this.#settle(at, p, 0);
       if (isAlarm && !acted) this.#falseAlarms.push(at);
     }
     const oldest = this.#settled.length === 0 ? now : this.#settled.at(0, AT);
@@ -152,8 +169,8 @@ export class ProbabilityScore {
       foreseen: leads.length,
     };
     if (n === 0) return { ...base, ...none };
-    const baseRate = this.#settled.sum((row) => this.#settled.at(row, CAME)) / n;
-    const brier = this.recentBrier(n);
+    const baseRate = this.#came / this.#judged;
+    const brier = this.#meanSquare();
     const reference = baseRate * (1 - baseRate);
     const days = (this.#settled.at(n - 1, AT) - this.#settled.at(0, AT)) / DAY_MS;
     return {
@@ -161,21 +178,35 @@ export class ProbabilityScore {
       brier,
       baseRate,
       skill:
-        brier !== undefined && events >= EVENTS_FOR_SKILL && reference > 0
-          ? 1 - brier / reference
+        events >= EVENTS_FOR_SKILL && reference > 0
+          ? 1 - this.#squares / this.#judged / reference
           : undefined,
       falseAlarmsPerDay: days > 0 ? this.#falseAlarms.length / days : undefined,
     };
   }
 
-  /** Brier score of the last `count` settled predictions; for drift and for choosing between models. */
-  recentBrier(count: number): number | undefined {
-    const from = Math.max(0, this.#settled.length - count);
+  /** Squared errors of what was settled since the last call, for drift. */
+  takeErrors(): readonly number[] {
+    const errors = this.#errors;
+    if (errors.length > 0) this.#errors = [];
+    return errors;
+  }
+
+  #settle(at: number, p: number, came: 0 | 1): void {
+    const square = (p - came) ** 2;
+    this.#settled.push(at, p, came);
+    this.#judged = this.#judged * KEEP + 1;
+    this.#squares = this.#squares * KEEP + square;
+    this.#came = this.#came * KEEP + came;
+    if (this.#errors.length < MAX_PENDING) this.#errors.push(square);
+  }
+
+  /** Of the last day. */
+  #meanSquare(): number {
     const squares = this.#settled.sum(
       (row) => (this.#settled.at(row, SAID) - this.#settled.at(row, CAME)) ** 2,
-      from,
     );
-    return this.#settled.length === from ? undefined : squares / (this.#settled.length - from);
+    return squares / this.#settled.length;
   }
 
   state(): object {
@@ -193,6 +224,7 @@ export class ProbabilityScore {
       leads: packNumbers(this.#leads.map((lead) => lead ?? Number.NaN)),
       falseAlarms: packNumbers(this.#falseAlarms),
       numbers: packNumbers([this.#censored, this.#episodeEnd, this.#inEvent ? 1 : 0]),
+      sums: packNumbers([this.#judged, this.#squares, this.#came]),
     };
   }
 
@@ -217,6 +249,10 @@ export class ProbabilityScore {
     score.#censored = censored;
     score.#episodeEnd = episodeEnd;
     score.#inEvent = inEvent === 1;
+    const [judged = 0, squares = 0, came = 0] = state.numbers('sums', 3);
+    score.#judged = judged;
+    score.#squares = squares;
+    score.#came = came;
     return score;
   }
 }

@@ -4,6 +4,7 @@
 
 import { MetricDetector } from './anomaly/metric-detector.ts';
 import { fitRowModel, RowDetector } from './anomaly/row-detector.ts';
+import { coreFirst, isCoreMetric } from './ingest/sample.ts';
 import type { AnomalyModel, AnomalyReading } from './models.ts';
 import type { Row } from './series-store.ts';
 
@@ -45,12 +46,21 @@ export class AnomalyWatch implements AnomalyModel {
   }
 
   #noteMetrics(row: Row): void {
-    for (const metric of row.values.keys()) {
-      if (this.#detectors.size >= MAX_METRICS) return;
-      if (!NOT_SIGNS.has(metric) && !this.#detectors.has(metric)) {
-        this.#detectors.set(metric, new MetricDetector());
-      }
+    for (const metric of coreFirst(row.values.keys())) {
+      if (NOT_SIGNS.has(metric) || this.#detectors.has(metric)) continue;
+      if (this.#detectors.size >= MAX_METRICS && !(isCoreMetric(metric) && this.#dropStranger())) continue;
+      this.#detectors.set(metric, new MetricDetector());
     }
+  }
+
+  /** A core metric takes the place of one that says less. @returns whether there was any. */
+  #dropStranger(): boolean {
+    const stranger = [...this.#detectors.keys()].findLast((metric) => !isCoreMetric(metric));
+    if (stranger === undefined) return false;
+    this.#detectors.delete(stranger);
+    // Rows of as many, but other metrics are of another shape as well.
+    this.#width = -1;
+    return true;
   }
 
   #judgeJointly(row: Row): number {

@@ -1,38 +1,62 @@
-// Learns how much load a campaign brought once it is over: its mean load over that of the same hours a day
-// before where those are in memory, else over an equal stretch before it began.
+// Learns how much load a campaign brought once it is over: its mean load over that of the same hours as many days
+// before as it lasted, for those of an hour and more by the hours of six weeks; a shorter one, and one of a first day,
+// by the rows in memory against an equal stretch before it began.
 
+import { HOUR_MS, type HourlyDemand } from './forecast/hourly-demand.ts';
 import type { EventCalendar } from './ingest/event-calendar.ts';
+import type { ExternalEvent } from './ingest/external-event.ts';
 import { regionEntity } from './ingest/sample.ts';
 import type { SeriesStore } from './series-store.ts';
 
 const DAY_MS = 86_400_000;
-const MAX_LEARNT = 2000;
 
 export class CampaignLearner {
   readonly #calendar: EventCalendar;
   readonly #store: SeriesStore;
-  readonly #learnt = new Set<string>();
+  readonly #hoursOf: (region: string) => HourlyDemand | undefined;
 
-  constructor(calendar: EventCalendar, store: SeriesStore) {
+  constructor(
+    calendar: EventCalendar,
+    store: SeriesStore,
+    hoursOf: (region: string) => HourlyDemand | undefined,
+  ) {
     this.#calendar = calendar;
     this.#store = store;
+    this.#hoursOf = hoursOf;
   }
 
   /** @param now wall milliseconds. @param all every region, for campaigns that name none. */
   learn(now: number, all: readonly string[]): void {
     for (const event of this.#calendar.all()) {
       const isOver = event.kind === 'campaign' && event.end <= now && event.end > now - DAY_MS;
-      if (!isOver || this.#learnt.has(event.id)) continue;
-      if (this.#learnt.size >= MAX_LEARNT) this.#learnt.clear();
-      this.#learnt.add(event.id);
+      if (!isOver || this.#calendar.isLearntFrom(event)) continue;
       const regions = event.regions.length === 0 ? all : event.regions;
-      const during = this.#load(regions, now - event.start, now - event.end);
-      const span = event.end - event.start;
-      const dayBefore = this.#load(regions, now - event.start + DAY_MS, now - event.end + DAY_MS);
-      const usual = dayBefore ?? this.#load(regions, now - event.start + span, now - event.start);
-      if (during !== undefined && usual !== undefined && usual > 0)
-        this.#calendar.learn(event, during / usual);
+      const ratio = this.#byHours(event, regions) ?? this.#byRows(event, regions, now);
+      this.#calendar.learn(event, ratio ?? Number.NaN);
     }
+  }
+
+  #byHours({ start, end }: ExternalEvent, regions: readonly string[]): number | undefined {
+    const first = Math.ceil(start / HOUR_MS);
+    const last = Math.floor(end / HOUR_MS);
+    if (last <= first) return undefined;
+    const back = (Math.ceil((end - start) / DAY_MS) * DAY_MS) / HOUR_MS;
+    let [during, usual] = [0, 0];
+    for (const region of regions) {
+      const hours = this.#hoursOf(region);
+      const sale = hours?.meanOf(first, last);
+      const before = hours?.meanOf(first - back, last - back);
+      if (sale === undefined || before === undefined) continue;
+      during += sale;
+      usual += before;
+    }
+    return usual > 0 ? during / usual : undefined;
+  }
+
+  #byRows({ start, end }: ExternalEvent, regions: readonly string[], now: number): number | undefined {
+    const during = this.#load(regions, now - start, now - end);
+    const usual = this.#load(regions, now - start + (end - start), now - start);
+    return during !== undefined && usual !== undefined && usual > 0 ? during / usual : undefined;
   }
 
   /** Mean requests/s between two ages, milliseconds ago; undefined when less than half of it was measured. */

@@ -3,7 +3,12 @@
 // one: their spreads are added half and half.
 
 import { ASSUMED_CORRELATION, spreadOfSum } from './forecast/demand-sum.ts';
-import { type Forecast, probabilityAbove, quantileOf } from './forecast/forecast-result.ts';
+import {
+  type Forecast,
+  type MethodStanding,
+  probabilityAbove,
+  quantileOf,
+} from './forecast/forecast-result.ts';
 import { LEVELS } from './forecast/residual-band.ts';
 import { SeriesForecaster, type SeriesForecasterOptions } from './forecast/series-forecaster.ts';
 import type { DemandModel, LoadOutlook } from './models.ts';
@@ -57,6 +62,10 @@ export class DemandForecaster implements DemandModel {
     if (this.#seen === 0) return undefined;
     this.#forecast ??= this.#forecaster.forecast();
     return this.#forecast;
+  }
+
+  standings(): readonly MethodStanding[] {
+    return this.#forecaster.standings();
   }
 
   outlook(): LoadOutlook | undefined {

@@ -6,7 +6,7 @@
 
 import { ForecastScore, ProbabilityScore } from './accuracy.ts';
 import { CapacityEstimate } from './capacity-estimate.ts';
-import { Drift } from './drift.ts';
+import { Drift, PROBABILITIES } from './drift.ts';
 import type { EntityWatch } from './entity-watch.ts';
 import type { EventCalendar } from './ingest/event-calendar.ts';
 import type { ExternalEvent } from './ingest/external-event.ts';
@@ -20,7 +20,7 @@ export interface StateSettings {
   readonly horizonMs: number;
 }
 
-const VERSION = 1;
+const VERSION = 2;
 const KINDS: readonly OutcomeKind[] = ['failure', 'overload'];
 
 /** The state of one entity as text; undefined before its first row. */
@@ -36,6 +36,7 @@ export function saveWatch(watch: EntityWatch, { stepMs, horizonMs }: StateSettin
     demand: scores.demand.state(),
     capacity: capacity.state(),
     drift: drift.state(),
+    drifts: { failure: watch.drifts.failure.state(), overload: watch.drifts.overload.state() },
     outcome: packNumbers(KINDS.flatMap((kind) => [since[kind] ?? Number.NaN, seen[kind]])),
     freshness: packNumbers([watch.freshness]),
     acted: watch.acted ? 'yes' : 'no',
@@ -96,6 +97,13 @@ export function restoreWatch(watch: EntityWatch, { state }: SavedWatch): string[
     watch.drift = Drift.restore(state.at('drift'));
   });
   part(() => {
+    const drifts = state.at('drifts');
+    watch.drifts = {
+      failure: Drift.restore(drifts.at('failure'), PROBABILITIES),
+      overload: Drift.restore(drifts.at('overload'), PROBABILITIES),
+    };
+  });
+  part(() => {
     watch.outcome = outcomeOf(state.numbers('outcome', 2 * KINDS.length));
   });
   part(() => {
@@ -120,6 +128,8 @@ function outcomeOf(numbers: Float64Array): OutcomeState {
   return {
     since: { failure: since('failure'), overload: since('overload') },
     seen: { failure: of('failure', 1), overload: of('overload', 1) },
+    // A restart is a look with fresh eyes: the next rows show whether it errs still.
+    erredAt: Number.NEGATIVE_INFINITY,
   };
 }
 
@@ -163,13 +173,20 @@ export class Resumption {
 }
 
 export function saveCalendar(calendar: EventCalendar): string {
-  return JSON.stringify({ posted: calendar.posted(), learnt: calendar.learnt() });
+  return JSON.stringify({
+    posted: calendar.posted(),
+    learnt: calendar.learnt(),
+    learntFrom: calendar.learntFrom(),
+  });
 }
 
 export function restoreCalendar(calendar: EventCalendar, text: string): void {
-  const saved = parse(text) as { posted?: ExternalEvent[]; learnt?: [string, number][] } | undefined;
+  const saved = parse(text) as
+    | { posted?: ExternalEvent[]; learnt?: [string, number][]; learntFrom?: string[] }
+    | undefined;
   if (Array.isArray(saved?.posted) && Array.isArray(saved.learnt)) {
-    calendar.restore(saved.posted, saved.learnt);
+    const from = Array.isArray(saved.learntFrom) ? saved.learntFrom : [];
+    calendar.restore(saved.posted, saved.learnt, from);
   }
 }
 

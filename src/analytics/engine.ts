@@ -8,7 +8,7 @@ import { CampaignLearner } from './campaign-learner.ts';
 import { type CapacityForecast, CapacityForecaster } from './capacity-forecast.ts';
 import { ClockJumps } from './clock-jumps.ts';
 import type { Resumption } from './engine-state.ts';
-import { type EntityWatch, newWatch, type RegionWatch, type World } from './entity-watch.ts';
+import { type DriftKind, type EntityWatch, newWatch, type RegionWatch, type World } from './entity-watch.ts';
 import { HOUR_MS, type HourlyMean } from './forecast/hourly-demand.ts';
 import type { HourlyRequest } from './forecast/hourly-fit.ts';
 import type { TrainedMethod } from './forecast/method-sets.ts';
@@ -38,7 +38,7 @@ export interface EngineTools {
   /** Called with every row that was seen, to be kept. */
   onRow(row: Row): void;
   /** A model of the entity has got worse. */
-  onDrift(entity: Entity, what: 'failure' | 'demand'): void;
+  onDrift(entity: Entity, what: DriftKind): void;
 }
 
 // Samples older than this are late unless they come as backfill: an agent that was cut off must not make the
@@ -49,7 +49,7 @@ const GRACE_SHARE = 0.2;
 const MOST_GRACE_MS = 6000;
 // Between two posts of a backfill an entity is held back at most so long.
 const HELD_MS = 60_000;
-// Two hours of 30 s rows in memory; the rest is in the history.
+// Eight hours of 30 s rows in memory; the rest is in the history.
 const RING_SLOTS = 960;
 const MAX_ENTITIES = 2560;
 const MAX_COLUMNS = 12_000;
@@ -84,7 +84,11 @@ export class Engine {
       maxEntities: MAX_ENTITIES,
       maxColumns: MAX_COLUMNS,
     });
-    this.#campaigns = new CampaignLearner(this.calendar, this.#store);
+    this.#campaigns = new CampaignLearner(
+      this.calendar,
+      this.#store,
+      (region) => this.#watches.get(regionEntity(region).key)?.hourly,
+    );
     this.#jumps = new ClockJumps(tools.clock.wallMs(), tools.clock.monotonicMs());
     for (const { id } of settings.regions) this.#watchOf(regionEntity(id));
   }
@@ -172,11 +176,14 @@ export class Engine {
     return this.#demand.total();
   }
 
-  /** A failure that the metrics did not show, or not yet: predictions before it are judged by it. */
-  confirmIncident({ regions, start }: ExternalEvent): void {
+  /** A failure that the metrics did not show, or not yet: predictions before it are judged by it, and learn from it. */
+  confirmIncident({ regions, start, end }: ExternalEvent): void {
     const ids = regions.length === 0 ? this.settings.regions.map(({ id }) => id) : regions;
     for (const id of ids) {
-      this.#watchOf(regionEntity(id)).scores.failure.confirmed(start, this.settings.horizonMs);
+      const { scores, models } = this.#watchOf(regionEntity(id));
+      scores.failure.confirmed(start, this.settings.horizonMs);
+      // One that lasts is seen by the next row.
+      if (end <= this.#tools.clock.wallMs()) models.failure?.confirmed(start);
     }
   }
 
@@ -308,7 +315,7 @@ export class Engine {
       unmovedLoadOf: (region) => this.#demand.unmovedOf(region),
       guard: (watch, work) => this.#guard(watch, work),
       onOutcome: (watch, kind, at) => this.#onOutcome(watch, kind, at),
-      onDrift: (watch) => this.#tools.onDrift(watch.entity, 'demand'),
+      onDrift: (watch, what) => this.#tools.onDrift(watch.entity, what),
       onNonFinite: () => {
         this.counts.nonFinite += 1;
       },

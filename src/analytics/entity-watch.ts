@@ -2,7 +2,7 @@
 
 import { ForecastScore, ProbabilityScore } from './accuracy.ts';
 import { CapacityEstimate } from './capacity-estimate.ts';
-import { Drift } from './drift.ts';
+import { Drift, PROBABILITIES } from './drift.ts';
 import { HourlyDemand } from './forecast/hourly-demand.ts';
 import type { EventsNear } from './ingest/event-calendar.ts';
 import type { Entity } from './ingest/sample.ts';
@@ -10,6 +10,9 @@ import type { AnomalyReading, FailureReading, LoadOutlook, ModelSet } from './mo
 import { NO_OUTCOME, type OutcomeKind, type OutcomeState } from './outcome.ts';
 import type { Risk, RiskReason } from './risk.ts';
 import type { Row } from './series-store.ts';
+
+/** What has got worse. */
+export type DriftKind = OutcomeKind | 'demand';
 
 export interface WatchScores {
   readonly failure: ProbabilityScore;
@@ -23,7 +26,10 @@ export interface EntityWatch {
   models: ModelSet;
   scores: WatchScores;
   capacity: CapacityEstimate;
+  /** Of forecasts. */
   drift: Drift;
+  /** Of probabilities. */
+  drifts: Record<OutcomeKind, Drift>;
   outcome: OutcomeState;
   /** The last row taken. */
   row: Row | undefined;
@@ -36,7 +42,7 @@ export interface EntityWatch {
   failure: FailureReading | undefined;
   /** Regions only: the load to come and the risk. */
   load: LoadOutlook | undefined;
-  over: { readonly p: number; readonly reasons: readonly RiskReason[]; readonly until: number } | undefined;
+  over: { readonly p: number; readonly reasons: readonly RiskReason[]; readonly at: number } | undefined;
   risk: Risk | undefined;
   /** Wall milliseconds. */
   assessedAt: number | undefined;
@@ -57,6 +63,7 @@ export function newWatch(entity: Entity, models: ModelSet): EntityWatch {
     },
     capacity: new CapacityEstimate(),
     drift: new Drift(),
+    drifts: { failure: new Drift(PROBABILITIES), overload: new Drift(PROBABILITIES) },
     outcome: NO_OUTCOME,
     row: undefined,
     freshness: 0,
@@ -101,7 +108,7 @@ export interface World {
   /** Runs `work`; a model that throws costs its entity the models, not the engine its life. */
   guard(watch: EntityWatch, work: () => void): void;
   onOutcome(watch: EntityWatch, kind: OutcomeKind, at: number): void;
-  /** Its forecasts have got worse than they were. */
-  onDrift(watch: EntityWatch): void;
+  /** What its models say has got worse than it was. */
+  onDrift(watch: EntityWatch, what: DriftKind): void;
   onNonFinite(what: string): void;
 }

@@ -14,6 +14,8 @@ export interface ModelOptions {
   readonly stepMs: number;
   readonly horizonMs: number;
   readonly horizonSteps: number;
+  /** A latency at which every client has given up; undefined = not known. */
+  readonly answerLimitMs?: number | undefined;
 }
 
 export function createModels(options: ModelOptions): Models {
@@ -32,7 +34,7 @@ function createFor({ kind }: Entity, options: ModelOptions): ModelSet {
     // What servers get is of our own making; what regions get too, but it is all there is without ownership.
     demand: kind === 'server' ? undefined : new DemandForecaster(options),
     anomaly: kind === 'route' ? undefined : new AnomalyWatch(),
-    failure: kind === 'route' ? undefined : new FailureWatch(options.horizonMs),
+    failure: kind === 'route' ? undefined : new FailureWatch(options.horizonMs, options.answerLimitMs),
     overload: kind === 'region' ? createOverload(options) : undefined,
   };
 }
@@ -46,13 +48,15 @@ function createOverload({ stepMs, horizonMs, horizonSteps }: ModelOptions): Over
   const predictor = new OverloadPredictor({ stepMs, horizonMs, rule });
   let weights: Float64Array | undefined;
   return {
-    observe: (load, capacity) => {
+    observe: (load, capacity, outlook) => {
       predictor.push(load, capacity);
-      const { probability, reasons } = predictor.predict();
+      const { probability, reasons } = predictor.predict(
+        outlook && { probability: outlook.above(capacity), confidence: outlook.confidence },
+      );
       return { probability, reasons: reasons.map((text) => ({ text, weight: probability })) };
     },
-    training: () => {
-      const rows = predictor.trainingRows();
+    training: (isDrifted) => {
+      const rows = predictor.trainingRows(isDrifted);
       return rows === undefined ? undefined : { kind: 'overload', rows, champion: weights };
     },
     adopt: (model) => {

@@ -4,6 +4,7 @@
 
 import type { BoostedTrees, TrainingRows } from './failure/boosted-trees.ts';
 import type { WeightedRows } from './failure/logistic-regression.ts';
+import type { MethodStanding } from './forecast/forecast-result.ts';
 import type { Entity } from './ingest/sample.ts';
 import type { RiskReason } from './risk.ts';
 import type { Row } from './series-store.ts';
@@ -37,6 +38,8 @@ export interface DemandModel extends KeptModel {
   push(value: number): void;
   /** undefined while nothing was seen. */
   outlook(): LoadOutlook | undefined;
+  /** Every method that is scored, beside the one that speaks. */
+  standings(): readonly MethodStanding[];
 }
 
 export interface AnomalyReading {
@@ -65,19 +68,38 @@ export interface FailureModel extends KeptModel {
   observe(row: Row, anomaly: AnomalyReading, isFailing: boolean): FailureReading;
   /** Traffic is being moved because of what it said: its outcomes are censored. */
   setActedUpon(acted: boolean): void;
-  /** What should be trained now, for another thread; undefined = nothing is due. */
-  training(): TrainingJob | undefined;
+  /** Somebody says afterwards that a failure began then, wall milliseconds. */
+  confirmed(at: number): void;
+  /** Every model that is scored, beside the one that speaks. */
+  standings(): readonly ModelStanding[];
+  /**
+   * What should be trained now, for another thread; undefined = nothing is due.
+   * @param isDrifted predictions have got worse than they were.
+   */
+  training(isDrifted: boolean): TrainingJob | undefined;
   /** Takes what was trained. */
   adopt(model: unknown): void;
 }
 
+/** How one of several models does. */
+export interface ModelStanding {
+  readonly model: string;
+  /** Over the base rate; undefined before five failures. */
+  readonly skill: number | undefined;
+  readonly brier: number | undefined;
+  /** Failures that were there to be predicted. */
+  readonly outcomes: number;
+}
+
 export interface OverloadModel extends KeptModel {
-  /** @param capacity requests/s, more than 0. */
+  /** @param capacity requests/s, more than 0. @param outlook forecast of the same load. */
   observe(
     load: number,
     capacity: number,
+    outlook: LoadOutlook | undefined,
   ): { readonly probability: number; readonly reasons: readonly RiskReason[] };
-  training(): TrainingJob | undefined;
+  /** As of a FailureModel. */
+  training(isDrifted: boolean): TrainingJob | undefined;
   adopt(model: unknown): void;
 }
 

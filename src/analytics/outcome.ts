@@ -2,6 +2,7 @@
 // models learn from and that predictions are scored against. A failure that blinks for one row and comes back
 // in the next is one failure. Pure state machine, one per entity.
 
+import { FAILING_ERROR_RATE } from './failure/metric-kinds.ts';
 import type { Row } from './series-store.ts';
 
 export type OutcomeKind = 'failure' | 'overload';
@@ -17,20 +18,26 @@ export interface OutcomeState {
   readonly since: Readonly<Record<OutcomeKind, number | undefined>>;
   /** Last row that showed it. */
   readonly seen: Readonly<Record<OutcomeKind, number>>;
+  /** Last row with a failing share of errors. */
+  readonly erredAt: number;
 }
 
 export const NO_OUTCOME: OutcomeState = {
   since: { failure: undefined, overload: undefined },
   seen: { failure: Number.NEGATIVE_INFINITY, overload: Number.NEGATIVE_INFINITY },
+  erredAt: Number.NEGATIVE_INFINITY,
 };
 
-// Half of a region's servers gone, or a quarter of its answers errors, is a failure for those it serves.
+// Half of a region's servers gone is a failure for those it serves, as a tenth of its answers errors is.
 const LEAST_HEALTHY = 0.5;
-const MOST_ERRORS = 0.25;
-// A share of errors says little below this many requests a second: one of three is no failure.
-const LEAST_RPS = 1;
+// A share of errors says little of few requests: one of three is no failure.
+const LEAST_ERRORS = 3;
 // Rows of calm that end a failure.
 const CALM_ROWS = 3;
+// Of a region that was emptied because of its errors nobody sees whether they are over: rows of fewer requests than these
+// are no calm, until so many of them have passed that requests have to find out.
+const TELLING_REQUESTS = 10;
+const SILENT_ROWS = 10;
 
 export interface OutcomeFacts {
   /** Requests/s; undefined = not known. */
@@ -45,8 +52,14 @@ export function observeOutcome(
   row: Row,
   { capacity, isConfirmed, stepMs }: OutcomeFacts,
 ): { readonly state: OutcomeState; readonly began: readonly Outcome[] } {
+  const isErring = errs(row.values, stepMs);
+  const erredAt = isErring ? row.at : state.erredAt;
+  const isSilent =
+    state.since.failure !== undefined &&
+    requestsOf(row.values, stepMs) < TELLING_REQUESTS &&
+    row.at - erredAt < SILENT_ROWS * stepMs;
   const now: Record<OutcomeKind, boolean> = {
-    failure: isConfirmed || isFailing(row.values),
+    failure: isConfirmed || isErring || isSilent || isDown(row.values),
     overload: isOverloaded(row.values, capacity),
   };
   const since = { ...state.since };
@@ -59,16 +72,28 @@ export function observeOutcome(
         began.push({ kind, began: row.at });
       }
       seen[kind] = row.at;
-    } else if (since[kind] !== undefined && row.at - seen[kind] >= CALM_ROWS * stepMs)
+      // Seen in the time to come: the clock was set back, and nobody waits until that time is here again.
+    } else if (since[kind] !== undefined && Math.abs(row.at - seen[kind]) >= CALM_ROWS * stepMs)
       since[kind] = undefined;
   }
-  return { state: { since, seen }, began };
+  return { state: { since, seen, erredAt }, began };
 }
 
-function isFailing(values: ReadonlyMap<string, number>): boolean {
+function isDown(values: ReadonlyMap<string, number>): boolean {
   if (values.get('up') !== undefined && values.get('up')! < LEAST_HEALTHY) return true;
-  if ((values.get('healthy_share') ?? 1) < LEAST_HEALTHY) return true;
-  return (values.get('error_rate') ?? 0) >= MOST_ERRORS && (values.get('rps') ?? LEAST_RPS) >= LEAST_RPS;
+  return (values.get('healthy_share') ?? 1) < LEAST_HEALTHY;
+}
+
+function errs(values: ReadonlyMap<string, number>, stepMs: number): boolean {
+  const share = values.get('error_rate') ?? 0;
+  const errors = share * requestsOf(values, stepMs);
+  return share >= FAILING_ERROR_RATE && errors >= LEAST_ERRORS;
+}
+
+/** In a row; without end where no rate is told: whoever tells shares alone is believed. */
+function requestsOf(values: ReadonlyMap<string, number>, stepMs: number): number {
+  const rps = values.get('rps');
+  return rps === undefined ? Number.POSITIVE_INFINITY : (rps * stepMs) / 1000;
 }
 
 function isOverloaded(values: ReadonlyMap<string, number>, capacity: number | undefined): boolean {

@@ -5,7 +5,7 @@ import type { Delta } from '../telemetry/deltas.ts';
 import type { ForecastFigures, ProbabilityFigures } from './accuracy.ts';
 import type { Engine } from './engine.ts';
 import type { EntityWatch } from './entity-watch.ts';
-import type { LoadOutlook } from './models.ts';
+import type { LoadOutlook, ModelSet } from './models.ts';
 import { regionCapacity } from './region-capacity.ts';
 
 export interface ReportFacts {
@@ -38,7 +38,7 @@ export function riskReport(engine: Engine, { mode, now }: ReportFacts): Record<s
 }
 
 function regionReport(watch: EntityWatch, engine: Engine): Record<string, unknown> {
-  const { risk, load, scores, assessedAt, failure, entity } = watch;
+  const { risk, load, scores, assessedAt, failure, entity, models } = watch;
   const configured = engine.settings.regions.find(({ id }) => id === entity.id)?.capacity;
   const capacity = regionCapacity(watch, configured);
   return {
@@ -66,12 +66,13 @@ function regionReport(watch: EntityWatch, engine: Engine): Record<string, unknow
       failure: probabilityReport(scores.failure.figures()),
       overload: probabilityReport(scores.overload.figures()),
       forecast: forecastFigures(scores.demand.figures()),
+      models: standingsReport(models),
     },
   };
 }
 
 function partReport(watch: EntityWatch): Record<string, unknown> {
-  const { entity, failure, scores, outlook } = watch;
+  const { entity, failure, scores, outlook, models } = watch;
   return {
     id: entity.id,
     risk: round(failure?.probability),
@@ -85,6 +86,7 @@ function partReport(watch: EntityWatch): Record<string, unknown> {
     accuracy: {
       failure: failure === undefined ? undefined : probabilityReport(scores.failure.figures()),
       forecast: outlook === undefined ? undefined : forecastFigures(scores.demand.figures()),
+      models: standingsReport(models),
     },
   };
 }
@@ -132,13 +134,27 @@ function forecastFigures({ scored, mase, overPersistence, coverage }: ForecastFi
   return { scored, mase: round(mase), overPersistence: round(overPersistence), coverage: round(coverage) };
 }
 
+/** All that compete for a word, not only the one that has it. */
+function standingsReport({ failure, demand }: ModelSet): object {
+  return {
+    failure: failure?.standings().map(({ model, skill, brier, outcomes }) => ({
+      model,
+      skill: round(skill),
+      brier: round(brier, 4),
+      outcomes,
+    })),
+    forecast: demand?.standings().map(({ method, overNaive }) => ({ method, overNaive: round(overNaive) })),
+  };
+}
+
 /** Gauges of the engine as it is now; counters are the host's. */
 export function engineGauges(engine: Engine): Delta[] {
-  const gauges: Delta[] = [];
+  // Whose label is what speaks now, is not there any more when another does.
+  const gauges: Delta[] = [{ kind: 'reset', metric: 'foreshard_forecast_error' }];
   const set = (metric: string, labels: readonly string[], value: number | undefined): void => {
     if (value !== undefined && Number.isFinite(value)) gauges.push({ kind: 'gauge', metric, labels, value });
   };
-  for (const { entity, risk, scores, load, outlook } of engine.watches()) {
+  for (const { entity, risk, scores, load, outlook, models } of engine.watches()) {
     if (entity.kind !== 'region') continue;
     const failure = scores.failure.figures();
     const demand = scores.demand.figures();
@@ -152,6 +168,9 @@ export function engineGauges(engine: Engine): Delta[] {
     set('foreshard_forecast_coverage', [entity.id], demand.coverage);
     set('foreshard_brier', [entity.id], failure.brier);
     set('foreshard_brier_skill', [entity.id], failure.skill);
+    for (const { model, skill } of models.failure?.standings() ?? []) {
+      set('foreshard_model_skill', [entity.id, model], skill);
+    }
     set(
       'foreshard_lead_seconds',
       [entity.id],

@@ -40,7 +40,9 @@ function observe(watch: EntityWatch, row: Row, world: World): void {
     const rps = row.values.get('rps');
     const wasScored = watch.scores.demand.actual(row.slot, rps);
     const ratio = wasScored ? watch.scores.demand.recentRatio(1) : undefined;
-    if (ratio !== undefined && watch.drift.observe(Math.min(MOST_RATIO, ratio))) world.onDrift(watch);
+    if (ratio !== undefined && watch.drift.observe(Math.min(MOST_RATIO, ratio))) {
+      world.onDrift(watch, 'demand');
+    }
     demand.push(rps ?? Number.NaN);
     watch.hourly?.push(row.at, rps ?? Number.NaN);
     watch.outlook = demand.outlook();
@@ -96,6 +98,9 @@ function settleOutcome(watch: EntityWatch, row: Row, world: World): void {
   for (const kind of ['failure', 'overload'] as const) {
     if (before.since[kind] !== undefined && state.since[kind] === undefined) watch.scores[kind].eventEnded();
     watch.scores[kind].pass(row.at);
+    for (const error of watch.scores[kind].takeErrors()) {
+      if (watch.drifts[kind].observe(error)) world.onDrift(watch, kind);
+    }
   }
 }
 
@@ -161,9 +166,10 @@ function overloadOf(
   const rps = row?.at === now ? row.values.get('rps') : undefined;
   if (capacity === undefined || !(capacity > 0)) return { p: 0, reasons: [] };
   // Measurements stall first where a region drowns: what was seen last counts for a while.
-  if (rps === undefined) return over !== undefined && now <= over.until ? over : { p: 0, reasons: [] };
+  const isFresh = over !== undefined && Math.abs(now - over.at) <= STALE_STEPS * settings.stepMs;
+  if (rps === undefined) return isFresh ? over : { p: 0, reasons: [] };
   const limit = (capacity * healthyShareOf(watch, world)) / events.loadFactor;
-  const own = watch.models.overload?.observe(rps, limit) ?? { probability: 0, reasons: [] };
+  const own = watch.models.overload?.observe(rps, limit, watch.outlook) ?? { probability: 0, reasons: [] };
   // A region that was relieved is still in danger while it would drown unmoved: judged by what is left to it,
   // it would get everything back, and be relieved again, for ever.
   const foreseen = Math.max(
@@ -172,7 +178,7 @@ function overloadOf(
   );
   const p = Math.max(own.probability, Number.isFinite(foreseen) ? foreseen : 0);
   const reasons = [...own.reasons, ...loadReasons(load, capacity, foreseen, events)];
-  watch.over = { p, reasons, until: now + STALE_STEPS * settings.stepMs };
+  watch.over = { p, reasons, at: now };
   return watch.over;
 }
 

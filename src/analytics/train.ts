@@ -63,7 +63,7 @@ export interface TrainingCounts {
 }
 
 export interface Challenge {
-  /** Error of the model in force on recent data; lower is better. undefined = there is none yet. */
+  /** Error of the model in force on recent data that it has not learnt from; lower is better. undefined = there is none yet. */
   readonly champion: number | undefined;
   readonly challenger: number;
 }
@@ -89,6 +89,10 @@ export class TrainingQueue {
 
   drifted(model: string): void {
     this.#drifted.add(model);
+  }
+
+  isDrifted(model: string): boolean {
+    return this.#drifted.has(model);
   }
 
   /** The model that should be trained now. @param now monotonic milliseconds. */

@@ -168,12 +168,13 @@ function regionReports({ publisher, monitor, meter, reported, desk }: ControlPar
 function managerReport(reported: ReportedRegions, region: string): ManagerReport | undefined {
   if (!reported.has(region)) return undefined;
   const report = reported.report(region);
+  const measured = reported.measured(region);
   return {
     isHeard: reported.counts(region) !== undefined,
     epoch: report?.epoch,
     draining: report?.draining ?? false,
-    servers: report?.servers ?? [],
-    telemetry: report?.telemetry ?? {},
+    servers: measured?.servers ?? [],
+    telemetry: measured?.telemetry ?? {},
   };
 }
 

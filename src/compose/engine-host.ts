@@ -28,6 +28,7 @@ import { answerAsk } from './engine-answers.ts';
 import { hoursByEntity, rowsOfHistory } from './history-rows.ts';
 import { ModelKeeper } from './model-keeper.ts';
 import { ModelTrainer } from './model-trainer.ts';
+import { answerLimitMs } from './modelled.ts';
 import { startShardManager } from './plan-history.ts';
 import { PlanSpans } from './plan-spans.ts';
 import type { ShardManager } from './shard-manager.ts';
@@ -124,7 +125,12 @@ export class EngineHost {
       {
         clock: systemClock,
         log,
-        models: createModels({ stepMs, horizonMs: horizon, horizonSteps }),
+        models: createModels({
+          stepMs,
+          horizonMs: horizon,
+          horizonSteps,
+          answerLimitMs: answerLimitMs(config),
+        }),
         onRow: (row) => this.#keep(row),
         onDrift: (entity, what) => {
           log.info({ entity: entity.key, what }, 'a model drifts, retraining is due');

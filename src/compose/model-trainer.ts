@@ -41,7 +41,7 @@ export class ModelTrainer {
     const watches = new Map([...engine.watches()].map((watch) => [watch.entity.key, watch]));
     const key = this.#queue.due(watches.keys(), clock.monotonicMs());
     if (key === undefined) return;
-    const jobs = jobsOf(watches.get(key)!);
+    const jobs = jobsOf(watches.get(key)!, this.#queue.isDrifted(key));
     // Nothing to train yet is asked again at a later turn, after everybody else.
     this.#queue.began(
       key,
@@ -76,9 +76,9 @@ export class ModelTrainer {
   }
 }
 
-function jobsOf({ models }: EntityWatch): (readonly [Trainable, TrainingJob])[] {
+function jobsOf({ models }: EntityWatch, isDrifted: boolean): (readonly [Trainable, TrainingJob])[] {
   return [models.failure, models.overload].flatMap((model) => {
-    const job = model?.training();
+    const job = model?.training(isDrifted);
     return model === undefined || job === undefined ? [] : [[model, job] as const];
   });
 }

@@ -3,6 +3,7 @@
 // last reading, because a rate is a difference.
 
 import { parseOrca } from '../analytics/ingest/orca.ts';
+import { boundsOf, MAX_NAME_CHARACTERS, METRIC_NAME } from '../analytics/ingest/sample.ts';
 import type { HealthMonitor, ServerReport } from '../health/monitor.ts';
 import type { LoadReport } from '../proxy/load-reports.ts';
 import { type LiveCells, SHARD_GROUPS } from '../state/live-cells.ts';
@@ -33,6 +34,14 @@ export interface ReportedRegion {
   readonly healthy: number;
   /** Requests/s; 0 = it does not say. */
   readonly capacity: number;
+  /** What it has measured: of its own machine, and of servers that offer metrics. One object for one reading. */
+  readonly measured: {
+    readonly telemetry: Readonly<Record<string, unknown>>;
+    readonly servers: readonly {
+      readonly id: string;
+      readonly telemetry?: Readonly<Record<string, unknown>> | undefined;
+    }[];
+  };
 }
 
 export interface MeasuredSite {
@@ -61,6 +70,8 @@ export class OwnMeasurements {
   readonly #groups = new Map<number, { requests: number; errors: number }>();
   readonly #routes = new Map<string, { requests: number; errors: number }>();
   readonly #reports = new Map<number, ReadonlyMap<string, number>>();
+  /** Managers' readings that were told already. */
+  readonly #told = new WeakSet<object>();
   #shards = new Map<string, Uint32Array>();
   readonly #latencies = new Map<string, Uint32Array>();
   #measuredAt: number | undefined;
@@ -123,13 +134,27 @@ export class OwnMeasurements {
       });
       const usable = own.filter(({ id }) => isUp(reports.get(id))).length;
       const health = healthOf(own.length, usable, reported(region));
-      add({ region }, { ...this.#withQuantiles(region, rates(sum(measured), seconds)), ...health });
+      const host = seconds > 0 ? this.#tellOf(region, reported(region), add) : {};
+      add({ region }, { ...host, ...this.#withQuantiles(region, rates(sum(measured), seconds)), ...health });
     }
     this.#latencies.clear();
     // A report is of its moment: one that is not renewed is not measured again.
     this.#reports.clear();
     const ids = new Set(servers.map(({ id }) => id));
     for (const id of this.#servers.keys()) if (!ids.has(id)) this.#servers.delete(id);
+  }
+
+  /**
+   * What a region's manager has measured since the last time: tells of its servers.
+   * @returns of its machine, for the region.
+   */
+  #tellOf(region: string, site: ReportedRegion | undefined, add: Add): Record<string, number> {
+    if (site === undefined || this.#told.has(site.measured)) return {};
+    this.#told.add(site.measured);
+    for (const { id, telemetry } of site.measured.servers) {
+      if (telemetry !== undefined) add({ region, server: id }, numbersOf(telemetry));
+    }
+    return numbersOf(site.measured.telemetry);
   }
 
   /** Requests per shard since the last call; undefined when there were none. */
@@ -207,6 +232,20 @@ function healthOf(own: number, usable: number, reported: ReportedRegion | undefi
     healthy_share: registered === 0 ? 0 : Math.min(1, healthy / registered),
     ...(reported !== undefined && reported.capacity > 0 ? { capacity: reported.capacity } : {}),
   };
+}
+
+// A document of telemetry takes 64; the region's own come beside them.
+const MOST_TOLD = 48;
+
+/** A manager's word, as far as it can be a measurement: one wrong value must not cost the others. */
+function numbersOf(telemetry: Readonly<Record<string, unknown>>): Record<string, number> {
+  const right = Object.entries(telemetry).filter((entry): entry is [string, number] => {
+    const [metric, value] = entry;
+    const { least, most } = boundsOf(metric);
+    const isNamed = METRIC_NAME.test(metric) && metric.length <= MAX_NAME_CHARACTERS;
+    return isNamed && typeof value === 'number' && value >= least && value <= most;
+  });
+  return Object.fromEntries(right.slice(0, MOST_TOLD));
 }
 
 type Add = (of: Partial<MeasuredDocument>, metrics: MeasuredDocument['metrics']) => void;

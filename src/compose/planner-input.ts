@@ -101,11 +101,21 @@ export function plannerRules({ pae, sharding }: Config): PlannerRules {
   };
 }
 
+// Standard deviations from the median to the 90th percentile of a normal distribution.
+const P90_DEVIATIONS = 1.2816;
+
 /** Requests/s over all regions, forecast p90. */
 export function expectedDemand(engine: Engine): number {
   const outlook = engine.demandOutlook();
-  // An interval that is wide for want of knowledge must not keep a region from being evacuated.
-  if (outlook !== undefined) return outlook.p50 + outlook.confidence * (outlook.p90 - outlook.p50);
+  if (outlook !== undefined) {
+    const { p50, p90, confidence } = outlook;
+    // Requests come by chance: a row of a second counts some more and some less of the same demand (Poisson, whose
+    // variance is its mean), which queues even out and nobody need keep room for.
+    const chance = p50 / (engine.settings.stepMs / 1000);
+    const width = Math.sqrt(Math.max(0, ((p90 - p50) / P90_DEVIATIONS) ** 2 - chance));
+    // An interval that is wide for want of knowledge must not keep a region from being evacuated.
+    return p50 + confidence * P90_DEVIATIONS * width;
+  }
   return regionWatches(engine).reduce((sum, { outlook: own }) => sum + (own?.p90 ?? 0), 0);
 }
 

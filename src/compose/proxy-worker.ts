@@ -7,6 +7,7 @@ import { systemRandom } from '../core/random.ts';
 import { logAccess } from '../proxy/access-log.ts';
 import { ContextHolder, countLocalReply, type DataPlane } from '../proxy/data-plane.ts';
 import { drainListeners } from '../proxy/drain.ts';
+import { FailureBursts } from '../proxy/failure-bursts.ts';
 import { handleRequest } from '../proxy/handle-request.ts';
 import { KeptTraces } from '../proxy/kept-traces.ts';
 import { Listener } from '../proxy/listener.ts';
@@ -114,6 +115,7 @@ class DataPlaneWorker {
         failuresInARow: (slot) => column.failuresInARow(slot),
         ramp: (slot) => cells.ramp(slot),
       },
+      bursts: new FailureBursts(),
       metrics: this.#metrics,
       workers: this.#start.workers,
       stage: this.#start.input.managerOf === undefined ? 'proxy' : 'rem',

@@ -10,6 +10,7 @@ import {
   beginDrain,
   type DrainState,
   drainVeto,
+  hastenDrain,
   LEAST_DRAIN_MS,
   settleDrain,
 } from '../region/drain.ts';
@@ -21,6 +22,7 @@ import type { HostTelemetry, RegionReport, ReportedServer } from '../region/repo
 import type { LiveCells } from '../state/live-cells.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { MetricsRegistry } from '../telemetry/registry.ts';
+import type { MemberScrapes } from './member-scrapes.ts';
 import type { RemRouting } from './rem-routing.ts';
 import type { WorkerPool } from './worker-pool.ts';
 
@@ -31,6 +33,7 @@ export interface RemDeskTools {
   readonly routing: RemRouting;
   readonly monitor: HealthMonitor;
   readonly meter: LoadMeter;
+  readonly scrapes: MemberScrapes;
   readonly workers: WorkerPool;
   readonly metrics: MetricsRegistry;
   readonly log: Logger;
@@ -92,7 +95,10 @@ export class RemDesk implements RemSource {
   report(): RegionReport {
     const { members, meter } = this.#tools;
     const config = this.#tools.config();
-    const servers = members.list().map((member) => this.#reported(member));
+    const servers = members.list().map((member) => {
+      const telemetry = this.#tools.scrapes.valuesOf(member.id);
+      return { ...this.#reported(member), ...(telemetry !== undefined && { telemetry }) };
+    });
     const told = servers.map(({ capacity }) => capacity);
     const sum = told.every((capacity) => capacity !== undefined)
       ? told.reduce((total, capacity) => total + capacity!, 0)
@@ -151,8 +157,11 @@ export class RemDesk implements RemSource {
 
   #verdict(verdict: FenceVerdict): MemberVerdict {
     if (verdict.ok) {
-      const leaseTtlSeconds = this.#tools.config().lease.ttl / 1000;
-      return { ok: true, body: { leaseTtlSeconds, epoch: verdict.epoch } };
+      // What is left, in whole milliseconds: a repeated registration is told when its first one ends.
+      return {
+        ok: true,
+        body: { leaseTtlSeconds: Math.floor(verdict.leaseMs) / 1000, epoch: verdict.epoch },
+      };
     }
     this.#refused(verdict.reason);
     return { ...verdict, status: STATUS_OF[verdict.reason] };
@@ -169,29 +178,35 @@ export class RemDesk implements RemSource {
   drain(id: string | undefined, deadlineMs: number | undefined): MemberVerdict {
     const { members, clock, log } = this.#tools;
     const { drain: rules, region } = this.#tools.config();
-    const deadline = deadlineMs ?? rules.deadline;
     const now = clock.monotonicMs();
     if (id === undefined) {
-      this.#beginRegionDrain(now, deadline);
-      return {
-        ok: true,
-        body: { region, draining: true, deadlineSeconds: deadline / 1000, epoch: this.epoch },
-      };
+      return { ok: true, body: { region, ...this.#told(this.#drainRegion(now, deadlineMs), now) } };
     }
-    if (members.get(id) === undefined) return unknown(id);
+    const member = members.get(id);
+    if (member === undefined) return unknown(id);
     const veto = drainVeto(this.#drainables(), id, rules.maxDraining);
     if (veto !== undefined) {
       log.warn({ server: id, veto }, 'drain refused');
       const detail = `${id} may not drain now: ${veto}`;
       return { ok: false, status: 409, reason: 'veto', detail, retryAfterSeconds: VETO_RETRY_SECONDS };
     }
-    members.setDrain(id, beginDrain(now, deadline, this.epoch + 1));
-    this.#releaseStreams(id, deadline);
-    log.info({ server: id, deadlineMs: deadline }, 'server drains');
-    return {
-      ok: true,
-      body: { serverId: id, draining: true, deadlineSeconds: deadline / 1000, epoch: this.epoch },
-    };
+    const before = member.drain;
+    const drain =
+      before === undefined
+        ? beginDrain(now, deadlineMs ?? rules.deadline, this.epoch + 1)
+        : hastenDrain(before, now, deadlineMs);
+    if (before?.deadline !== drain.deadline) {
+      members.setDrain(id, drain);
+      this.#releaseStreams(id, drain.deadline - now);
+      log.info({ server: id, deadlineMs: drain.deadline - now }, 'server drains');
+    }
+    return { ok: true, body: { serverId: id, ...this.#told(drain, now) } };
+  }
+
+  /** What is left of a drain's time, not what was asked for: one that runs already is never made longer. */
+  #told({ deadline }: DrainState, now: number): object {
+    const deadlineSeconds = Math.max(0, Math.floor(deadline - now)) / 1000;
+    return { draining: true, deadlineSeconds, epoch: this.epoch };
   }
 
   undrain(id: string | undefined): MemberVerdict {
@@ -224,17 +239,29 @@ export class RemDesk implements RemSource {
     if (slot !== undefined) this.#tools.workers.releaseStreams([slot], withinMs);
   }
 
-  #beginRegionDrain(now: number, deadline: number): void {
-    if (this.#regionDrain !== undefined) return;
-    this.#heardSince = undefined;
-    this.#regionDrain = beginDrain(now, deadline, this.epoch + 1);
-    this.#tools.log.info({ deadlineMs: deadline }, 'region drains: announced');
-    this.#tools.members.touch();
+  #drainRegion(now: number, deadlineMs: number | undefined): DrainState {
+    const { log, members, config } = this.#tools;
+    const before = this.#regionDrain;
+    if (before === undefined) {
+      this.#heardSince = undefined;
+      this.#regionDrain = beginDrain(now, deadlineMs ?? config().drain.deadline, this.epoch + 1);
+      log.info({ deadlineMs: this.#regionDrain.deadline - now }, 'region drains: announced');
+      members.touch();
+      return this.#regionDrain;
+    }
+    this.#regionDrain = hastenDrain(before, now, deadlineMs);
+    if (this.#refuses && this.#regionDrain.deadline < before.deadline) this.#releaseAll(now);
+    return this.#regionDrain;
+  }
+
+  #releaseAll(now: number): void {
+    const withinMs = Math.max(0, this.#regionDrain!.deadline - now);
+    for (const { id } of this.#tools.members.list()) this.#releaseStreams(id, withinMs);
   }
 
   /** Shutdown: announces, and resolves when every proxy has heard it or the patience is over. */
   async announceEnd(graceMs: number): Promise<void> {
-    this.#beginRegionDrain(this.#tools.clock.monotonicMs(), graceMs);
+    this.#drainRegion(this.#tools.clock.monotonicMs(), graceMs);
     const patience = Math.min(graceMs, 2 * this.#tools.config().healthCheckInterval);
     const since = this.#tools.clock.monotonicMs();
     while (!this.#isHeard() && this.#tools.clock.monotonicMs() - since < patience) {
@@ -287,8 +314,7 @@ export class RemDesk implements RemSource {
     if (!isHeardOut && !isOver) return;
     this.#refuses = true;
     this.#tools.log.info({}, 'region drains: new requests are refused');
-    for (const { id } of this.#tools.members.list())
-      this.#releaseStreams(id, Math.max(0, drain.deadline - now));
+    this.#releaseAll(now);
     this.#tools.members.touch();
   }
 

@@ -23,6 +23,7 @@ import { SharedTables } from '../state/shared-tables.ts';
 import { createLogger, type Logger } from '../telemetry/logger.ts';
 import { MetricsRegistry } from '../telemetry/registry.ts';
 import { hostsAndPorts, listenPlan, listenUrl, localHosts } from './listen-plan.ts';
+import { MemberScrapes } from './member-scrapes.ts';
 import type { ListenPlan } from './messages.ts';
 import { discoverySources, policyOf, readServerFile, staticMembers } from './rem-config.ts';
 import { RemDesk } from './rem-desk.ts';
@@ -32,6 +33,8 @@ import { WorkerPool } from './worker-pool.ts';
 
 const FOLD_MS = 50;
 const RESOLVER_TIMEOUT_MS = 2000;
+// Metrics cost a server more than a probe does: every fifth time.
+const LEAST_SCRAPE_MS = 500;
 
 export class RemProcess {
   readonly log: Logger;
@@ -41,6 +44,7 @@ export class RemProcess {
   readonly #monitor: HealthMonitor;
   readonly #meter: LoadMeter;
   readonly #members: Members;
+  readonly #scrapes: MemberScrapes;
   readonly #routing: RemRouting;
   readonly #workers: WorkerPool;
   readonly #desk: RemDesk;
@@ -94,6 +98,8 @@ export class RemProcess {
       monitorSettings(config),
     );
     this.#meter = new LoadMeter(this.#cells);
+    const { log, metrics } = this;
+    this.#scrapes = new MemberScrapes({ clock: systemClock, random, log, metrics });
     this.#members.setSource('static', staticMembers(config.servers));
     const published = this.#routing.publish(config, policy, this.#members.list(), false);
     if (typeof published === 'string') throw new Error(published);
@@ -116,6 +122,7 @@ export class RemProcess {
       routing: this.#routing,
       monitor: this.#monitor,
       meter: this.#meter,
+      scrapes: this.#scrapes,
       workers: this.#workers,
       metrics: this.metrics,
       log: this.log,
@@ -220,6 +227,7 @@ export class RemProcess {
     this.#isEnding = true;
     clearInterval(this.#timer);
     this.#discovery.close();
+    this.#scrapes.close();
     this.#monitor.close();
     await this.#control?.close();
     await this.#workers.terminate();
@@ -252,6 +260,8 @@ export class RemProcess {
     this.#monitor.watch(published.watched, monitorSettings(this.#config));
     this.#meter.watch(published.metered, systemClock.monotonicMs());
     this.#workers.publish(published.input);
+    const { region, healthCheckInterval } = this.#config;
+    this.#scrapes.watch(region, this.#members.list(), Math.max(LEAST_SCRAPE_MS, 5 * healthCheckInterval));
     this.#desk.wake();
   }
 

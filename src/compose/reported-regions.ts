@@ -12,6 +12,7 @@ import { type PolicyDocument, policyDocument, RegionalPolicies } from '../routin
 import type { ReportedCounts } from '../state/live-cells.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { MetricsRegistry } from '../telemetry/registry.ts';
+import type { ReportedRegion } from './own-measurements.ts';
 
 export interface ReportedRegionsTools {
   readonly clock: Clock;
@@ -34,6 +35,8 @@ interface Watched {
   readonly client: RemClient;
   /** Last report that was taken; kept when the manager falls silent. */
   report: RegionReport | undefined;
+  /** The same, or what was measured in it since. */
+  measured: RegionReport | undefined;
   policy: PolicyDocument | undefined;
   isSilent: boolean;
 }
@@ -70,9 +73,22 @@ export class ReportedRegions {
         interval: config.healthCheckInterval,
         timeout: ANSWER_MS,
         onReport: (report) => this.#take(id, report),
+        onMeasured: (report) => {
+          const watched = this.#watched.get(id);
+          // Of a report that was refused nothing is believed.
+          const { incarnation, epoch } = watched?.report ?? {};
+          if (incarnation === report.incarnation && epoch === report.epoch) watched!.measured = report;
+        },
       });
       const key = keyOf(config, region);
-      this.#watched.set(id, { key, client, report: undefined, policy: undefined, isSilent: false });
+      this.#watched.set(id, {
+        key,
+        client,
+        report: undefined,
+        measured: undefined,
+        policy: undefined,
+        isSilent: false,
+      });
       void client.run();
     }
   }
@@ -107,10 +123,12 @@ export class ReportedRegions {
     return { registered: watched.report.servers.length, healthy: healthyServers(watched.report) };
   }
 
-  /** Servers behind a region's manager and what they can take; undefined where it has lost its word. */
-  site(region: string): (ReportedCounts & { readonly capacity: number }) | undefined {
+  /** What an engine should know of a region with a manager; undefined where it has lost its word. */
+  site(region: string): ReportedRegion | undefined {
     const counts = this.counts(region);
-    return counts === undefined ? undefined : { ...counts, capacity: this.report(region)?.capacity ?? 0 };
+    const measured = this.measured(region);
+    if (counts === undefined || measured === undefined) return undefined;
+    return { ...counts, capacity: this.report(region)?.capacity ?? 0, measured };
   }
 
   /** What a manager has announced of its region as a whole. */
@@ -132,6 +150,11 @@ export class ReportedRegions {
     return this.#watched.get(region)?.report;
   }
 
+  /** The same with what was measured since: loads and telemetry are of this, all else is of the report. */
+  measured(region: string): RegionReport | undefined {
+    return this.#watched.get(region)?.measured;
+  }
+
   close(): void {
     for (const { client } of this.#watched.values()) client.close();
     this.#watched.clear();
@@ -151,6 +174,7 @@ export class ReportedRegions {
         return false;
       }
       watched.report = report;
+      watched.measured = report;
     }
     this.#tools.onChange();
     return true;

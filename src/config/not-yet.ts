@@ -24,7 +24,6 @@ export const NOT_YET: readonly NotYet[] = [
 export const REM_NOT_YET: readonly NotYet[] = [
   { key: 'listen[].tls' },
   { key: 'listen[].proxyProtocol', harmless: [false] },
-  { key: 'servers[].metrics' },
 ];
 
 /** Every key of the file that asks for a capability that is not there yet. */

@@ -152,7 +152,17 @@ export const remSchema = z.strictObject({
     })
     .prefault({})
     .describe('Planned removal.'),
-  timeouts: timeouts.prefault({}).describe('Limits of time towards servers.'),
+  timeouts: timeouts
+    .extend({
+      // Below a proxy's own default: it has to hear of a server that hangs while it may still ask another region.
+      response: duration('0', '1h')
+        .prefault('9s')
+        .describe(
+          'From the request sent to the response header; 0 = none. Shorter than the proxies have, or they cannot ask elsewhere.',
+        ),
+    })
+    .prefault({})
+    .describe('Limits of time towards servers.'),
   trustedProxies: z
     .array(cidr)
     .max(1000)

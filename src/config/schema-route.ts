@@ -132,7 +132,9 @@ const retry = z.strictObject({
   cap: duration('1ms', '60s').prefault('250ms').describe('Longest pause.'),
   budget: share(0, 1)
     .prefault('20%')
-    .describe('Retries of a second as a share of the requests in it, or in flight where that is more.'),
+    .describe(
+      'Retries of a second as a share of the requests in it, or in flight where that is more. What a server had under way when it failed comes on top, unless this is 0.',
+    ),
   minBudget: whole(0, 1000)
     .prefault(3)
     .describe(

@@ -16,6 +16,8 @@ export function adoptPlan(incarnation: string, plan: Plan): PlannerState {
     plan,
     // An engine that has only just begun says nothing yet; the dwell gives it time to.
     acted: new Map(regions.map(({ id, actedRisk }) => [id, acted(actedRisk ?? 0)])),
+    // Plans do not tell the parts of a risk apart; taken for the worse one.
+    actedFailure: new Map(regions.map(({ id, actedRisk }) => [id, acted(actedRisk ?? 0)])),
     actedIllness: new Map(regions.map(({ id, healthFactor }) => [id, acted(1 - (healthFactor ?? 1))])),
     ...adoptWeights(plan, undefined),
     own: ownWeights(plan),

@@ -101,7 +101,10 @@ function fillRoom(
   return excess - taken;
 }
 
-/** Demoted regions keep what nobody can take, up to their ordinary share. @returns what is still left. */
+/**
+ * Demoted regions keep what nobody can take, up to their ordinary share and to what they can carry. @returns what is still
+ * left.
+ */
 function giveBack(
   regions: readonly LoadedRegion[],
   loads: number[],
@@ -112,7 +115,10 @@ function giveBack(
   const base = regions.reduce((total, region) => total + region.baseWeight, 0);
   const room = regions.map((region, i) => {
     const isDemoted = !region.isUnavailable && region.weight < region.baseWeight;
-    return isDemoted ? Math.max(0, (rules.demand * region.baseWeight) / base - loads[i]!) : 0;
+    if (!isDemoted) return 0;
+    const ordinary = (rules.demand * region.baseWeight) / base;
+    const carried = rules.targetUtilisation * (region.capacity ?? Number.POSITIVE_INFINITY);
+    return Math.max(0, Math.min(ordinary, carried) - loads[i]!);
   });
   const total = room.reduce((sum, one) => sum + one, 0);
   if (total === 0) return excess;

@@ -106,6 +106,8 @@ export interface PlannerState {
   readonly generation: number;
   readonly plan: Plan | undefined;
   readonly acted: ReadonlyMap<string, ActedRisk>;
+  /** P(failure), the part of the risk that is not too much load, damped in the same way. */
+  readonly actedFailure: ReadonlyMap<string, ActedRisk>;
   /** 1 - health factor, damped like risk: a flapping region must not move its keys twice a second. */
   readonly actedIllness: ReadonlyMap<string, ActedRisk>;
   /** Region ids of `tables`' indices; they change with the configuration. */

@@ -44,6 +44,7 @@ export function newPlannerState(incarnation: string): PlannerState {
     generation: 0,
     plan: undefined,
     acted: new Map(),
+    actedFailure: new Map(),
     actedIllness: new Map(),
     regionIds: [],
     tables: new Map(),
@@ -82,8 +83,13 @@ export function rollBack(state: PlannerState, generation?: number): PlannerState
 export function planRound(before: PlannerState, input: PlannerInput): PlannerResult {
   const notes: string[] = [];
   const acted = damp(before.acted, input, (region) => region.assessment?.risk ?? 0);
+  const actedFailure = damp(
+    before.actedFailure,
+    input,
+    (region) => region.assessment?.failureProbability ?? 0,
+  );
   const actedIllness = damp(before.actedIllness, input, (region) => 1 - region.healthFactor);
-  const seen = { ...before, acted, actedIllness };
+  const seen = { ...before, acted, actedFailure, actedIllness };
   const damped = { ...seen, own: ownBefore(seen, input) };
 
   const wish = wishFor(damped, input, input.rules.thresholds);
@@ -124,11 +130,11 @@ interface Wish {
  * went by them: where no survivor is too full under any of several sets of weights, none is under their mixture.
  */
 function wishFor(state: PlannerState, input: PlannerInput, thresholds: RiskThresholds): Wish {
-  const { maxDemoted, targetUtilisation } = input.rules;
+  const { maxDemoted } = input.rules;
   const weighed = weighRegions(weighable(input, state), { thresholds, maxDemoted });
   const projection = projectCapacity(loaded(input, weighed), {
     demand: input.demand,
-    targetUtilisation,
+    targetUtilisation: fillLimit(input, weighed),
     failoverOrder: orderOf(input, state),
   });
   return { weighed, projection, wanted: wantedWeights(input, weighed, projection) };
@@ -177,10 +183,20 @@ function weighable(input: PlannerInput, state: PlannerState) {
     id: region.id,
     baseWeight: baseWeightOf(region),
     risk: isPredicting(input) ? state.acted.get(region.id)!.risk : 0,
+    failure: isPredicting(input) ? state.actedFailure.get(region.id)!.risk : 0,
+    carries: carriedShare(region, input),
     confidence: region.assessment?.confidence ?? 0,
     healthFactor: 1 - state.actedIllness.get(region.id)!.risk,
     capacity: region.capacity,
   }));
+}
+
+/** Of what would come to a region by base weights, the share that it can carry; undefined where that is not known. */
+function carriedShare(region: PlannerRegion, { regions, demand, rules }: PlannerInput): number | undefined {
+  const total = regions.reduce((sum, other) => sum + baseWeightOf(other), 0);
+  const ordinary = (demand * baseWeightOf(region)) / total;
+  if (region.capacity === undefined || !(ordinary > 0)) return undefined;
+  return Math.min(1, (rules.targetUtilisation * region.capacity) / ordinary);
 }
 
 /** Predictions change weights in auto mode, and in advisory mode once accepted. */
@@ -196,6 +212,17 @@ function loaded(input: PlannerInput, weighed: readonly RegionWeights[]) {
     isUnavailable: region.healthFactor === 0 || baseWeightOf(region) === 0,
     capacity: region.capacity,
   }));
+}
+
+/**
+ * Share of its capacity to which a region may be filled. For what is only foreseen it is the target; requests of a region
+ * that fails now, or is announced to, are better off in a full region, up to what the guards allow a destination.
+ */
+function fillLimit({ regions, rules }: PlannerInput, weighed: readonly RegionWeights[]): number {
+  const isCertain = regions.some(
+    ({ assessment }, i) => assessment?.confidence === 1 && weighed[i]!.health < weighed[i]!.base,
+  );
+  return isCertain ? Math.max(rules.targetUtilisation, rules.guards.utilisation) : rules.targetUtilisation;
 }
 
 function orderOf(input: PlannerInput, state: PlannerState): string[] {

@@ -12,7 +12,7 @@ export interface RiskThresholds {
 /** What a region keeps between `high` and `evict`: enough to see whether it still works. */
 const LEAST_MULTIPLIER = 0.1;
 /** Share of its base that a demoted region keeps as probe, whatever capacity.ts takes away. */
-export const PROBE_SHARE = 0.03;
+export const PROBE_SHARE = 0.02;
 /** An engine without outcomes claims no more than this: it demotes down to the probe share and evicts nobody. */
 const UNPROVEN_CONFIDENCE = 0.5;
 
@@ -29,6 +29,10 @@ export interface WeighedRegion {
   readonly baseWeight: number;
   /** 0..1, acted upon (acted-risk.ts). */
   readonly risk: number;
+  /** The part of it that is failure and not too much load, likewise. */
+  readonly failure: number;
+  /** Share of its ordinary load that it can carry, 0..1; undefined = unknown. */
+  readonly carries: number | undefined;
   /** 0..1: how far the risk is proven. */
   readonly confidence: number;
   /** min(1, 1.4 x healthy / registered); 0 = no server can serve. */
@@ -70,9 +74,14 @@ export function weighRegions(regions: readonly WeighedRegion[], rules: WeightRul
   });
 }
 
-function multiplierOf({ risk, confidence }: WeighedRegion, thresholds: RiskThresholds): number {
-  const multiplier = riskMultiplier(risk, thresholds);
-  return multiplier === 0 && confidence <= UNPROVEN_CONFIDENCE ? PROBE_SHARE : multiplier;
+/**
+ * Too much load is no reason to take all of it away: what a region can carry stays, or the others drown by what it was
+ * spared. Only that it may fail as well takes more.
+ */
+function multiplierOf(region: WeighedRegion, thresholds: RiskThresholds): number {
+  const carried = Math.max(riskMultiplier(region.risk, thresholds), region.carries ?? 0);
+  const multiplier = Math.min(riskMultiplier(region.failure, thresholds), carried);
+  return multiplier === 0 && region.confidence <= UNPROVEN_CONFIDENCE ? PROBE_SHARE : multiplier;
 }
 
 function reasonOf(region: WeighedRegion, multiplier: number): RegionWeights['reason'] {
@@ -91,7 +100,7 @@ function spareFromDemotion(
   const total = serving.reduce((sum, region) => sum + sizeOf(region, serving), 0);
   // The most endangered first; equal ones by id, so that every engine chooses the same.
   const endangered = serving
-    .filter((region) => riskMultiplier(region.risk, thresholds) < 1)
+    .filter((region) => multiplierOf(region, thresholds) < 1)
     .sort((a, b) => b.risk - a.risk || (a.id < b.id ? -1 : 1));
   let demoted = 0;
   endangered.forEach((region, i) => {

@@ -183,6 +183,8 @@ export class AttemptLoop implements AttemptOwner {
   #planRetry(end: AttemptEnd): PlannedRetry | undefined {
     const { decision, request, body, taken } = this.#dispatch;
     const { route } = decision;
+    // Before anything else: also what is not tried again says when its server began to fail.
+    const wasUnderWay = this.#wasUnderWay(end);
     if (this.#expired) return undefined;
     const wasTouched = body.kind === 'streamed' && !(end.kind === 'failed' && end.sent === 'nothing');
     const cause = retryCause(end, route.retry, {
@@ -198,7 +200,7 @@ export class AttemptLoop implements AttemptOwner {
     const to = taken.snapshot.regions[target.region]!.id;
     // What never reached a server has cost none anything: sending it elsewhere is no further load, and a
     // region that cannot be reached would otherwise lose what the budget does not cover.
-    const isFree = end.sent === 'nothing';
+    const isFree = end.sent === 'nothing' || (wasUnderWay && route.retry.budget > 0);
     const now = this.#plane.tools.now();
     if (!isFree && !taken.context.budget.take(route.index, target.region, route.retry, now)) {
       this.#plane.metrics.counter('foreshard_retry_budget_spent_total', [route.id, to]).value += 1;
@@ -206,6 +208,14 @@ export class AttemptLoop implements AttemptOwner {
     }
     this.#plane.metrics.counter('foreshard_retries_total', [cause, from, to]).value += 1;
     return { ...target, cause };
+  }
+
+  /** What a dead or hanging server, or a manager that lost one, had under way when that began. */
+  #wasUnderWay(end: AttemptEnd): boolean {
+    const isLoss = end.kind === 'failed' ? end.blamesServer : end.status === 502 || end.status === 504;
+    if (!isLoss || end.sent === 'nothing') return false;
+    const { tools, bursts } = this.#plane;
+    return bursts.wasUnderWay(this.#target!.server.slot, this.#current!.startedAt, tools.now());
   }
 
   #placing(): Placing {

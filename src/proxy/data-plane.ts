@@ -14,6 +14,7 @@ import type { WorkerColumn } from '../state/live-cells.ts';
 import type { SnapshotStore } from '../state/snapshot-store.ts';
 import type { CounterCell, HistogramCell, MetricDeltas } from '../telemetry/deltas.ts';
 import { DecisionRecorder } from './decision-recorder.ts';
+import type { FailureBursts } from './failure-bursts.ts';
 import type { AttemptTools } from './forward.ts';
 import type { HopIdentity } from './headers.ts';
 import type { RequestIds } from './request-ids.ts';
@@ -39,6 +40,7 @@ export interface DataPlane {
   /** `foreshard-<instance>` */
   readonly pseudonym: string;
   readonly serverLoads: ServerLoads;
+  readonly bursts: FailureBursts;
   readonly ids: RequestIds;
   /** Called once at the end of every request. */
   readonly record: (trace: RequestTrace, taken: Taken) => void;

@@ -65,6 +65,7 @@ const KIND_BY_NAME: Readonly<Record<string, FieldKind>> = {
   'foreshard-unsent': FieldKind.dropped,
   // ORCA load report of a server to its proxy.
   'endpoint-load-metrics': FieldKind.dropped,
+  'endpoint-load-metrics-bin': FieldKind.dropped,
 };
 
 // Spelled as browsers, curl and Node spell them; anything else is folded below.

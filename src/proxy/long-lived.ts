@@ -35,6 +35,7 @@ export class LongLivedStreams {
   /** Closes the streams of these servers at moments drawn from the next `withinMs`. */
   release(slots: readonly number[], withinMs: number): void {
     for (const stream of this.#streams) {
+      // Also one that is on its way already: there may be less time now than it was given.
       if (slots.includes(stream.serverSlot)) this.#releaseLater(stream, withinMs);
     }
   }
@@ -55,14 +56,12 @@ export class LongLivedStreams {
     for (const stream of this.#streams) {
       const set = sets.get(stream.decision.set.key);
       const region = regionOfSlot.get(stream.serverSlot);
-      if (set === undefined || region === undefined || !hasMoved(stream.decision, { set, region, now }))
-        continue;
-      this.#releaseLater(stream, withinMs);
+      if (set === undefined || region === undefined || this.#leaving.has(stream)) continue;
+      if (hasMoved(stream.decision, { set, region, now })) this.#releaseLater(stream, withinMs);
     }
   }
 
   #releaseLater(stream: LongLived, withinMs: number): void {
-    if (this.#leaving.has(stream)) return;
     this.#leaving.add(stream);
     const timer = setTimeout(() => {
       if (this.#streams.has(stream)) stream.release();

@@ -16,6 +16,15 @@ export function beginDrain(now: number, deadlineMs: number, epoch: number): Drai
   return { since: now, deadline: now + deadlineMs, epoch, isDone: false };
 }
 
+/**
+ * A drain that is ordered again: it may end sooner than was said, never later.
+ * @param deadlineMs undefined = as was said.
+ */
+export function hastenDrain(drain: DrainState, now: number, deadlineMs: number | undefined): DrainState {
+  const deadline = deadlineMs === undefined ? drain.deadline : Math.min(drain.deadline, now + deadlineMs);
+  return { ...drain, deadline };
+}
+
 // A request that was decided just before the drain may not have been counted in flight yet. Shorter, and a
 // server could be ended under it; longer only makes drains longer.
 export const LEAST_DRAIN_MS = 250;

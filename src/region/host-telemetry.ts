@@ -1,35 +1,37 @@
 // CPU, memory, disk and network of the machine, for a manager's report: node:os everywhere, /proc where there
-// is one. Shares of one. What cannot be known (the speed of a network card that does not tell) is left out
-// rather than guessed.
+// is one. Shares of one and bytes a second. What cannot be known (the share of a network card that does not tell
+// its speed, as most virtual ones do not) is left out rather than guessed.
 
 import { readFileSync } from 'node:fs';
 import { cpus, freemem, totalmem } from 'node:os';
 import type { Clock } from '../core/clock.ts';
+import { type CardCounters, cardsOf, type DiskCounters, disksOf, memoryInUse } from './proc-text.ts';
 import type { HostTelemetry } from './report.ts';
-
-/** Counters at one moment; undefined where the machine has none. */
-interface Counters {
-  readonly at: number;
-  readonly cpuBusyMs: number;
-  readonly cpuTotalMs: number;
-  readonly diskBusyMs: number | undefined;
-  readonly networkBytes: number | undefined;
-}
 
 export interface HostReader {
   cpu(): { readonly busyMs: number; readonly totalMs: number };
+  /** Share in use. */
   memory(): number | undefined;
-  /** Milliseconds that the busiest disk has been busy. */
-  diskBusyMs(): number | undefined;
-  /** Bytes of all cards but loopback, and their speed in bytes/s. */
-  network(): { readonly bytes: number; readonly bytesPerSecond: number } | undefined;
+  disks(): ReadonlyMap<string, DiskCounters>;
+  cards(): ReadonlyMap<string, CardCounters>;
+  /** Bytes/s in each direction; undefined = it does not say. */
+  speedOf(card: string): number | undefined;
 }
 
-/** Shares since the last call; one per manager. */
+/** Totals at one moment. */
+interface Reading {
+  /** Monotonic milliseconds. */
+  readonly at: number;
+  readonly cpu: ReturnType<HostReader['cpu']>;
+  readonly disks: ReturnType<HostReader['disks']>;
+  readonly cards: ReturnType<HostReader['cards']>;
+}
+
+/** Shares and rates since the last call; one per manager. */
 export class HostMeter {
   readonly #reader: HostReader;
   readonly #clock: Clock;
-  #before: Counters;
+  #before: Reading;
 
   constructor(clock: Clock, reader: HostReader = systemHost) {
     this.#clock = clock;
@@ -40,36 +42,78 @@ export class HostMeter {
   measure(): HostTelemetry {
     const before = this.#before;
     const now = this.#read();
-    const elapsed = now.at - before.at;
-    if (elapsed <= 0) return {};
+    const elapsedMs = now.at - before.at;
+    if (elapsedMs <= 0) return {};
     this.#before = now;
-    const cpuTotal = now.cpuTotalMs - before.cpuTotalMs;
+    const cpuTotal = now.cpu.totalMs - before.cpu.totalMs;
     const memory = this.#reader.memory();
-    const speed = this.#reader.network()?.bytesPerSecond ?? 0;
     return {
-      ...(cpuTotal > 0 && { cpu: share((now.cpuBusyMs - before.cpuBusyMs) / cpuTotal) }),
+      ...(cpuTotal > 0 && { cpu: share((now.cpu.busyMs - before.cpu.busyMs) / cpuTotal) }),
       ...(memory !== undefined && { memory: share(memory) }),
-      ...(now.diskBusyMs !== undefined &&
-        before.diskBusyMs !== undefined && {
-          disk_io: share((now.diskBusyMs - before.diskBusyMs) / elapsed),
-        }),
-      ...(now.networkBytes !== undefined &&
-        before.networkBytes !== undefined &&
-        speed > 0 && { network: share(((now.networkBytes - before.networkBytes) * 1000) / elapsed / speed) }),
+      ...diskTelemetry(before.disks, now.disks, elapsedMs),
+      ...this.#networkTelemetry(before.cards, now.cards, elapsedMs),
     };
   }
 
-  #read(): Counters {
-    const { busyMs, totalMs } = this.#reader.cpu();
+  #networkTelemetry(
+    before: Reading['cards'],
+    now: Reading['cards'],
+    elapsedMs: number,
+  ): Partial<HostTelemetry> {
+    const received = rates(before, now, (card) => card.receivedBytes, elapsedMs);
+    const sent = rates(before, now, (card) => card.sentBytes, elapsedMs);
+    if (received.size === 0) return {};
+    // A card is as full as its fuller direction, and the machine as its fullest card.
+    const shares = [...received].flatMap(([card, rate]) => {
+      const speed = this.#reader.speedOf(card);
+      return speed === undefined ? [] : [Math.max(rate, sent.get(card) ?? 0) / speed];
+    });
     return {
-      at: this.#clock.monotonicMs(),
-      cpuBusyMs: busyMs,
-      cpuTotalMs: totalMs,
-      diskBusyMs: this.#reader.diskBusyMs(),
-      networkBytes: this.#reader.network()?.bytes,
+      ...(shares.length > 0 && { network: share(Math.max(...shares)) }),
+      network_received_bytes_per_second: sum(received),
+      network_sent_bytes_per_second: sum(sent),
     };
   }
+
+  #read(): Reading {
+    const { cpu, disks, cards } = this.#reader;
+    return { at: this.#clock.monotonicMs(), cpu: cpu(), disks: disks(), cards: cards() };
+  }
 }
+
+function diskTelemetry(
+  before: Reading['disks'],
+  now: Reading['disks'],
+  elapsedMs: number,
+): Partial<HostTelemetry> {
+  const busy = rates(before, now, (disk) => disk.busyMs, elapsedMs);
+  if (busy.size === 0) return {};
+  return {
+    // Milliseconds busy in a second; of the busiest disk.
+    disk_io: share(Math.max(...busy.values()) / 1000),
+    disk_read_bytes_per_second: sum(rates(before, now, (disk) => disk.readBytes, elapsedMs)),
+    disk_written_bytes_per_second: sum(rates(before, now, (disk) => disk.writtenBytes, elapsedMs)),
+  };
+}
+
+/** Per second, of what was there at both moments. A counter that fell has begun anew and says nothing yet. */
+function rates<T>(
+  before: ReadonlyMap<string, T>,
+  now: ReadonlyMap<string, T>,
+  counterOf: (counters: T) => number,
+  elapsedMs: number,
+): Map<string, number> {
+  const found = new Map<string, number>();
+  for (const [name, counters] of now) {
+    const last = before.get(name);
+    if (last === undefined) continue;
+    found.set(name, (Math.max(0, counterOf(counters) - counterOf(last)) * 1000) / elapsedMs);
+  }
+  return found;
+}
+
+const sum = (of: ReadonlyMap<string, number>): number =>
+  Math.round([...of.values()].reduce((total, value) => total + value, 0));
 
 const share = (value: number): number => Math.min(1, Math.max(0, Math.round(value * 1000) / 1000));
 
@@ -85,48 +129,24 @@ const systemHost: HostReader = {
     return { busyMs, totalMs };
   },
   memory: () => {
-    // MemAvailable counts what the page cache would give back; free memory alone would look like a leak.
-    const available = numberOf(/^MemAvailable:\s+(\d+) kB/m, '/proc/meminfo');
     const total = totalmem();
-    return total === 0 ? undefined : 1 - (available === undefined ? freemem() : available * 1024) / total;
+    // Where nobody tells what the page cache would give back, free memory has to do.
+    return memoryInUse(textOf('/proc/meminfo')) ?? (total === 0 ? undefined : 1 - freemem() / total);
   },
-  diskBusyMs: () => {
-    const text = textOf('/proc/diskstats');
-    if (text === undefined) return undefined;
-    // Field 13 is the time spent doing I/O (Documentation/admin-guide/iostats.rst).
-    const busy = text.split('\n').flatMap((line) => {
-      const fields = line.trim().split(/\s+/);
-      return /^(sd[a-z]+|vd[a-z]+|nvme\d+n\d+|xvd[a-z]+)$/.test(fields[2] ?? '') ? [Number(fields[12])] : [];
-    });
-    return busy.length === 0 ? undefined : Math.max(...busy);
-  },
-  network: () => {
-    const text = textOf('/proc/net/dev');
-    if (text === undefined) return undefined;
-    let bytes = 0;
-    let bytesPerSecond = 0;
-    for (const line of text.split('\n').slice(2)) {
-      const [card, counters] = line.split(':');
-      const name = card?.trim() ?? '';
-      if (counters === undefined || name === 'lo') continue;
-      const fields = counters.trim().split(/\s+/).map(Number);
-      bytes += Math.max(fields[0] ?? 0, fields[8] ?? 0);
-      const megabits = Number(textOf(`/sys/class/net/${name}/speed`) ?? -1);
-      if (megabits > 0) bytesPerSecond += (megabits * 1e6) / 8;
-    }
-    return { bytes, bytesPerSecond };
+  disks: () => disksOf(textOf('/proc/diskstats')),
+  cards: () => cardsOf(textOf('/proc/net/dev')),
+  speedOf: (card) => {
+    // Megabit/s; -1 or an error where the card does not know.
+    const megabits = Number(textOf(`/sys/class/net/${card}/speed`) || -1);
+    return megabits > 0 ? (megabits * 1e6) / 8 : undefined;
   },
 };
 
-function textOf(path: string): string | undefined {
+/** Empty where there is no such file: another system, or a card without that word. */
+function textOf(path: string): string {
   try {
     return readFileSync(path, 'utf8');
   } catch {
-    return undefined;
+    return '';
   }
-}
-
-function numberOf(pattern: RegExp, path: string): number | undefined {
-  const found = pattern.exec(textOf(path) ?? '')?.[1];
-  return found === undefined ? undefined : Number(found);
 }

@@ -2,6 +2,7 @@
 // which the guard of a decision reads.
 
 import type { LiveCells } from '../state/live-cells.ts';
+import { healthyBehind, isUsable } from '../state/live-view.ts';
 
 export interface MeteredRegion {
   readonly id: string;
@@ -56,9 +57,23 @@ export class LoadMeter {
   }
 
   #publish(): void {
-    this.#regions.forEach(({ index, capacity }, i) => {
-      this.#cells.setUtilisation(index, capacity === undefined ? Number.NaN : this.#rates[i]! / capacity);
+    this.#regions.forEach((region, i) => {
+      const { index, capacity } = region;
+      const left = capacity === undefined ? Number.NaN : capacity * this.#healthyShare(region);
+      this.#cells.setUtilisation(index, this.#rates[i]! / left);
     });
+  }
+
+  /**
+   * What is stated is the capacity of all servers. Those that are left when one is out would be overrun by the load of
+   * all, and the next one ejected for its time-outs, and so on: they are as full as they are.
+   */
+  #healthyShare({ index, slots }: MeteredRegion): number {
+    const usable = slots.filter((slot) => isUsable(slot, this.#cells)).length;
+    const reported = this.#cells.reported(index);
+    const registered = reported?.registered ?? slots.length;
+    // Without any it is chosen only when nobody has one; then its load says nothing.
+    return usable === 0 || registered === 0 ? 1 : Math.min(1, healthyBehind(usable, reported) / registered);
   }
 
   /** Requests/s towards a region. */

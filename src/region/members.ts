@@ -14,12 +14,16 @@ export interface MemberDescription {
   /** Requests/s; undefined = not told. */
   readonly capacity: number | undefined;
   readonly labels: Readonly<Record<string, string>>;
+  /** Page of its own metrics in Prometheus' text form; undefined = it has none. */
+  readonly metrics?: string | undefined;
 }
 
-export interface Registration extends MemberDescription {
+export interface Registration extends MemberDescription, Stamp {}
+
+interface Stamp {
   /** Grows with every start of the server: a number, or a ULID. */
   readonly incarnation: string;
-  /** Epoch that the server saw last, if it saw one: an older one than its own registration's is refused. */
+  /** Epoch of the last answer, if there was one. Older than the registration's own: refused. A change needs it. */
   readonly epoch: number | undefined;
 }
 
@@ -29,6 +33,8 @@ export interface Member extends MemberDescription {
   readonly incarnation: string;
   /** Epoch of its registration. */
   readonly fence: number;
+  /** Epoch that its registration gave. */
+  readonly given: number | undefined;
   /** Monotonic milliseconds; Infinity for one that needs no lease. */
   readonly leaseUntil: number;
   readonly isExpired: boolean;
@@ -45,8 +51,14 @@ export type FenceReason =
   | 'too_many';
 
 export type FenceVerdict =
-  | { readonly ok: true; readonly epoch: number }
-  | { readonly ok: false; readonly reason: FenceReason; readonly detail: string };
+  /** `leaseMs` is what is left of the lease, milliseconds. */
+  { readonly ok: true; readonly epoch: number; readonly leaseMs: number } | Refused;
+
+interface Refused {
+  readonly ok: false;
+  readonly reason: FenceReason;
+  readonly detail: string;
+}
 
 export interface MembersOptions {
   /** Milliseconds. */
@@ -64,7 +76,7 @@ const MAX_TOMBSTONES = 4096;
 export class Members {
   readonly #options: MembersOptions;
   readonly #members = new Map<string, Member>();
-  /** Last incarnation of servers that deregistered, oldest first. */
+  /** Last incarnation of servers that deregistered or were forgotten, oldest first. */
   readonly #tombstones = new Map<string, string>();
   #epoch: number;
 
@@ -111,6 +123,7 @@ export class Members {
         source,
         incarnation: '',
         fence: this.#epoch,
+        given: undefined,
         leaseUntil: Number.POSITIVE_INFINITY,
         isExpired: false,
         drain: known?.drain,
@@ -120,55 +133,76 @@ export class Members {
     if (isChanged) this.touch();
   }
 
-  /** @param now monotonic milliseconds. */
+  /**
+   * The same registration again while its lease lives is the retry of one whose answer was lost: it gets the answer
+   * and changes nothing, not even the lease, because nobody can tell it from a message that somebody repeats.
+   * @param now monotonic milliseconds.
+   */
   register({ incarnation, epoch, ...server }: Registration, now: number): FenceVerdict {
     const known = this.#members.get(server.id);
-    const refusal = this.#fence(server, incarnation, epoch, known);
+    const isSameStart = known !== undefined && compareIncarnations(known.incarnation, incarnation) === 0;
+    const refusal = this.#fence(server, { incarnation, epoch }, known, now);
     if (refusal !== undefined) return refusal;
-    const isNew =
-      known === undefined || known.isExpired || known.incarnation !== incarnation || !isSame(known, server);
+    if (isSameStart && isSame(known, server)) return this.#granted(known.leaseUntil - now);
+    const squatter = this.#holderOf(server);
+    if (squatter !== undefined) this.#bury(squatter);
+    else if (known === undefined && this.#members.size >= MAX_MEMBERS) this.#forgetOne(now);
     this.#tombstones.delete(server.id);
-    if (isNew) this.touch();
+    const ttl = this.#options.leaseTtl();
     this.#members.set(server.id, {
       ...server,
       source: 'lease',
       incarnation,
-      fence: known?.incarnation === incarnation ? known.fence : this.#epoch,
-      leaseUntil: now + this.#options.leaseTtl(),
+      fence: this.#epoch + 1,
+      given: epoch,
+      leaseUntil: now + ttl,
       isExpired: false,
       // A new start of a server is no longer the one that was told to drain.
-      drain: known?.incarnation === incarnation ? known.drain : undefined,
+      drain: isSameStart ? known.drain : undefined,
     });
-    return { ok: true, epoch: this.#epoch };
+    this.touch();
+    return this.#granted(ttl);
+  }
+
+  #granted(leaseMs: number): FenceVerdict {
+    return { ok: true, epoch: this.#epoch, leaseMs: Math.max(0, leaseMs) };
   }
 
   #fence(
     server: MemberDescription,
-    incarnation: string,
-    epoch: number | undefined,
+    stamp: Stamp,
     known: Member | undefined,
-  ): Extract<FenceVerdict, { ok: false }> | undefined {
+    now: number,
+  ): Refused | undefined {
+    const { incarnation } = stamp;
     const buried = this.#tombstones.get(server.id);
     if (buried !== undefined && compareIncarnations(incarnation, buried) <= 0) {
-      return refuse(
-        'replayed',
-        `incarnation must be above ${buried}, which deregistered, given ${incarnation}`,
-      );
+      return refuse('replayed', `incarnation must be above ${buried}, which is over, given ${incarnation}`);
     }
     if (known === undefined) {
-      if (this.#members.size >= MAX_MEMBERS) return refuse('too_many', `at most ${MAX_MEMBERS} servers`);
-    } else if (known.source !== 'lease') {
-      return refuse('id_taken', `${server.id} is named by ${known.source}`);
-    } else if (compareIncarnations(incarnation, known.incarnation) < 0) {
-      return refuse(
-        'stale_incarnation',
-        `incarnation must be at least ${known.incarnation}, given ${incarnation}`,
-      );
-    } else if (epoch !== undefined && epoch < known.fence) {
-      return refuse('stale_epoch', `epoch must be at least ${known.fence}, given ${epoch}`);
+      if (this.#members.size >= MAX_MEMBERS && !this.list().some((member) => isOver(member, now)))
+        return refuse('too_many', `at most ${MAX_MEMBERS} servers`);
+    } else {
+      const refusal = fenceOf(known, server, stamp, now);
+      if (refusal !== undefined) return refusal;
     }
-    const other = this.list().find((member) => member.url === server.url && member.id !== server.id);
-    return other === undefined ? undefined : refuse('address_taken', `${server.url} is ${other.id}'s`);
+    const holder = this.#holderOf(server);
+    // A lease that is over holds no address: another server runs there now.
+    return holder === undefined || isOver(holder, now)
+      ? undefined
+      : refuse('address_taken', `${server.url} is ${holder.id}'s`);
+  }
+
+  #holderOf({ id, url }: MemberDescription): Member | undefined {
+    return this.list().find((member) => member.url === url && member.id !== id);
+  }
+
+  /** Makes room: the lease that has been over for the longest time. */
+  #forgetOne(now: number): void {
+    const [oldest] = this.list()
+      .filter((member) => isOver(member, now))
+      .sort((a, b) => a.leaseUntil - b.leaseUntil);
+    if (oldest !== undefined) this.#bury(oldest);
   }
 
   renew(id: string, incarnation: string, now: number): FenceVerdict {
@@ -179,9 +213,10 @@ export class Members {
     if (member.incarnation !== incarnation) {
       return refuse('stale_incarnation', `incarnation must be ${member.incarnation}, given ${incarnation}`);
     }
-    this.#members.set(id, { ...member, leaseUntil: now + this.#options.leaseTtl(), isExpired: false });
+    const ttl = this.#options.leaseTtl();
+    this.#members.set(id, { ...member, leaseUntil: now + ttl, isExpired: false });
     if (member.isExpired) this.touch();
-    return { ok: true, epoch: this.#epoch };
+    return this.#granted(ttl);
   }
 
   /** @param incarnation when given, only this start of the server is deregistered. */
@@ -193,10 +228,9 @@ export class Members {
     if (incarnation !== undefined && member.incarnation !== incarnation) {
       return refuse('stale_incarnation', `incarnation must be ${member.incarnation}, given ${incarnation}`);
     }
-    this.#members.delete(id);
-    this.#bury(id, member.incarnation);
+    this.#bury(member);
     this.touch();
-    return { ok: true, epoch: this.#epoch };
+    return this.#granted(0);
   }
 
   setDrain(id: string, drain: DrainState | undefined): void {
@@ -221,7 +255,10 @@ export class Members {
     return ended;
   }
 
-  #bury(id: string, incarnation: string): void {
+  /** Takes a member out and remembers which start of it is over. */
+  #bury({ id, incarnation }: Member): void {
+    this.#members.delete(id);
+    this.#tombstones.delete(id);
     this.#tombstones.set(id, incarnation);
     if (this.#tombstones.size <= MAX_TOMBSTONES) return;
     const [oldest] = this.#tombstones.keys();
@@ -229,8 +266,43 @@ export class Members {
   }
 }
 
-function refuse(reason: FenceReason, detail: string): Extract<FenceVerdict, { ok: false }> {
+function refuse(reason: FenceReason, detail: string): Refused {
   return { ok: false, reason, detail };
+}
+
+/** Also between two looks at the leases. */
+const isOver = ({ isExpired, leaseUntil }: Member, now: number): boolean => isExpired || leaseUntil <= now;
+
+/** What a member that is known has against a registration under its id. */
+function fenceOf(
+  known: Member,
+  server: MemberDescription,
+  { incarnation, epoch }: Stamp,
+  now: number,
+): Refused | undefined {
+  if (known.source !== 'lease') return refuse('id_taken', `${known.id} is named by ${known.source}`);
+  const order = compareIncarnations(incarnation, known.incarnation);
+  if (order < 0) {
+    return refuse(
+      'stale_incarnation',
+      `incarnation must be at least ${known.incarnation}, given ${incarnation}`,
+    );
+  }
+  const isAgain = order === 0 && epoch === known.given && isSame(known, server);
+  if (epoch !== undefined && epoch < known.fence && !isAgain) {
+    return refuse('stale_epoch', `epoch must be at least ${known.fence}, given ${epoch}`);
+  }
+  if (order > 0) return undefined;
+  if (isOver(known, now)) {
+    return refuse(
+      'replayed',
+      `incarnation must be above ${incarnation}, whose lease is over, or the lease be renewed`,
+    );
+  }
+  // Without it, nobody could tell a change from an earlier description that is sent again.
+  return epoch !== undefined || isSame(known, server)
+    ? undefined
+    : refuse('stale_epoch', `epoch must be given with a change of incarnation ${incarnation}, given nothing`);
 }
 
 function isSame(a: MemberDescription, b: MemberDescription): boolean {
@@ -239,6 +311,7 @@ function isSame(a: MemberDescription, b: MemberDescription): boolean {
     a.zone === b.zone &&
     a.weight === b.weight &&
     a.capacity === b.capacity &&
+    a.metrics === b.metrics &&
     JSON.stringify(a.labels) === JSON.stringify(b.labels)
   );
 }

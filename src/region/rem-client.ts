@@ -30,12 +30,16 @@ export interface RemClientOptions {
    * @returns false when the report was refused: then it is not acknowledged.
    */
   onReport(report: RegionReport | undefined): boolean;
+  /** The report that is in force, with what was measured since. */
+  onMeasured(report: RegionReport): void;
 }
 
 // One lost poll is noise; a second one in a row is silence.
 const FAILURES_TO_SILENCE = 2;
 // Between two questions, whatever is answered: a manager that answers every poll at once must not keep us busy.
 const LEAST_BETWEEN_MS = 50;
+// News is told at once; what is merely measured (load, telemetry) is asked for this often.
+const MEASURED_MS = 5000;
 // Answers in a row of one other life of the manager that looks older than the one known. Its clock was set
 // back: when the life that we know is never heard any more, it is gone.
 const ANSWERS_TO_NEW_LIFE = 5;
@@ -50,6 +54,8 @@ export class RemClient {
   #stranger = { incarnation: '', answers: 0 };
   #failures = 0;
   #isSilent = false;
+  /** When a whole report came last, monotonic milliseconds. */
+  #readAt = Number.NEGATIVE_INFINITY;
   #heardAt: number;
   /** Milliseconds from the last question to the beginning of its answer. */
   #waitedMs = 0;
@@ -92,8 +98,9 @@ export class RemClient {
   async #poll(): Promise<string | undefined> {
     const { interval, timeout, url, token, region } = this.#options;
     // The first poll asks for what there is; later ones wait for what comes.
-    const wait = this.#report === undefined || this.#isSilent ? 0 : interval;
     const askedAt = this.#options.clock.monotonicMs();
+    const isWhole = this.#report === undefined || this.#isSilent || askedAt - this.#readAt >= MEASURED_MS;
+    const wait = isWhole ? 0 : interval;
     try {
       const answer = await this.#options.fetch(this.#address(url, wait), {
         headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
@@ -133,12 +140,16 @@ export class RemClient {
   /** @returns why the report contradicts what is known, undefined when it does not. */
   #take(report: RegionReport): string | undefined {
     const known = this.#report;
+    this.#readAt = this.#options.clock.monotonicMs();
     if (!isNewer(report, known)) {
       if (report.incarnation !== known!.incarnation) {
         if (!this.#isNewLife(report)) return `incarnation goes back to ${report.incarnation}`;
       } else if (report.epoch < known!.epoch) {
         return `epoch goes back from ${known!.epoch} to ${report.epoch}`;
-      } else if (!this.#isSilent) return undefined;
+      } else if (!this.#isSilent) {
+        this.#options.onMeasured(report);
+        return undefined;
+      }
     }
     this.#stranger = { incarnation: '', answers: 0 };
     this.#report = report;

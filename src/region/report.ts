@@ -19,7 +19,12 @@ const telemetry = z.looseObject({
   cpu: share.optional(),
   memory: share.optional(),
   disk_io: share.optional(),
+  /** Of a card that tells its speed. */
   network: share.optional(),
+  network_received_bytes_per_second: z.number().min(0).optional(),
+  network_sent_bytes_per_second: z.number().min(0).optional(),
+  disk_read_bytes_per_second: z.number().min(0).optional(),
+  disk_written_bytes_per_second: z.number().min(0).optional(),
   in_flight: z.number().min(0).optional(),
   rps: z.number().min(0).optional(),
   error_rate: share.optional(),
@@ -38,6 +43,11 @@ const reportedServer = z.looseObject({
   /** Nothing runs on it any more, or its time is up: it can be ended. */
   drained: z.boolean().optional(),
   in_flight: z.int().min(0).optional(),
+  /** Of its own metrics, as the manager has read them: `{ cpu: 0.3 }`. */
+  telemetry: z
+    .record(z.string().max(96), z.number())
+    .refine((values) => Object.keys(values).length <= 64, 'must have at most 64 entries')
+    .optional(),
 });
 
 export const regionReport = z.looseObject({

@@ -303,9 +303,9 @@ function shareKept(picked: RegionIndex, { snapshot, set, route, view, isKeyed }:
   }
 }
 
-// A region over its stated capacity sheds to its fallbacks; those at capacity as well are no help, and
-// then the pick keeps what is its own.
-const FULL = 1;
+// A region at its stated capacity sheds to its fallbacks; those at capacity as well are no help, and then the
+// pick keeps what is its own. At the very capacity queues already grow without end.
+const FULL = 0.95;
 
 const isByTable = (policy: PolicyKind): boolean =>
   policy === 'consistent_hash' || policy === 'weighted_random';

@@ -6,7 +6,7 @@ import type { Region, Server, Snapshot } from '../routing/snapshot.ts';
 import type { LiveCells } from './live-cells.ts';
 
 export function buildLiveView(snapshot: Snapshot, cells: LiveCells, version: number): LiveView {
-  const usable = snapshot.regions.map((region) => serversThat(isUsable, region, cells));
+  const usable = snapshot.regions.map((region) => serversThat(({ slot }) => isUsable(slot, cells), region));
   const { zone } = snapshot.settings;
   return {
     version,
@@ -19,7 +19,7 @@ export function buildLiveView(snapshot: Snapshot, cells: LiveCells, version: num
     ),
     servers: usable,
     nearby: zone === '' ? null : snapshot.regions.map((region, i) => nearbyServers(region, usable[i]!, zone)),
-    present: snapshot.regions.map((region) => serversThat(isPresent, region, cells)),
+    present: snapshot.regions.map((region) => serversThat(({ slot }) => isPresent(slot, cells), region)),
     staleSince: cells.staleSince,
     setViews: [],
     reachViews: new Map(),
@@ -43,17 +43,15 @@ export function healthyBehind(usable: number, reported: { readonly healthy: numb
   return reported === undefined || usable === 0 ? usable : Math.max(1, reported.healthy);
 }
 
-type ServerTest = (server: Server, cells: LiveCells) => boolean;
-
-function serversThat(passes: ServerTest, region: Region, cells: LiveCells): readonly Server[] {
-  const servers = region.servers.filter((server) => passes(server, cells));
+function serversThat(passes: (server: Server) => boolean, region: Region): readonly Server[] {
+  const servers = region.servers.filter(passes);
   return servers.length === region.servers.length ? region.servers : servers;
 }
 
 /** Unknown counts as usable: a server is believed until a check or its traffic says otherwise. */
-function isUsable(server: Server, cells: LiveCells): boolean {
-  if (cells.isEjected(server.slot)) return false;
-  switch (cells.health(server.slot)) {
+export function isUsable(slot: number, cells: LiveCells): boolean {
+  if (cells.isEjected(slot)) return false;
+  switch (cells.health(slot)) {
     case 'unhealthy':
     case 'draining':
     case 'maintenance':
@@ -66,7 +64,7 @@ function isUsable(server: Server, cells: LiveCells): boolean {
 }
 
 /** Humans come before health: what they have taken out is not asked, however few are left. */
-function isPresent(server: Server, cells: LiveCells): boolean {
-  const health = cells.health(server.slot);
+function isPresent(slot: number, cells: LiveCells): boolean {
+  const health = cells.health(slot);
   return health !== 'draining' && health !== 'maintenance';
 }

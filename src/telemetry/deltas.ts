@@ -41,7 +41,9 @@ export type Delta =
       readonly counts: readonly number[];
       readonly sum: number;
     }
-  | { readonly kind: 'gauge'; readonly metric: string; readonly labels: LabelValues; readonly value: number };
+  | { readonly kind: 'gauge'; readonly metric: string; readonly labels: LabelValues; readonly value: number }
+  /** Forgets all series of a gauge; those that are left are set behind it. */
+  | { readonly kind: 'reset'; readonly metric: string };
 
 interface Named<Cell> {
   readonly metric: string;

@@ -214,6 +214,11 @@ export const METRICS = {
     labels: ['region'],
     help: 'Brier skill over the base rate; absent before five failures.',
   },
+  foreshard_model_skill: {
+    kind: 'gauge',
+    labels: ['region', 'model'],
+    help: 'Brier skill of each failure model, whether or not it speaks; absent before five failures.',
+  },
   foreshard_lead_seconds: {
     kind: 'gauge',
     labels: ['region'],

@@ -77,6 +77,9 @@ export class MetricsRegistry {
         case 'gauge':
           this.set(metric, delta.labels, delta.value);
           break;
+        case 'reset':
+          this.reset(metric);
+          break;
         case 'histogram':
           this.#histograms.get(metric)?.merge(delta.labels, delta.counts, delta.sum);
           break;

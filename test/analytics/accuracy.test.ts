@@ -61,6 +61,26 @@ t.test('skill is judged from five failures on', async (t) => {
   t.ok(useless.figures().skill! < 0, 'worse than the base rate is said to be');
 });
 
+t.test('a quiet day after failures does not end the judgement', async (t) => {
+  const score = new ProbabilityScore();
+  for (let i = 0; i < 5; i++) {
+    const at = i * 3_600_000;
+    score.predicted(at, at + 300_000, 0.01);
+    score.eventBegan(at + 100_000);
+    score.eventEnded();
+  }
+  for (let i = 0; i < 4000; i++) {
+    const at = 20_000_000 + i * 30_000;
+    score.predicted(at, at + 30_000, 0.6);
+    score.pass(at + 30_000);
+  }
+  const { skill, baseRate } = score.figures();
+  t.ok(skill! < 0, `alarms all day and no failure: ${skill}`);
+  t.ok(baseRate! > 0 && baseRate! < 0.01);
+  t.ok(score.takeErrors().length > 0);
+  t.strictSame(score.takeErrors(), [], 'each error is told once');
+});
+
 t.test('an alarm held for long is one alarm a window', async (t) => {
   const score = new ProbabilityScore();
   for (let i = 0; i < 10; i++) score.predicted(i * 30, i * 30 + H, 0.9);

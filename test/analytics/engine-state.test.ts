@@ -97,6 +97,20 @@ t.test('a clock that jumps is noticed, and measuring goes on at once', async (t)
   t.ok(site.rows.length < 600, 'a day is not lived through row by row');
 });
 
+t.test(
+  'a failure that ended before the clock was set back is over soon, not when that time comes again',
+  async (t) => {
+    const site = startSite();
+    for (let i = 0; i < 5; i++) site.step([[region, { ...healthy, rps: 10 }]]);
+    for (let i = 0; i < 3; i++) site.step([[region, { ...healthy, rps: 10, healthy_share: 0 }]]);
+    t.equal(watchOf(site, 'region/a').risk!.risk, 1);
+    site.clock.jumpWall(-3_600_000);
+    for (let i = 0; i < 5; i++) site.step([[region, { ...healthy, rps: 10 }]]);
+    t.equal(watchOf(site, 'region/a').outcome.since.failure, undefined);
+    t.ok(watchOf(site, 'region/a').risk!.risk < 0.5);
+  },
+);
+
 t.test('what is said after k rows does not depend on what comes later', async (t) => {
   const run = (length: number): string[] => {
     const site = startSite(100);
@@ -218,7 +232,7 @@ t.test(
     };
     for (let i = 0; i < 900; i++) before.step(climb(i));
     const watch = watchOf(before, server.key);
-    const job = watch.models.failure!.training();
+    const job = watch.models.failure!.training(false);
     if (job?.kind !== 'failure') return t.fail('nothing to train on');
     watch.models.failure!.adopt(trainBoostedTrees(job.rows));
     watch.acted = true;
@@ -247,7 +261,7 @@ t.test(
     };
     const cases: [string, string, RegExp][] = [
       ['cut', text.slice(0, -40), /JSON/],
-      ['of a later version', broken((state) => Object.assign(state, { version: 2 })), /version is 2, ours 1/],
+      ['of a later version', broken((state) => Object.assign(state, { version: 3 })), /version is 3, ours 2/],
       ['no state at all', '7', /must be an object/],
     ];
     for (const [what, given, problem] of cases) t.match(readSaved(given), problem, what);

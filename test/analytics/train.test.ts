@@ -3,7 +3,7 @@
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import t from 'tap';
-import { Drift } from '../../src/analytics/drift.ts';
+import { Drift, PROBABILITIES } from '../../src/analytics/drift.ts';
 import type { TrainingAnswer } from '../../src/analytics/models.ts';
 import { isBetter, TrainingQueue, trainInThread } from '../../src/analytics/train.ts';
 import { seededRandom } from '../../src/core/random.ts';
@@ -64,7 +64,9 @@ t.test('models are trained in turn, and sooner after a drift', async (t) => {
   queue.drifted('b');
   t.equal(queue.due(['a', 'b'], 105), undefined, 'not twice in a row');
   t.equal(queue.due(['a', 'b'], 500), 'b');
+  t.strictSame([queue.isDrifted('a'), queue.isDrifted('b')], [false, true]);
   queue.began('b', 500);
+  t.equal(queue.isDrifted('b'), false);
   t.equal(queue.due(['a', 'b'], 1000), 'a');
 });
 
@@ -79,3 +81,29 @@ t.test('a drift is seen, noise is not', async (t) => {
   t.ok(after < 60, `noticed after ${after} errors`);
   t.equal(drift.observe(Number.NaN), false);
 });
+
+t.test(
+  'probabilities drift by failures missed and by alarms without one, not by a first surprise',
+  async (t) => {
+    const quiet = (drift: Drift, count: number): boolean => {
+      let said = false;
+      for (let i = 0; i < count; i++) said = drift.observe(0.0001) || said;
+      return said;
+    };
+    const missed = (drift: Drift): boolean => {
+      let said = false;
+      for (let i = 0; i < 10; i++) said = drift.observe(0.98) || said;
+      return said;
+    };
+    const drift = new Drift(PROBABILITIES);
+    t.equal(quiet(drift, 1000), false);
+    t.equal(missed(drift), false, 'one');
+    t.equal(quiet(drift, 100), false);
+    t.equal(missed(drift), true, 'another within the hour');
+    const alarmed = new Drift(PROBABILITIES);
+    quiet(alarmed, 1000);
+    let alarms = 0;
+    while (!alarmed.observe(0.49) && alarms < 1000) alarms += 1;
+    t.ok(alarms < 120, `${alarms} alarms of 0.7 without a failure`);
+  },
+);

@@ -172,3 +172,23 @@ t.test('a region without servers, or on its way out, takes nothing', async (t) =
   await until(() => rig.reported.standing('a') === 'draining', 10_000, 'drains');
   t.equal(rig.reported.standing('b'), undefined);
 });
+
+t.test('what was measured since is known, and changes nothing else', async (t) => {
+  const rig = await start(t);
+  const { changes } = rig;
+  rig.says(5, { telemetry: { cpu: 0.75 }, servers: [] });
+  await until(
+    () => rig.reported.measured('a')?.telemetry.cpu === 0.75,
+    10_000,
+    'the same epoch, measured anew',
+  );
+  t.equal(rig.changes, changes);
+  t.equal(rig.reported.report('a')?.servers.length, 2, 'members do not change without an epoch');
+  t.match(rig.reported.site('a'), {
+    registered: 2,
+    healthy: 2,
+    capacity: 0,
+    measured: { telemetry: { cpu: 0.75 } },
+  });
+  t.equal(rig.reported.site('b'), undefined);
+});

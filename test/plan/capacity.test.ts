@@ -42,6 +42,17 @@ t.test('what fits nowhere stays where it is, and more than all can take falls on
   t.strictSame(loadsOf([region('a'), region('b'), region('c')], { demand: 270 }), [90, 90, 90]);
 });
 
+t.test(
+  'a small region is given back no more than it can carry, however large its ordinary share',
+  async (t) => {
+    const small = [region('a', { weight: 0.02, capacity: 60 }), region('b'), region('c')];
+    const [a, b, c] = loadsOf(small, { demand: 240 });
+    // 48 is its target; the 32 that fit nowhere fall on all in proportion to what they can take.
+    t.ok(a! < 60, String(a));
+    t.ok(b! < 100 && c! < 100, `${b} ${c}`);
+  },
+);
+
 t.test('where a capacity is not known the best substitute takes it', async (t) => {
   const regions = [region('a', { weight: 0 }), region('b', { capacity: undefined }), region('c')];
   t.strictSame(loadsOf(regions), [0, 100, 80]);

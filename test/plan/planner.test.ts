@@ -49,7 +49,7 @@ t.test('risk becomes weight, weight becomes a ramp', async (t) => {
   t.test('an engine whose confidence is no more than a half leaves the probe share', async (t) => {
     const site = inPeace();
     site.risk('a', 0.99, 0.5).pass(120_000);
-    t.strictSame(site.weights, { a: 0.03, b: 1, c: 1 });
+    t.strictSame(site.weights, { a: 0.02, b: 1, c: 1 });
     t.ok(site.owned().a! > 0);
   });
 
@@ -124,6 +124,16 @@ t.test('what the survivors can carry', async (t) => {
     t.strictSame(site.weights, { a: 0, b: 1, c: 1 });
   });
 
+  t.test('too much load takes from a region what it cannot carry, and no more', async (t) => {
+    const site = loaded(210, { a: 80, b: 200, c: 200 });
+    const overloaded = { ...assessed(1), failureProbability: 0 };
+    site.say('a', { assessment: overloaded }).pass(120_000);
+    const { a } = loadsOf(site);
+    t.ok(a! > 55 && a! <= 65, `70 would come to it, 64 is its target: ${a}`);
+    site.say('a', { assessment: { ...overloaded, failureProbability: 0.95 } }).pass(120_000);
+    t.equal(loadsOf(site).a, 0, 'one that may fail as well loses all');
+  });
+
   t.test('where there is not enough, less is moved and no survivor goes over its target', async (t) => {
     const site = loaded(180);
     site.risk('a', 0.95).pass(120_000);
@@ -131,6 +141,16 @@ t.test('what the survivors can carry', async (t) => {
     t.ok(loads.b! <= 81 && loads.c! <= 81, JSON.stringify(loads));
     t.ok(loads.a! >= 18, 'what finds no room stays');
     t.equal(site.record('a').reason, 'no_room');
+  });
+
+  t.test('what fails now, or is announced to, fills survivors up to what the guards allow', async (t) => {
+    const site = loaded(180);
+    site.risk('a', 1, 1).pass(120_000);
+    t.strictSame(site.weights, { a: 0, b: 1, c: 1 });
+    t.strictSame(loadsOf(site), { a: 0, b: 90, c: 90 });
+    const crowded = loaded(190);
+    crowded.risk('a', 1, 1).pass(120_000);
+    t.ok(loadsOf(crowded).a! >= 9, 'and no further');
   });
 
   t.test('survivors that are over their target already are given nothing', async (t) => {

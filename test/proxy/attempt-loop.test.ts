@@ -14,6 +14,10 @@ import {
 
 const home = await startWireServer(t);
 const other = await startWireServer(t);
+// Each has one death to die: what it fails later is not so sudden any more.
+const mortals = await Promise.all(
+  ['cut', 'says-502', 'says-504'].map(async (id) => ({ id, ...(await startWireServer(t)) })),
+);
 
 /** A port on which nobody listens. */
 async function closedPort(): Promise<number> {
@@ -33,6 +37,7 @@ const proxy = await startProxy(
     regions: [
       { id: 'home', servers: [home.url] },
       { id: 'other', servers: [other.url] },
+      ...mortals.map(({ id, url }) => ({ id, servers: [url] })),
       { id: 'dead', servers: [`http://127.0.0.1:${await closedPort()}`] },
     ],
     sharding: { policy: 'consistent_hash' },
@@ -52,6 +57,12 @@ const proxy = await startProxy(
         regions: ['home', 'other'],
         retry: retry({ budget: 0, minBudget: 1 }),
       },
+      ...mortals.map(({ id }) => ({
+        id,
+        match: { path: `/${id}` },
+        regions: [id, 'other'],
+        retry: retry({ budget: '1%', minBudget: 0 }),
+      })),
       {
         id: 'late',
         match: { path: '/late' },
@@ -241,6 +252,27 @@ t.test('the retry budget bounds how many are tried again', async (t) => {
     'two are told of the failure',
   );
   t.equal(other.seen('/poor').length, 1, 'one is tried again');
+});
+
+t.test('what a server had under way when it died goes elsewhere, whatever the budget', async (t) => {
+  const empty = (status: number): Answerer => {
+    return (_, wire) => wire.write(`HTTP/1.1 ${status} No\r\ncontent-length: 0\r\n\r\n`);
+  };
+  const deaths = [slam, empty(502), empty(504)];
+  for (const [i, mortal] of mortals.entries()) {
+    const path = `/${mortal.id}`;
+    const key = await keyAt(path, () => mortal.seen(path).length > 0);
+    const waiting: [Message, Wire][] = [];
+    mortal.on(path, (message, wire) => void waiting.push([message, wire]));
+    const before = other.seen(path).length;
+    const clients = await Promise.all(Array.from({ length: 12 }, () => openWire(t, proxy.port)));
+    for (const client of clients) client.write(request('GET', path, '', '', key));
+    await eventually(() => waiting.length === 12, 'all at the first server');
+    for (const [message, wire] of waiting.splice(0)) deaths[i]!(message, wire);
+    await Promise.all(clients.map((client) => client.until(/\r\n\r\n/)));
+    t.equal(clients.filter((client) => client.text().startsWith('HTTP/1.1 200 ')).length, 12, mortal.id);
+    t.equal(other.seen(path).length, before + 12, 'once each');
+  }
 });
 
 t.test('a client that leaves between two attempts is not followed by another', async (t) => {

@@ -62,3 +62,27 @@ t.test('a stream that was not placed by the table is left alone', async (t) => {
     t.equal(await isReleased(other, moved(decision)), false);
   }
 });
+
+t.test('a stream that was to be closed later is closed sooner when its server has less time', async (t) => {
+  const draws = [1, 0];
+  const streams = new LongLivedStreams({ next: () => draws.shift()!, u32: () => 0 });
+  let closed = 0;
+  // The streams' own timers keep no process alive.
+  const alive = setInterval(() => {}, 1000);
+  await new Promise<void>((resolve) => {
+    const stream = {
+      serverSlot: 3,
+      decision: decisionOf('user-1'),
+      release: () => {
+        closed += 1;
+        streams.delete(stream);
+        resolve();
+      },
+    };
+    streams.add(stream);
+    streams.release([3], 3_600_000);
+    streams.release([3], 10);
+  });
+  clearInterval(alive);
+  t.equal(closed, 1);
+});

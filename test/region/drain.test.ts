@@ -4,6 +4,7 @@ import {
   beginDrain,
   type Drainable,
   drainVeto,
+  hastenDrain,
   settleDrain,
 } from '../../src/region/drain.ts';
 
@@ -21,6 +22,13 @@ t.test('a drain is over when nothing runs any more, or when its time is', async 
   t.notOk(settleDrain(drain, 0, 1001).isDone, 'a request may be on its way that nobody has counted');
   t.ok(settleDrain(drain, 0, 1250).isDone);
   t.ok(settleDrain(drain, 3, 1500).isDone);
+});
+
+t.test('a drain that is ordered again ends when was said, or sooner', async (t) => {
+  const drain = beginDrain(1000, 500, 7);
+  t.strictSame(hastenDrain(drain, 1400, 500), drain, 'it is not made longer');
+  t.strictSame(hastenDrain(drain, 1400, undefined), drain);
+  t.strictSame(hastenDrain(drain, 1400, 50), { ...drain, deadline: 1450 });
 });
 
 t.test('one server may always drain, but never the last that can serve', async (t) => {

@@ -72,3 +72,29 @@ t.test('a reload keeps the rate of a region that stays, wherever it stands now',
   t.equal(rig.cells.utilisation(0), 0);
   t.equal(rig.meter.rate(0), 0);
 });
+
+t.test('what is stated is the capacity of all servers: those that are left fill up sooner', async (t) => {
+  const rig = new Rig();
+  rig.meter.watch([EAST], rig.now);
+  rig.load(0, 40, 8000);
+  const whole = rig.cells.utilisation(0);
+  rig.cells.setEjected(1, true);
+  rig.load(0, 40, 50);
+  t.ok(Math.abs(rig.cells.utilisation(0) / whole - 2) < 0.05, 'one of two is ejected');
+  rig.cells.setHealth(0, 'unhealthy');
+  rig.load(0, 40, 50);
+  t.ok(
+    Math.abs(rig.cells.utilisation(0) / whole - 1) < 0.05,
+    'of one that is chosen in need alone nothing is known',
+  );
+});
+
+t.test('of a region with a manager the servers behind it count, by its report', async (t) => {
+  const rig = new Rig();
+  rig.meter.watch([{ ...EAST, slots: [0] }], rig.now);
+  rig.load(0, 40, 8000);
+  const whole = rig.cells.utilisation(0);
+  rig.cells.setReported(0, { registered: 4, healthy: 1 });
+  rig.load(0, 40, 50);
+  t.ok(Math.abs(rig.cells.utilisation(0) / whole - 4) < 0.1);
+});

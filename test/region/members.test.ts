@@ -60,15 +60,74 @@ t.test('a changed time to live counts from the next renewal', async (t) => {
   t.strictSame(members.expire(15_999), ['a']);
 });
 
-t.test('the same registration twice is no change; another one of the same start is', async (t) => {
-  const { members, changes } = newMembers();
-  members.register(registration('a', '1'), 0);
-  const before = changes();
-  members.register(registration('a', '1'), 10);
-  t.equal(changes(), before);
-  members.register(registration('a', '1', { weight: 2 }), 20);
-  t.equal(changes(), before + 1);
+t.test(
+  'a registration whose answer was lost may be sent again, and changes nothing, nor the lease',
+  async (t) => {
+    const { members, changes } = newMembers();
+    const first = members.register(registration('a', '1'), 0);
+    t.match(first, { ok: true, leaseMs: TTL_MS });
+    const [before, known] = [changes(), state(members)];
+    t.strictSame(members.register(registration('a', '1'), 4000), { ...first, leaseMs: TTL_MS - 4000 });
+    t.equal(changes(), before);
+    t.strictSame(state(members), known);
+    t.strictSame(members.expire(TTL_MS), ['a'], 'whoever repeats it cannot keep a dead server alive');
+  },
+);
+
+t.test('a server that changes within one start says which answer it has seen', async (t) => {
+  const { members } = newMembers();
+  const heavier = registration('a', '1', { weight: 2 });
+  t.match(members.register(registration('a', '1'), 0), { epoch: 101 });
+  t.match(members.register(heavier, 10), { ok: false, reason: 'stale_epoch' });
+  t.equal(members.get('a')?.weight, 1);
+  t.match(members.register({ ...heavier, epoch: 101 }, 20), { ok: true, epoch: 102, leaseMs: TTL_MS });
   t.equal(members.get('a')?.weight, 2);
+  t.match(
+    members.register({ ...heavier, epoch: 101 }, 30),
+    { ok: true, epoch: 102 },
+    'its own retry is no older one',
+  );
+  t.match(members.register(registration('a', '1'), 40), { ok: false, reason: 'stale_epoch' });
+  t.match(members.register(registration('a', '1', { epoch: 101 }), 40), { ok: false, reason: 'stale_epoch' });
+  t.equal(members.get('a')?.weight, 2, 'what it said before does not come back');
+});
+
+t.test('a registration from before the end of its lease does not bring the server back', async (t) => {
+  const { members } = newMembers();
+  members.register(registration('a', '5'), 0);
+  t.match(
+    members.register(registration('a', '5'), TTL_MS),
+    { ok: false, reason: 'replayed' },
+    'nobody has looked yet',
+  );
+  members.expire(TTL_MS);
+  const known = state(members);
+  t.match(members.register(registration('a', '5'), TTL_MS + 1), { ok: false, reason: 'replayed' });
+  t.match(members.register(registration('a', '4'), TTL_MS + 1), { ok: false, reason: 'stale_incarnation' });
+  t.strictSame(state(members), known);
+  t.match(members.renew('a', '5', TTL_MS + 2), { ok: true }, 'a renewal does');
+  members.expire(3 * TTL_MS);
+  t.match(members.register(registration('a', '6'), 3 * TTL_MS), { ok: true }, 'and a new start does');
+  t.match(members.register(registration('a', '5'), 3 * TTL_MS), { ok: false, reason: 'stale_incarnation' });
+});
+
+t.test('a lease that is over holds neither its address nor a place', async (t) => {
+  const { members } = newMembers();
+  members.register(registration('pod-1', '1', { url: 'http://10.0.0.1:80' }), 0);
+  const heir = registration('pod-2', '1', { url: 'http://10.0.0.1:80' });
+  t.match(members.register(heir, TTL_MS - 1), { ok: false, reason: 'address_taken' });
+  t.match(members.register(heir, TTL_MS), { ok: true });
+  t.equal(members.get('pod-1'), undefined);
+  t.match(
+    members.register(registration('pod-1', '1', { url: 'http://10.0.0.2:80' }), TTL_MS),
+    { ok: false, reason: 'replayed' },
+    'what was forgotten is not forgiven',
+  );
+  const rest = Array.from({ length: MAX_MEMBERS - 1 }, (_, i) => server(`s${i}`));
+  members.setSource('static', rest);
+  t.match(members.register(registration('late', '1'), TTL_MS), { ok: false, reason: 'too_many' });
+  t.match(members.register(registration('late', '1'), 2 * TTL_MS), { ok: true });
+  t.equal(members.get('pod-2'), undefined, 'it has made room');
 });
 
 t.test('what is stale is refused with its reason and changes nothing', async (t) => {

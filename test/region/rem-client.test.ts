@@ -16,6 +16,8 @@ const json = (body: unknown, status = 200): Response => new Response(JSON.string
 class Rig {
   readonly asked: { readonly url: URL; readonly authorization: string | undefined }[] = [];
   readonly heard: (RegionReport | undefined)[] = [];
+  readonly measured: RegionReport[] = [];
+  readonly clock = new HandClock();
   readonly client: RemClient;
   readonly metrics = new MetricsRegistry();
   onAsked: () => void = () => {};
@@ -41,7 +43,7 @@ class Rig {
       timeout: 1000,
       proxy: 'p1',
       addresses: () => ['127.0.0.1:8080'],
-      clock: new HandClock(),
+      clock: this.clock,
       log,
       metrics: this.metrics,
       fetch: async (url, init) => this.#answer(url as URL, init),
@@ -49,6 +51,7 @@ class Rig {
         this.heard.push(heard);
         return heard?.epoch !== refusedEpoch;
       },
+      onMeasured: (report) => this.measured.push(report),
     });
     t.teardown(() => this.client.close());
   }
@@ -91,6 +94,31 @@ t.test('the first poll asks for what there is, later ones wait for what comes an
   t.equal(second!.get('wait'), '200ms');
   t.equal(fourth!.get('ack'), '6');
   t.ok(rig.asked.every(({ authorization }) => authorization === 'Bearer secret'));
+});
+
+t.test('what is merely measured is asked for every few seconds, and is no news', async (t) => {
+  const rig = new Rig(t, [
+    json(report(5, { telemetry: { cpu: 0.1 } })),
+    new Response(null, { status: 304 }),
+    json(report(5, { telemetry: { cpu: 0.9 } })),
+    new Response(null, { status: 304 }),
+  ]);
+  rig.onAsked = () => {
+    if (rig.asked.length === 2) rig.clock.pass(5000);
+  };
+  await rig.run();
+  t.strictSame(
+    rig.asked.map(({ url }) => url.searchParams.get('after')),
+    [null, '5', null, '5', '5'],
+  );
+  t.strictSame(
+    rig.heard.map((heard) => heard?.telemetry.cpu),
+    [0.1],
+  );
+  t.strictSame(
+    rig.measured.map(({ telemetry }) => telemetry.cpu),
+    [0.9],
+  );
 });
 
 t.test('an older report is not believed, one of a later start of the manager is', async (t) => {

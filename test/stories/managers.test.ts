@@ -3,6 +3,7 @@
 // 15 s, two regions of two servers.
 
 import t from 'tap';
+import { metricOf } from '../rig/control.ts';
 import { type FleetServer, startFleet } from '../rig/fleet.ts';
 import { watchPort } from '../rig/port-watch.ts';
 import { freePorts } from '../rig/process-facts.ts';
@@ -85,6 +86,11 @@ t.test('a server registers, serves, misses its lease, and comes back with a rene
   await traffic.more(100);
   t.equal(leased.arrivals().length, before, 'and gets nothing any more');
 
+  t.match(
+    await rem.post('/register', registration(leased, 1)),
+    { status: 409, body: { reason: 'replayed' } },
+    'its first registration, sent again, does not bring it back',
+  );
   t.match(await rem.post('/renew', renewal), { status: 200 });
   const again = setInterval(() => void rem.post('/renew', renewal), 300);
   t.teardown(() => clearInterval(again));
@@ -182,6 +188,29 @@ t.test('SIGTERM of a manager under load: nothing is lost, and its next start is 
 function portsOf({ process, api }: RunningRem): object {
   return { listen: [{ address: new URL(process.url).host }], control: { address: new URL(api).host } };
 }
+
+t.test('kill -9 of a manager with more under way than a retry budget covers: no GET is lost', async (t) => {
+  await whole();
+  const rem = eu;
+  // So slow that all clients wait at one moment, and so few a second that a fifth of them is next to nothing.
+  await Promise.all(fleet.servers.map((server) => server.behave({ answerMs: 1000 })));
+  const traffic = new Traffic({ port: proxy.port, clients: CLIENTS, posts: 0 });
+  const underWay = (): number =>
+    fleet
+      .of('eu')
+      .reduce((sum, server) => sum + server.arrivals().filter((one) => !one.isAnswered).length, 0);
+  await until(() => underWay() > 5, PATIENCE_MS, 'more than the budget is under way there');
+  const retried = (): Promise<number> =>
+    metricOf(proxy.controlUrl, 'foreshard_retries_total', 'reason="reset"');
+  const before = await retried();
+  await rem.process.stop('SIGKILL');
+  await traffic.turnOver();
+  const ledger = await traffic.stop();
+  t.comment(ledger.summary(), `${(await retried()) - before} tried again after a reset`);
+  t.same(ledger.lost(), []);
+  t.same(ledger.mixed(), []);
+  eu = await startRem(root, 'eu', { servers: fleet.regions[0]!.servers, ...portsOf(rem) });
+});
 
 t.test('kill -9 of a manager: its region is out, no GET is lost', async (t) => {
   await whole();

@@ -150,3 +150,18 @@ t.test('a metric that is in no table is dropped, not thrown on', async (t) => {
   registry.apply([{ kind: 'histogram', metric: 'nobody', labels: [], counts: [1], sum: 1 }]);
   t.strictSame(await linesOf(registry, 'nobody'), []);
 });
+
+t.test('a gauge that is reset keeps what is set behind it', async (t) => {
+  const registry = new MetricsRegistry();
+  const error = (model: string, value: number): Delta => ({
+    kind: 'gauge',
+    metric: 'foreshard_forecast_error',
+    labels: ['a', model],
+    value,
+  });
+  registry.apply([error('ridge', 1)]);
+  registry.apply([{ kind: 'reset', metric: 'foreshard_forecast_error' }, error('median', 2)]);
+  const text = await registry.text();
+  t.match(text, 'foreshard_forecast_error{region="a",model="median"} 2');
+  t.notMatch(text, 'ridge');
+});

@@ -76,6 +76,7 @@ export function foreshardConfig(setup: ContestantSetup, top: Keys): Keys {
       unhealthyThreshold: 2,
       healthyThreshold: 2,
       slowStart: '3s',
+      outlier: { baseEjection: '2s', maxEjection: '20s' },
     },
     regions: setup.regions.map(({ id, capacity, servers }) => ({
       id,

@@ -6,6 +6,7 @@ import type { EntityWatch } from '../../../src/analytics/entity-watch.ts';
 import { readICalendar } from '../../../src/analytics/ingest/icalendar.ts';
 import { readDocuments } from '../../../src/analytics/ingest/telemetry-document.ts';
 import { createModels } from '../../../src/analytics/model-set.ts';
+import { answerLimitMs } from '../../../src/compose/modelled.ts';
 import { ShardManager } from '../../../src/compose/shard-manager.ts';
 import { PROXY_DOCUMENT } from '../../../src/config/document.ts';
 import { loadConfig } from '../../../src/config/load.ts';
@@ -68,7 +69,7 @@ export class EngineLoop {
       {
         clock,
         log: SILENT,
-        models: createModels({ stepMs, horizonMs, horizonSteps }),
+        models: createModels({ stepMs, horizonMs, horizonSteps, answerLimitMs: answerLimitMs(config) }),
         onRow: () => undefined,
         onDrift: () => undefined,
       },

@@ -67,6 +67,8 @@ const STATUS: Readonly<Record<AttemptEnd, number>> = {
 const UNSENT: ReadonlySet<AttemptEnd> = new Set(['refused']);
 const BUDGET_WINDOW_MS = 10_000;
 const METER_MS = 1000;
+/** Utilisation at which a region sheds, as in routing/decide.ts. */
+const FULL = 0.95;
 /** Envoy's: a region keeps all of its requests while five of seven servers are healthy. */
 const OVERPROVISIONING = 1.4;
 
@@ -186,9 +188,9 @@ export class ProxyModel {
     const own = this.servers.filter(({ region }) => region === owner);
     const healthy = own.filter((server) => this.isHealthy(server)).length;
     const keeps = Math.min(1, (OVERPROVISIONING * healthy) / own.length);
-    if (healthy > 0 && spillPlace < keeps && this.#utilisation(owner) < 1) return owner;
+    if (healthy > 0 && spillPlace < keeps && this.#utilisation(owner) < FULL) return owner;
     return (
-      others.find((region) => this.#hasHealthy(region) && this.#utilisation(region) < 1) ??
+      others.find((region) => this.#hasHealthy(region) && this.#utilisation(region) < FULL) ??
       (healthy > 0 ? owner : others.find((region) => this.#hasHealthy(region)))
     );
   }
@@ -197,13 +199,15 @@ export class ProxyModel {
     return this.servers.some((server) => server.region === id && this.isHealthy(server));
   }
 
-  /** Requests of the last second over the stated capacity. */
+  /** Requests of the last second over what is left of the stated capacity. */
   #utilisation(id: string): number {
     const from = this.#time.nowMs() - METER_MS;
     const times = (this.#sentAt.get(id) ?? []).filter((at) => at > from);
     this.#sentAt.set(id, times);
     const { capacity } = this.#config.regions.find((region) => region.id === id)!;
-    return capacity === undefined ? 0 : times.length / (METER_MS / 1000) / capacity;
+    const own = this.servers.filter(({ region }) => region === id);
+    const left = own.filter((server) => this.isHealthy(server)).length || own.length;
+    return capacity === undefined ? 0 : times.length / (METER_MS / 1000) / ((capacity * left) / own.length);
   }
 
   /** The least busy healthy server of the region, else of the key's others; health is ignored when nobody is healthy. */

@@ -8,7 +8,7 @@ import { foreshardConfig, sharesOf } from '../contestants/foreshard.ts';
 import { maintenanceCalendar } from '../contestants/maintenance-calendar.ts';
 import { historyOf } from '../history.ts';
 import { type Incident, REGIONS, regionCapacity, SERVERS_PER_REGION, tracksOf, valueAt } from '../script.ts';
-import { ServerModel } from '../server-model.ts';
+import { type Scheduler, ServerModel } from '../server-model.ts';
 import { requestsOf } from '../traffic.ts';
 import type { SeenRequest } from '../wire.ts';
 import { configOf, EngineLoop, type RiskRecord } from './engine-loop.ts';
@@ -27,6 +27,8 @@ export interface SimSetup {
   /** Called at every evaluation; for those who look into a run. */
   onEvaluation?(second: number, engine: EngineLoop): void;
   onRequest?(): void;
+  /** Of a machine on which processes stand still now and then: for one of them what VirtualTime calls `playedAt`. */
+  stallsOf?(process: string): (dueMs: number) => number;
   /** False: answers are not kept, for runs of days; the record then holds bad ones alone. */
   readonly keepsAnswers: boolean;
 }
@@ -50,9 +52,9 @@ const PORT = 10_000;
 
 export function simulate(setup: SimSetup): SimResult {
   const { incident, seed, top } = setup;
-  const time = new VirtualTime(START_WALL_MS);
+  const time = new VirtualTime(START_WALL_MS, setup.stallsOf?.('client and proxy'));
   const random = seededRandom(seed ^ 0x51_3a);
-  const servers = simServers(incident, seed, time);
+  const servers = simServers(setup, time);
   const isEngineOn = (top.pae as { mode?: string } | undefined)?.mode !== 'off';
   // Without an engine a proxy serves by base weights, which a shadow's first round gives too.
   const keys = isEngineOn ? top : { ...top, pae: { mode: 'shadow' } };
@@ -118,14 +120,22 @@ function planOf(loop: EngineLoop) {
   return loop.plan;
 }
 
-function simServers(incident: Incident, seed: number, time: VirtualTime): SimServer[] {
+function simServers({ incident, seed, stallsOf }: SimSetup, time: VirtualTime): SimServer[] {
   return REGIONS.flatMap((region, index) =>
     Array.from({ length: SERVERS_PER_REGION }, (_, server) => {
       const number = index * SERVERS_PER_REGION + server;
+      const playedAt = stallsOf?.(`server ${number}`);
+      const scheduler: Scheduler =
+        playedAt === undefined
+          ? time
+          : {
+              nowMs: () => time.nowMs(),
+              afterMs: (ms, work) => time.afterMs(playedAt(time.nowMs() + ms) - time.nowMs(), work),
+            };
       const model = new ServerModel(
         tracksOf(incident, index, server),
         seededRandom(seed * 64 + number),
-        time,
+        scheduler,
       );
       model.begin(0);
       return simServer({

@@ -12,13 +12,16 @@ interface Event {
 
 export class VirtualTime implements Scheduler, Clock {
   readonly #startWallMs: number;
+  readonly #playedAt: (dueMs: number) => number;
   /** Binary heap, the earliest first. */
   readonly #heap: Event[] = [];
   #now = 0;
   #order = 0;
 
-  constructor(startWallMs: number) {
+  /** @param playedAt the moment at which what is due at a moment happens: later where the machine stands still. */
+  constructor(startWallMs: number, playedAt: (dueMs: number) => number = (dueMs) => dueMs) {
     this.#startWallMs = startWallMs;
+    this.#playedAt = playedAt;
   }
 
   nowMs(): number {
@@ -47,7 +50,7 @@ export class VirtualTime implements Scheduler, Clock {
   runUntil(ms: number): void {
     for (let next = this.#heap[0]; next !== undefined && next.at <= ms; next = this.#heap[0]) {
       this.#pop();
-      this.#now = next.at;
+      this.#now = Math.max(this.#now, this.#playedAt(next.at));
       next.work();
     }
     this.#now = ms;

@@ -12,6 +12,8 @@ export interface TrainingRows {
   readonly columns: number;
   /** 1 where a failure began within the horizon. */
   readonly labels: Uint8Array;
+  /** How many of the youngest the model in force has not learnt from; all when left out. */
+  readonly unseen?: number;
 }
 
 export interface BoostOptions {

@@ -24,8 +24,8 @@ import { FEATURE_COLUMNS, writeFeatures } from './stream-features.ts';
 /** A metric of the rows: its name tells the kind (metric-kinds.ts). */
 export interface MetricSpec {
   readonly name: string;
-  /** Value at which requests fail, where the operator knows it. */
-  readonly limit?: number;
+  /** Value at which requests fail, where it is known; one learnt from the usual value may be lower and then counts. */
+  readonly limit?: number | undefined;
 }
 
 export interface FailurePredictorOptions {
@@ -64,6 +64,8 @@ const MAX_TRAINING_ROWS = 6000;
 // Without a failure there is nothing to train on: a few days of quiet are enough to begin with.
 const MAX_QUIET_ROWS = 1500;
 const MIN_TRAINING_ROWS = 300;
+// Rows that the model in force has not learnt from: half of them, ten horizons, judge it and its successor.
+const MIN_UNSEEN_ROWS = 120;
 // The trace of a beginning stands in its slot and the next one.
 const TRACE_AFTER_MS = 600_000;
 const MAX_RECENT_FAILURES = 256;
@@ -74,39 +76,51 @@ const RETRAIN_HORIZONS = 48;
 
 export class FailurePredictor {
   readonly #horizonMs: number;
-  readonly #metrics: readonly WatchedMetric[];
-  readonly #slots: SlotMemory;
+  #metrics: readonly WatchedMetric[];
+  #slots: SlotMemory;
   readonly #hazard = new RecurrenceHazard();
   readonly #ledger: OutcomeLedger;
   readonly #kept = new KeptRows(FEATURE_COLUMNS, MODELS.length);
   readonly #recentFailures: number[] = [];
   readonly #calibrations = MODELS.map(() => IDENTITY);
   #lastMs = Number.NEGATIVE_INFINITY;
+  /** Between the last two rows. */
+  #stepMs = Number.POSITIVE_INFINITY;
   #startMs = Number.NaN;
   #traceMs = Number.NaN;
   #failing = false;
   #acted = false;
   #trees: BoostedTrees | undefined;
   #trainedMs = Number.NEGATIVE_INFINITY;
+  /** Youngest row that the trees in force have learnt from, and that was given out last. */
+  #learntMs = Number.NEGATIVE_INFINITY;
+  #offeredMs = Number.NEGATIVE_INFINITY;
   #trainedOutcomes = 0;
   #speaks: FailureModel = 'prior';
 
   constructor(options: FailurePredictorOptions) {
     this.#horizonMs = options.horizonMs;
-    this.#metrics = options.metrics.map(({ name, limit }) => ({
-      kind: metricKind(name, limit),
-      watch: new MetricWatch(),
-    }));
+    this.#metrics = options.metrics.map((metric) => watched(metric));
     this.#slots = new SlotMemory(options.metrics.length);
     this.#ledger = new OutcomeLedger(MODELS.length, options.horizonMs, (atMs, failed) =>
       this.#kept.settle(atMs, failed),
     );
   }
 
+  /**
+   * Rows have other columns from now on; what failures and outcomes have taught stays, for it is not of columns.
+   * @param from per new column the one that it was, -1 = it is new.
+   */
+  reshape(metrics: readonly MetricSpec[], from: readonly number[]): void {
+    this.#metrics = metrics.map((metric, i) => this.#metrics[from[i]!] ?? watched(metric));
+    this.#slots = this.#slots.reshaped(from);
+  }
+
   /** One row of metrics, NaN where unknown. Rows out of order are left out: false. */
   push(atMs: number, values: ArrayLike<number>): boolean {
     if (!Number.isFinite(atMs) || atMs <= this.#lastMs) return false;
     if (Number.isNaN(this.#startMs)) this.#startMs = atMs;
+    if (Number.isFinite(this.#lastMs)) this.#stepMs = atMs - this.#lastMs;
     this.#lastMs = atMs;
     const time = (atMs - this.#startMs) / this.#horizonMs;
     this.#metrics.forEach(({ watch }, column) => {
@@ -136,6 +150,24 @@ export class FailurePredictor {
     this.#ledger.observe(atMs, failing);
   }
 
+  /** Somebody says afterwards that a failure began at `atMs`. One that was seen at its time changes nothing. */
+  confirmed(atMs: number): void {
+    const isSeen = this.#recentFailures.some((ms) => Math.abs(ms - atMs) <= this.#horizonMs);
+    if (isSeen || !(atMs >= this.#startMs && atMs <= this.#lastMs)) return;
+    this.#recentFailures.push(atMs);
+    this.#recentFailures.sort((a, b) => a - b);
+    if (this.#recentFailures.length > MAX_RECENT_FAILURES) this.#recentFailures.shift();
+    const base = this.#hazard.outlook(atMs, this.#horizonMs).baseProbability;
+    this.#hazard.confirmed(atMs);
+    const trace = this.#slots.recurrenceOf(atMs);
+    if (trace !== undefined) this.#hazard.addTrace(atMs, trace);
+    const said = this.#kept
+      .relabel(atMs - this.#horizonMs, atMs)
+      .map((raw) => raw.map((probability, model) => calibrate(this.#calibrations[model]!, probability)));
+    const weight = Math.max(1, this.#horizonMs / ROWS_PER_HORIZON / this.#stepMs);
+    this.#ledger.confirmed(said, base, weight);
+  }
+
   /** While traffic is being moved on these predictions they are not judged, unless the failure comes anyway. */
   setActedUpon(acted: boolean): void {
     this.#acted = acted;
@@ -156,29 +188,42 @@ export class FailurePredictor {
     return this.#speak(answers, recurrence, prior);
   }
 
-  /** Rows to train on when a new model is due, plain data for another thread; undefined otherwise. */
-  trainingRows(): TrainingRows | undefined {
+  /**
+   * Rows to train on when a new model is due, plain data for another thread; undefined otherwise.
+   * @param isDrifted predictions have got worse: it does not wait for its time.
+   */
+  trainingRows(isDrifted = false): TrainingRows | undefined {
     const { outcomes } = this.#ledger.score(0);
     if (outcomes < JUDGING_OUTCOMES || this.#lastMs <= this.#trainedMs) return undefined;
     const age = (this.#lastMs - this.#trainedMs) / this.#horizonMs;
-    if (age < RETRAIN_HORIZONS && outcomes === this.#trainedOutcomes) return undefined;
+    if (!isDrifted && age < RETRAIN_HORIZONS && outcomes === this.#trainedOutcomes) return undefined;
     const settled = this.#kept.settled();
     if (settled.labels.length < MIN_TRAINING_ROWS) return undefined;
+    const unseen = settled.times.filter((at) => at > this.#learntMs).length;
+    // Nobody could say on fewer rows whether a new model is better.
+    if (unseen < MIN_UNSEEN_ROWS) return undefined;
+    this.#offeredMs = settled.times.at(-1)!;
     this.#trainedMs = this.#lastMs;
     this.#trainedOutcomes = outcomes;
     this.#recalibrate(settled);
-    return { features: settled.features, columns: FEATURE_COLUMNS, labels: settled.labels };
+    return { features: settled.features, columns: FEATURE_COLUMNS, labels: settled.labels, unseen };
   }
 
   /** Takes a model trained on trainingRows(); one that learnt nothing changes nothing. */
   adopt(model: BoostedTrees): void {
     if (model.columns !== FEATURE_COLUMNS || model.treeCount === 0) return;
     this.#trees = model;
+    this.#learntMs = this.#offeredMs;
   }
 
   /** Every model's score, for feedback and reports. */
   skills(): readonly (ModelScore & { readonly model: FailureModel })[] {
     return MODELS.map((model, index) => ({ model, ...this.#ledger.score(index) }));
+  }
+
+  /** Whether there were failures enough for the skill to mean anything. */
+  get isJudged(): boolean {
+    return this.#ledger.score(0).outcomes >= JUDGING_OUTCOMES;
   }
 
   /** All that it has learnt, for a predictor of the same metrics and horizon in a later process. */
@@ -195,6 +240,7 @@ export class FailurePredictor {
       calibrations: packNumbers(this.#calibrations.flatMap(({ slope, shift }) => [slope, shift])),
       speaks: this.#speaks,
       ...(this.#trees === undefined ? {} : { trees: treesState(this.#trees) }),
+      learnt: packNumbers([this.#learntMs]),
     };
   }
 
@@ -226,6 +272,7 @@ export class FailurePredictor {
     });
     this.#speaks = state.oneOf('speaks', ['base_rate', ...MODELS]);
     if (state.has('trees')) this.adopt(restoreTrees(state.at('trees')));
+    this.#learntMs = state.numbers('learnt', 1)[0]!;
   }
 
   /** The trees in force, which a new model must beat. */
@@ -329,4 +376,8 @@ export class FailurePredictor {
     const when = due > 0 ? `in ${sayDuration(due)}` : 'now';
     return [`a failure began at this time of the ${every} ${schedule.seen} times, it is due ${when}`];
   }
+}
+
+function watched({ name, limit }: MetricSpec): WatchedMetric {
+  return { kind: metricKind(name, limit), watch: new MetricWatch() };
 }

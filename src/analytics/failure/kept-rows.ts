@@ -9,6 +9,8 @@ const WAITING = -1;
 
 /** Rows whose outcome is known, oldest first. */
 export interface SettledRows {
+  /** Wall milliseconds, ascending. */
+  readonly times: Float64Array;
   /** Row-major. */
   readonly features: Float64Array;
   readonly labels: Uint8Array;
@@ -59,6 +61,22 @@ export class KeptRows {
     }
   }
 
+  /**
+   * What was settled as quiet in [from, to) was the time before a failure, as somebody says afterwards.
+   * @returns what the models had said of each of these rows.
+   */
+  relabel(from: number, to: number): Float64Array[] {
+    const said: Float64Array[] = [];
+    for (let row = 0; row < this.#count; row += 1) {
+      const at = this.#times[row]!;
+      if (at < from || at >= to || this.#outcomes[row] !== 0) continue;
+      this.#outcomes[row] = 1;
+      const start = row * this.#models;
+      said.push(Float64Array.from(this.#probabilities.subarray(start, start + this.#models)));
+    }
+    return said;
+  }
+
   settled(): SettledRows {
     const rows: number[] = [];
     for (let row = 0; row < this.#count; row += 1) if (this.#outcomes[row] !== WAITING) rows.push(row);
@@ -70,6 +88,7 @@ export class KeptRows {
       );
     });
     return {
+      times: Float64Array.from(rows, (row) => this.#times[row]!),
       features,
       labels: Uint8Array.from(rows, (row) => this.#outcomes[row]!),
       probabilities: Array.from({ length: this.#models }, (_, model) =>

@@ -13,6 +13,10 @@ export interface WeightedRows {
   readonly labels: Uint8Array;
   /** How many rows each of the rows with label 0 stands for (they may be thinned out). */
   readonly quietWeight: number;
+  /** Number of the moment that each row is of, ascending with time; several rows may be of one. */
+  readonly times: Int32Array;
+  /** Moments from this one on are unknown to the model in force. */
+  readonly unseenFrom: number;
 }
 
 /** Weights, one a column. `ridge` pulls them to 0; `start` is the last solution. */

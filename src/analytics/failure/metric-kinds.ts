@@ -21,6 +21,9 @@ interface NamedKind extends Omit<MetricKind, 'leastLimit'> {
   readonly leastLimit?: number;
 }
 
+/** A region or server that answers this share of its requests with errors has failed those that it serves. */
+export const FAILING_ERROR_RATE = 0.1;
+
 // What people notice, and what a server of any size works off in about a second.
 const NOTICED_MS = 200;
 const SHORT_QUEUE = 32;
@@ -45,7 +48,13 @@ const KINDS: readonly NamedKind[] = [
   },
   { name: /^disk_io$/, nature: 'flow', limit: 1, usualMultiple: undefined, words: 'disk activity' },
   { name: /^network$/, nature: 'flow', limit: 1, usualMultiple: undefined, words: 'network' },
-  { name: /^error_rate$/, nature: 'symptom', limit: 0.2, usualMultiple: undefined, words: 'the error rate' },
+  {
+    name: /^error_rate$/,
+    nature: 'symptom',
+    limit: FAILING_ERROR_RATE,
+    usualMultiple: undefined,
+    words: 'the error rate',
+  },
   {
     name: /^latency_ms/,
     nature: 'symptom',

@@ -13,6 +13,8 @@ const MAX_WAITING = 4096;
 export interface ModelScore {
   /** 1 - Brier / Brier(base rate); 0 while nothing was judged. */
   readonly skill: number;
+  /** Mean of (p - outcome)^2; undefined while nothing was judged. */
+  readonly brier: number | undefined;
   /** Failures that were there to be predicted. */
   readonly outcomes: number;
 }
@@ -30,6 +32,7 @@ export class OutcomeLedger {
   readonly #waiting: Waiting[] = [];
   readonly #settled: (atMs: number, failed: boolean) => void;
   #baseErrors = 0;
+  #judged = 0;
   #outcomes = 0;
   #failing = false;
   #lastMs = Number.NaN;
@@ -65,7 +68,24 @@ export class OutcomeLedger {
 
   score(model: number): ModelScore {
     const skill = this.#baseErrors > 0 ? 1 - this.#errors[model]! / this.#baseErrors : 0;
-    return { skill, outcomes: this.#outcomes };
+    const brier = this.#judged > 0 ? this.#errors[model]! / this.#judged : undefined;
+    return { skill, brier, outcomes: this.#outcomes };
+  }
+
+  /**
+   * Somebody says afterwards that there was one more failure: what was counted as wrong was right.
+   * @param said probabilities of the models at moments before it, each of which stands for `weight` predictions.
+   */
+  confirmed(said: readonly ArrayLike<number>[], base: number, weight: number): void {
+    this.#outcomes += 1;
+    // (p - 1)^2 in place of p^2.
+    const corrected = (error: number, p: number): number => Math.max(0, error + weight * (1 - 2 * p));
+    for (const probabilities of said) {
+      this.#baseErrors = corrected(this.#baseErrors, base);
+      for (let model = 0; model < this.#errors.length; model += 1) {
+        this.#errors[model] = corrected(this.#errors[model]!, probabilities[model]!);
+      }
+    }
   }
 
   state(): object {
@@ -73,6 +93,7 @@ export class OutcomeLedger {
     return {
       numbers: packNumbers([this.#baseErrors, this.#outcomes, this.#failing ? 1 : 0, this.#lastMs]),
       errors: packNumbers(this.#errors),
+      judged: packNumbers([this.#judged]),
       waiting: packNumbers(
         this.#waiting.flatMap(({ atMs, base, probabilities }, i) => [
           atMs,
@@ -95,6 +116,7 @@ export class OutcomeLedger {
     this.#failing = failing === 1;
     this.#lastMs = lastMs!;
     this.#errors.set(errors);
+    this.#judged = state.numbers('judged', 1)[0]!;
     this.#waiting.length = 0;
     for (let at = 0; at + width <= rows.length; at += width) {
       const [atMs, base, acted] = rows.subarray(at, at + 3);
@@ -107,6 +129,7 @@ export class OutcomeLedger {
     if (!Number.isNaN(this.#lastMs) && atMs > this.#lastMs) {
       const kept = 0.5 ** ((atMs - this.#lastMs) / (HALF_LIFE_HORIZONS * this.#horizonMs));
       this.#baseErrors *= kept;
+      this.#judged *= kept;
       for (let model = 0; model < this.#errors.length; model += 1) this.#errors[model]! *= kept;
     }
     this.#lastMs = atMs;
@@ -122,6 +145,7 @@ export class OutcomeLedger {
       if (!which(waiting)) return false;
       if (waiting.acted && !failed) return true;
       const outcome = failed ? 1 : 0;
+      this.#judged += 1;
       this.#baseErrors += (waiting.base - outcome) ** 2;
       waiting.probabilities.forEach((probability, model) => {
         this.#errors[model]! += (probability - outcome) ** 2;

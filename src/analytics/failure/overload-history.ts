@@ -21,6 +21,12 @@ const QUIET_EVERY = 4;
 // Rows with the level below this share of the capacity (exp -1) are never near an overload.
 export const FAR_BELOW = -1;
 
+interface Replayed {
+  readonly features: number[];
+  readonly labels: number[];
+  readonly times: number[];
+}
+
 export class OverloadHistory {
   readonly #rule: OverloadRule;
   readonly #horizonRows: number;
@@ -51,16 +57,18 @@ export class OverloadHistory {
   }
 
   /** Every row near a replayed capacity, with 1 where an overload of it began within the horizon. */
-  trainingRows(): WeightedRows {
+  trainingRows(): Omit<WeightedRows, 'unseenFrom'> {
     const features: number[] = [];
     const labels: number[] = [];
+    const times: number[] = [];
     const states = this.#states();
-    for (const share of REPLAYED_CAPACITIES) this.#replay(share, states, features, labels);
+    for (const share of REPLAYED_CAPACITIES) this.#replay(share, states, { features, labels, times });
     return {
       features: Float64Array.from(features),
       columns: OVERLOAD_COLUMNS,
       labels: Uint8Array.from(labels),
       quietWeight: QUIET_EVERY,
+      times: Int32Array.from(times),
     };
   }
 
@@ -75,7 +83,7 @@ export class OverloadHistory {
     return states;
   }
 
-  #replay(share: number, states: Float32Array, features: number[], labels: number[]): void {
+  #replay(share: number, states: Float32Array, { features, labels, times }: Replayed): void {
     const { begins, closed, exceeding } = this.#follow(share);
     const count = this.length;
     const row = new Float64Array(OVERLOAD_COLUMNS);
@@ -99,6 +107,7 @@ export class OverloadHistory {
       writeOverloadColumns(row, 0, { ...seen, exceeding: exceeding[i]!, exceedsNow });
       features.push(...row);
       labels.push(soon);
+      times.push(this.#rows - count + i);
     }
   }
 

@@ -1,9 +1,12 @@
 // P(load exceeds capacity within the horizon). Levels and trend of the load in logarithms, judged by a
 // logistic regression on the load's own past replayed against several capacities; until there is a past,
-// by a damped trend with normal errors. Trees on other columns and a daily profile were tried on two real
+// by a damped trend with normal errors. The forecast of the load has a quarter of the word, in log-odds: alone it is
+// worse, but it errs at other moments. Trees on other columns and a daily profile were tried on two real
 // sites and gained nothing there.
 
+import { fromLogOdds, logOdds } from '../calibrate.ts';
 import { CapacityEstimate } from './capacity-estimate.ts';
+import { challengeWeights, type Trained } from './challenge.ts';
 import {
   LEVEL_STATE_SIZE,
   LoadLevels,
@@ -11,7 +14,7 @@ import {
   OVERLOAD_COLUMNS,
   writeOverloadColumns,
 } from './load-levels.ts';
-import { fitLogistic, predictLogistic, type WeightedRows } from './logistic-regression.ts';
+import { predictLogistic, type WeightedRows } from './logistic-regression.ts';
 import { type OverloadRule, OverloadTracker } from './overload-event.ts';
 import { FAR_BELOW, OverloadHistory } from './overload-history.ts';
 import { sayDuration } from './prior.ts';
@@ -22,6 +25,14 @@ export interface OverloadOptions {
   readonly stepMs: number;
   readonly horizonMs: number;
   readonly rule: OverloadRule;
+}
+
+/** What a forecast of the load says of the same horizon. */
+export interface ForeseenOverload {
+  /** P(load passes the capacity). */
+  readonly probability: number;
+  /** 0..1: how far the forecast is proven. */
+  readonly confidence: number;
 }
 
 export interface OverloadPrediction {
@@ -37,6 +48,8 @@ export interface OverloadPrediction {
 
 // A model is fitted anew after this many rows: a day of minutes.
 const REFIT_ROWS = 1440;
+// After a drift sooner; rows enough to show that the world has changed.
+const DRIFTED_ROWS = 120;
 // First model: less past than this has seen no capacity exceeded.
 const MIN_ROWS = 720;
 const MIN_BEGINNINGS = 30;
@@ -47,6 +60,8 @@ const WORTH_SAYING = 0.1;
 const DAMPING = 0.7;
 const PRIOR_CONFIDENCE = 0.5;
 const FITTED_CONFIDENCE = 0.8;
+// Chosen on one site (NASA), where half of the word was worse; the other (World Cup) gained more by it.
+const FORESEEN_WEIGHT = 0.25;
 
 export class OverloadPredictor {
   readonly #options: OverloadOptions;
@@ -59,6 +74,9 @@ export class OverloadPredictor {
   #weights: Float64Array | undefined;
   #rows = 0;
   #fittedRow = Number.NEGATIVE_INFINITY;
+  /** Rows that the weights in force have learnt from, and those that were given out last. */
+  #championRow = 0;
+  #offeredRow: number | undefined;
   #load = Number.NaN;
   #capacity = Number.NaN;
 
@@ -84,7 +102,7 @@ export class OverloadPredictor {
     this.#rows += 1;
   }
 
-  predict(): OverloadPrediction {
+  predict(foreseen?: ForeseenOverload): OverloadPrediction {
     const { rule, horizonMs, stepMs } = this.#options;
     const base = {
       capacity: this.#capacity,
@@ -97,7 +115,7 @@ export class OverloadPredictor {
     if (this.#tracker.over) {
       return { ...base, probability: 1, begins: 0, confidence, reasons: ['load is above capacity'] };
     }
-    const probability = this.#judge();
+    const probability = blended(this.#judge(), foreseen);
     const paused = this.#tracker.rowsSince <= rule.pauseRows - horizonMs / stepMs;
     return {
       ...base,
@@ -108,23 +126,32 @@ export class OverloadPredictor {
     };
   }
 
-  /** Rows to fit on when a new model is due, plain data for another thread; undefined otherwise. */
-  trainingRows(): WeightedRows | undefined {
-    if (this.#rows - this.#fittedRow < REFIT_ROWS || this.#rows < MIN_ROWS) return undefined;
+  /**
+   * Rows to fit on when a new model is due, plain data for another thread; undefined otherwise.
+   * @param isDrifted the model in force has got worse: it does not wait for its time.
+   */
+  trainingRows(isDrifted = false): WeightedRows | undefined {
+    const age = this.#rows - this.#fittedRow;
+    if (age < (isDrifted ? DRIFTED_ROWS : REFIT_ROWS) || this.#rows < MIN_ROWS) return undefined;
     this.#fittedRow = this.#rows;
     const rows = this.#history.trainingRows();
     const beginnings = rows.labels.reduce((sum, label) => sum + label, 0);
-    return beginnings < MIN_BEGINNINGS || beginnings === rows.labels.length ? undefined : rows;
+    if (beginnings < MIN_BEGINNINGS || beginnings === rows.labels.length) return undefined;
+    this.#offeredRow = this.#rows;
+    return { ...rows, unseenFrom: this.#championRow };
   }
 
-  /** Fits on trainingRows(), wherever it runs. */
-  static fit(rows: WeightedRows, start?: Float64Array): Float64Array {
-    return fitLogistic(rows, RIDGE, start);
+  /** Fits on trainingRows(), wherever it runs, and compares with the weights in force. */
+  static train(rows: WeightedRows, champion: Float64Array | undefined): Trained<Float64Array> {
+    return challengeWeights(rows, champion, RIDGE);
   }
 
   /** Weights that are not finite change nothing. */
   adopt(weights: Float64Array): void {
-    if (weights.length === OVERLOAD_COLUMNS && weights.every(Number.isFinite)) this.#weights = weights;
+    if (weights.length !== OVERLOAD_COLUMNS || !weights.every(Number.isFinite)) return;
+    this.#weights = weights;
+    this.#championRow = this.#offeredRow ?? this.#rows;
+    this.#offeredRow = undefined;
   }
 
   #judge(): number {
@@ -149,4 +176,10 @@ export class OverloadPredictor {
     const horizon = sayDuration(this.#options.horizonMs);
     return `load is at ${used} % of capacity and may pass it within ${horizon} (${Math.round(100 * probability)} %)`;
   }
+}
+
+function blended(own: number, foreseen: ForeseenOverload | undefined): number {
+  if (foreseen === undefined || !(foreseen.probability >= 0 && foreseen.confidence > 0)) return own;
+  const weight = FORESEEN_WEIGHT * Math.min(1, foreseen.confidence);
+  return fromLogOdds((1 - weight) * logOdds(own) + weight * logOdds(foreseen.probability));
 }

@@ -30,6 +30,7 @@ const MAX_LIFT = 2;
 // Less is not worth a sentence.
 const WORTH_SAYING = 0.05;
 const MAX_REASONS = 3;
+const MOST_TIMES = 100;
 
 /**
  * @param caps per metric the highest value of the same time on earlier days that went well, if known.
@@ -67,13 +68,21 @@ function controlLift(metrics: readonly WatchedMetric[]): number {
 
 function sayLimit({ kind, watch }: WatchedMetric, outlook: LimitOutlook, horizonMs: number): string {
   if (kind.nature === 'symptom') {
+    if (outlook.horizonsLeft === 0) return `${kind.words} is past what clients bear`;
+    const course = Number.isFinite(outlook.horizonsLeft) ? ' and rising' : '';
     const times = watch.level / Math.max(watch.usual, watch.spread);
-    return outlook.horizonsLeft === 0
-      ? `${kind.words} is past what clients bear`
-      : `${kind.words} is ${times.toFixed(1)} times its usual value and rising`;
+    // A multiple of nothing is no figure for people.
+    return times < MOST_TIMES
+      ? `${kind.words} is ${times.toFixed(1)} times its usual value${course}`
+      : `${kind.words} is ${sayLevel(watch.level)}, usually next to nothing${course}`;
   }
   if (outlook.horizonsLeft === 0) return `${kind.words} is at its limit`;
   return `${kind.words} reaches its limit in ${sayDuration(outlook.horizonsLeft * horizonMs)}`;
+}
+
+/** Shares in per cent, counts as they are. */
+function sayLevel(level: number): string {
+  return level < 1 ? `${(100 * level).toFixed(1)} %` : level.toFixed(0);
 }
 
 /** "40 s", "4 min", "3 h". */

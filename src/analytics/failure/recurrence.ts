@@ -85,13 +85,34 @@ export class RecurrenceHazard {
   /** Time has passed to `atMs`, whose outcome is known: failing or not. */
   observe(atMs: number, failing: boolean): void {
     if (!(atMs > this.#lastMs)) return;
-    if (failing && !this.#failing) this.#begin(atMs);
+    if (failing && !this.#failing) {
+      this.#failingSinceMs = atMs;
+      this.#begin(atMs);
+    }
     if (!failing && this.#failing) this.#recoveredMs = atMs;
     // A gap in what was told is no quiet time.
     if (!failing) this.#exposureMs += Math.min(atMs - this.#lastMs, 15 * MINUTE_MS);
     this.#failing = failing;
     this.#lastMs = atMs;
     for (const schedule of this.#schedules) this.#passDues(schedule, atMs);
+  }
+
+  /** A failure began at `atMs`, as somebody says afterwards; it may be older than others that are known. */
+  confirmed(atMs: number): void {
+    const isReturn = (schedule: Schedule): boolean => {
+      const before = schedule.dueMs - atMs;
+      const off = before - Math.round(before / schedule.periodMs) * schedule.periodMs;
+      return before > -TOLERANCE_MS && Math.abs(off) <= TOLERANCE_MS;
+    };
+    const known = this.#schedules.filter(isReturn);
+    if (known.length === 0) return this.#begin(atMs);
+    for (const schedule of known) {
+      schedule.hits += 1;
+      if (schedule.bornMs > atMs) continue;
+      // Its due had passed in silence, and was counted as missed.
+      schedule.misses = Math.max(0, schedule.misses - 1);
+      schedule.alive = 1;
+    }
   }
 
   /** What the days before the failure that began at `bornMs` showed at its time of day. */
@@ -187,7 +208,6 @@ export class RecurrenceHazard {
   }
 
   #begin(atMs: number): void {
-    this.#failingSinceMs = atMs;
     let expected = 0;
     for (const periodMs of PERIODS_MS) {
       // What the day explains is no news to the week.

@@ -2,7 +2,7 @@
 // failure that comes with a nightly job shows the job's trace on earlier nights too, long before anyone
 // called it a failure; so one confirmed incident can be recognised as the first of a series.
 
-import { pack, packNumbers, type StateReader } from '../state-reader.ts';
+import { pack, packNumbers, type StateReader, UnreadableState } from '../state-reader.ts';
 
 const SLOT_MS = 300_000;
 const DAY_MS = 86_400_000;
@@ -71,6 +71,28 @@ export class SlotMemory {
     }
   }
 
+  /** The same memory of other columns. @param from per new column the old one, -1 = none. */
+  reshaped(from: readonly number[]): SlotMemory {
+    const other = new SlotMemory(from.length);
+    other.#room = this.#room;
+    other.#firstSlot = this.#firstSlot;
+    other.#slot = this.#slot;
+    other.#failing.set(this.#failing);
+    other.#highs = this.#moved(this.#highs, from);
+    other.#lows = this.#moved(this.#lows, from);
+    return other;
+  }
+
+  #moved(values: Float32Array, from: readonly number[]): Float32Array {
+    const moved = new Float32Array(this.#room * from.length).fill(Number.NaN);
+    for (let slot = 0; slot < this.#room; slot += 1) {
+      from.forEach((old, column) => {
+        if (old !== -1) moved[slot * from.length + column] = values[slot * this.#columns + old]!;
+      });
+    }
+    return moved;
+  }
+
   state(): object {
     return {
       numbers: packNumbers([this.#firstSlot, this.#slot]),
@@ -82,13 +104,17 @@ export class SlotMemory {
 
   restore(state: StateReader): void {
     const [firstSlot, slot] = state.numbers('numbers', 2);
-    const [highs, lows] = [
-      state.floats('highs', this.#highs.length),
-      state.floats('lows', this.#lows.length),
-    ];
+    // As much room as it had, which grows with the days that were lived.
+    const highs = state.floatsUpTo('highs', SLOTS * this.#columns);
+    const lows = state.floats('lows', highs.length);
+    const room = this.#columns === 0 ? this.#room : highs.length / this.#columns;
+    if (room < SLOTS_PER_DAY || room % SLOTS_PER_DAY !== 0) {
+      throw new UnreadableState(`a memory has room for whole days of slots, given ${room} slots`);
+    }
     this.#failing.set(state.bytes('failing', SLOTS));
-    this.#highs.set(highs);
-    this.#lows.set(lows);
+    this.#room = room;
+    this.#highs = highs;
+    this.#lows = lows;
     this.#firstSlot = firstSlot!;
     this.#slot = slot!;
   }

@@ -20,6 +20,11 @@ const NOTHING: LimitOutlook = { probability: 0, horizonsLeft: Number.POSITIVE_IN
 const FLOW_DAMPING = 0.5;
 // A slope within this many of its own errors of zero is noise.
 const SURE_SLOPE = 3;
+// Of a symptom that is out of control already, less proof is asked: something is wrong, only where it goes is open.
+const SUSPECTED_SLOPE = 1;
+// Spreads from the usual, and share of the way to the limit, from which a symptom counts as out of control.
+const OUT_OF_CONTROL = 6;
+const MATERIAL = 0.2;
 // Besides its error, a slope may change by this share of itself over the horizon.
 const SLOPE_DRIFT = 0.35;
 // Less than a fiftieth of the way in a horizon is no approach, however sure the slope.
@@ -34,7 +39,12 @@ export function outlookToLimit(watch: MetricWatch, kind: MetricKind, cap: number
   if (limit === undefined || !watch.warm || limit <= watch.usual) return NOTHING;
   let worst = NOTHING;
   for (const trend of watch.trends()) {
-    const outlook = outlookOfTrend(trend, limit, { usual: watch.usual, cap, flow: kind.nature === 'flow' });
+    const outlook = outlookOfTrend(trend, limit, {
+      usual: watch.usual,
+      cap,
+      isFlow: kind.nature === 'flow',
+      isSymptomOut: kind.nature === 'symptom' && watch.levelScore >= OUT_OF_CONTROL,
+    });
     if (outlook.probability > worst.probability || worst === NOTHING) worst = outlook;
   }
   return worst;
@@ -43,7 +53,8 @@ export function outlookToLimit(watch: MetricWatch, kind: MetricKind, cap: number
 interface LimitContext {
   readonly usual: number;
   readonly cap: number | undefined;
-  readonly flow: boolean;
+  readonly isFlow: boolean;
+  readonly isSymptomOut: boolean;
 }
 
 function outlookOfTrend(trend: TrendState, limit: number, context: LimitContext): LimitOutlook {
@@ -51,21 +62,25 @@ function outlookOfTrend(trend: TrendState, limit: number, context: LimitContext)
   const gone = limit - trend.level;
   const used = clampShare(1 - gone / room);
   if (gone <= 0) return { probability: AT_LIMIT, horizonsLeft: 0, used: 1 };
-  const sure = trend.slope - SURE_SLOPE * trend.slopeError > 0 && trend.slope > LEAST_APPROACH * room;
-  if (!sure) return { ...NOTHING, used };
-  const change = (context.flow ? FLOW_DAMPING : 1) * trend.slope;
+  // What clients suffer already is a part of the failure, wherever it goes from here.
+  const suffered = context.isSymptomOut && used >= MATERIAL ? used : 0;
+  const errors = suffered > 0 ? SUSPECTED_SLOPE : SURE_SLOPE;
+  const isApproach = trend.slope > errors * trend.slopeError && trend.slope > LEAST_APPROACH * room;
+  if (!isApproach) return { ...NOTHING, probability: suffered, used };
+  const change = (context.isFlow ? FLOW_DAMPING : 1) * trend.slope;
   const reach = trend.level + change;
   // A peak that the same hour showed on earlier days, with nothing failing, is the daily one.
   if (context.cap !== undefined && reach <= KNOWN_PEAK * context.cap) return { ...NOTHING, used };
   const deviation = Math.hypot(trend.noise, trend.slopeError, SLOPE_DRIFT * change) || 1e-12;
-  return { probability: normalBelow((reach - limit) / deviation), horizonsLeft: gone / trend.slope, used };
+  const probability = Math.max(suffered, normalBelow((reach - limit) / deviation));
+  return { probability, horizonsLeft: gone / trend.slope, used };
 }
 
 /** The value that means failure; undefined while none is known or the usual is too close to nothing. */
 function limitOf(watch: MetricWatch, kind: MetricKind): number | undefined {
-  if (kind.limit !== undefined) return kind.limit;
-  if (kind.usualMultiple === undefined || !(watch.usual > 0)) return undefined;
-  return Math.max(kind.leastLimit, kind.usualMultiple * (watch.usual + watch.spread));
+  if (kind.usualMultiple === undefined || !(watch.usual > 0)) return kind.limit;
+  const learnt = Math.max(kind.leastLimit, kind.usualMultiple * (watch.usual + watch.spread));
+  return kind.limit === undefined ? learnt : Math.min(kind.limit, learnt);
 }
 
 function clampShare(share: number): number {

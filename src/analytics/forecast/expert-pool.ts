@@ -3,6 +3,7 @@
 
 import { pack, packNumbers, type StateReader, UnreadableState } from '../state-reader.ts';
 import type { ForecastMethod, Model, ModelContext } from './forecast.ts';
+import type { MethodStanding } from './forecast-result.ts';
 import { mixByMedian, mixByWeights } from './mixing.ts';
 import { MEDIAN, MIXTURE, Scoreboard } from './scoreboard.ts';
 
@@ -90,6 +91,14 @@ export class ExpertPool {
   /** Recent error of what is issued over that of the naive floor. */
   get relativeError(): number {
     return this.#relative[this.#choice]!;
+  }
+
+  /** Every method's recent error over that of the naive floor; 1 for all while nothing is known. */
+  standings(): MethodStanding[] {
+    const errors = new Float64Array(this.experts.length + 2);
+    this.board.relativeErrors(this.#floor, errors);
+    const names = [...this.experts.map(({ name }) => name), 'weighted', 'median'];
+    return names.map((method, i) => ({ method, overNaive: errors[i]! }));
   }
 
   /** Takes the value that window and features were just given; `bounds` is what may be said at all. */

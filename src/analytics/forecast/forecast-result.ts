@@ -67,3 +67,10 @@ function tail(beyond: number, spread: number): number {
   // From 5 % to 0.5 % is a factor of ten over `spread`.
   return outside * 10 ** (-beyond / spread);
 }
+
+/** How one of several methods does. */
+export interface MethodStanding {
+  readonly method: string;
+  /** Recent error over that of the naive floor, mean over the horizons. */
+  readonly overNaive: number;
+}

@@ -61,6 +61,14 @@ export class HourlyDemand {
     return values;
   }
 
+  /** Mean of the hours [from, to), numbers of hours; undefined when less than half of them was measured. */
+  meanOf(from: number, to: number): number | undefined {
+    const all = this.before(to);
+    const known = all.subarray(Math.max(0, all.length - (to - from))).filter((mean) => !Number.isNaN(mean));
+    if (known.length === 0 || known.length * 2 < to - from) return undefined;
+    return known.reduce((sum, mean) => sum + mean, 0) / known.length;
+  }
+
   #close({ hour, mean }: HourlyMean): void {
     if (this.#length > 0 && hour < this.#end) return;
     if (this.#length === 0) this.#end = hour;

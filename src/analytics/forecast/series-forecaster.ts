@@ -5,7 +5,8 @@ import { assert } from '../../core/assert.ts';
 import { packNumbers, type StateReader } from '../state-reader.ts';
 import { type Expert, ExpertPool, fitExperts } from './expert-pool.ts';
 import type { ForecastMethod, ModelContext } from './forecast.ts';
-import type { Forecast, ForecastStep } from './forecast-result.ts';
+import type { Forecast, ForecastStep, MethodStanding } from './forecast-result.ts';
+import { LagTrend } from './lag-trend.ts';
 import { naiveMethods, type SlowMethod, streamingMethods } from './method-sets.ts';
 import { LEVELS } from './residual-band.ts';
 import { SeasonalFeatures } from './seasonal-features.ts';
@@ -69,6 +70,8 @@ export class SeriesForecaster {
   readonly #trained: readonly ForecastMethod[];
   readonly #floorNames: ReadonlySet<string>;
   readonly #streamingExperts: readonly Expert[];
+  readonly #lag: LagTrend;
+  #step = 0;
   #pool: ExpertPool;
   readonly #quantiles: Float64Array;
   #low = Number.NaN;
@@ -92,11 +95,16 @@ export class SeriesForecaster {
     this.#streamingExperts = fitExperts(this.#streaming, this.#context, this.#floorNames);
     this.#pool = new ExpertPool({ context: this.#context, experts: this.#streamingExperts, isProven: false });
     this.#quantiles = new Float64Array(tracked.length * LEVELS.length);
+    this.#lag = new LagTrend(horizon);
   }
 
   /** Forecasts of single experts that had to be replaced or confined so far. */
   get replaced(): number {
     return this.#pool.replaced;
+  }
+
+  standings(): readonly MethodStanding[] {
+    return this.#pool.standings();
   }
 
   /** Takes the next step's value. NaN, infinite or absurd ones are missing: the step passes, nothing is learnt. */
@@ -105,6 +113,9 @@ export class SeriesForecaster {
     this.#features.push();
     const isThere = this.#window.missing === 0;
     const kept = this.#window.at(0);
+    const expected = this.#pool.issued[0]!;
+    this.#step += 1;
+    if (isThere && Number.isFinite(expected)) this.#lag.push(this.#step, kept, expected);
     if (isThere) this.#widen(kept);
     this.#pool.push(isThere ? kept : Number.NaN, this.#bounds(), (at) => this.#scaleOf(at));
   }
@@ -143,7 +154,7 @@ export class SeriesForecaster {
     const made: ForecastStep[] = [];
     for (let h = 1; h <= steps; h++) {
       const row = quantiles.subarray((h - 1) * LEVELS.length, h * LEVELS.length);
-      const mean = this.#pool.issued[h - 1]!;
+      const mean = this.#lag.raise(h, this.#pool.issued[h - 1]!);
       this.#writeQuantiles(h, mean, row);
       made.push({
         mean,

@@ -6,6 +6,7 @@ import type { ExternalEvent } from './external-event.ts';
 
 const MAX_EVENTS = 10_000;
 const MAX_KINDS = 500;
+const MAX_LEARNT_FROM = 2000;
 // How much the newest campaign of a kind counts.
 const LEARNING_RATE = 0.5;
 const MOST_FACTOR = 100;
@@ -22,6 +23,8 @@ export class EventCalendar {
   readonly #posted = new Map<string, ExternalEvent>();
   readonly #feeds = new Map<string, readonly ExternalEvent[]>();
   readonly #learnt = new Map<string, number>();
+  /** Ids of campaigns that were learnt from. */
+  readonly #learntFrom = new Set<string>();
 
   /** @returns false when there is no room: the caller answers so. */
   add(event: ExternalEvent): boolean {
@@ -88,8 +91,15 @@ export class EventCalendar {
     return Math.min(MOST_FACTOR, factor);
   }
 
-  /** A campaign is over: its load was `ratio` times what was forecast without it. */
+  isLearntFrom({ id }: ExternalEvent): boolean {
+    return this.#learntFrom.has(id);
+  }
+
+  /** A campaign is over: its load was `ratio` times what it is without one; NaN = nobody knows. */
   learn(event: ExternalEvent, ratio: number): void {
+    this.#learntFrom.add(event.id);
+    for (const id of this.#learntFrom)
+      if (this.#learntFrom.size > MAX_LEARNT_FROM) this.#learntFrom.delete(id);
     if (!Number.isFinite(ratio) || ratio <= 0) return;
     const kind = likeness(event);
     const before = this.#learnt.get(kind);
@@ -102,7 +112,17 @@ export class EventCalendar {
     return [...this.#learnt];
   }
 
-  restore(posted: readonly ExternalEvent[], learnt: readonly (readonly [string, number])[]): void {
+  /** Ids of campaigns that were learnt from. */
+  learntFrom(): readonly string[] {
+    return [...this.#learntFrom];
+  }
+
+  restore(
+    posted: readonly ExternalEvent[],
+    learnt: readonly (readonly [string, number])[],
+    learntFrom: readonly string[] = [],
+  ): void {
+    for (const id of learntFrom.slice(0, MAX_LEARNT_FROM)) this.#learntFrom.add(id);
     for (const event of posted.slice(0, MAX_EVENTS)) this.#posted.set(event.id, event);
     for (const [kind, factor] of learnt.slice(0, MAX_KINDS)) this.#learnt.set(kind, factor);
   }

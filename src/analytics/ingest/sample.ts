@@ -88,3 +88,20 @@ export const isAdditive = (metric: string): boolean => ADDITIVE.has(metric);
 function isCount(metric: string): boolean {
   return /^(queue_depth|in_flight|rps|capacity|up|registered|healthy|latency_ms(\..+)?)$/.test(metric);
 }
+
+// What the models, the capacity and the risk are made of. Bounded, unlike what a stranger may name.
+const CORE = new Set([
+  ...SHARES,
+  ...ADDITIVE,
+  ...['queue_depth', 'capacity', 'up', 'registered', 'healthy', 'latency_ms'],
+  ...['mean', 'p50', 'p90', 'p95', 'p99', 'max'].map((part) => `latency_ms.${part}`),
+]);
+
+/** Whether the engine knows what it means: such a metric finds room whatever else is measured. */
+export const isCoreMetric = (metric: string): boolean => CORE.has(metric);
+
+/** Core metrics first, the others behind them, each in the order given. */
+export function coreFirst(metrics: Iterable<string>): string[] {
+  const all = [...metrics];
+  return [...all.filter(isCoreMetric), ...all.filter((metric) => !isCoreMetric(metric))];
+}

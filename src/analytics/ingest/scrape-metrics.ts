@@ -4,7 +4,7 @@
 
 import { CounterRates } from './counter-rates.ts';
 import type { ExpositionPoint } from './exposition.ts';
-import { boundsOf, MAX_NAME_CHARACTERS, METRIC_NAME } from './sample.ts';
+import { boundsOf, coreFirst, MAX_NAME_CHARACTERS, METRIC_NAME } from './sample.ts';
 
 export interface ScrapeCounts {
   /** NaN, infinite, or beyond what the metric can be. */
@@ -22,6 +22,8 @@ export interface ScrapeReadings {
 // Families one target may bring; more would push other targets out of the store.
 const MAX_METRICS = 48;
 const MAX_COUNTERS = 4096;
+// Label sets come and go; those of a page that has dropped them make room for new ones.
+const FORGOTTEN_MS = 600_000;
 
 // Gauges that already say what ours say.
 const ALIASES: Readonly<Record<string, string>> = {
@@ -36,6 +38,7 @@ export class ScrapeMetrics {
 
   /** @param at milliseconds of the scrape; stamps on the page are of its own clock and only told apart. */
   read(points: readonly ExpositionPoint[], at: number): ScrapeReadings {
+    this.#rates.forget(at - FORGOTTEN_MS);
     const counts: ScrapeCounts = { absurd: 0, tooMany: 0, resets: 0 };
     const folded = new Folded();
     for (const point of points) {
@@ -45,7 +48,8 @@ export class ScrapeMetrics {
     }
     const found = new Map([...machineMetrics(folded), ...folded.others()]);
     const metrics = new Map<string, number>();
-    for (const [metric, value] of found) {
+    for (const metric of coreFirst(found.keys())) {
+      const value = found.get(metric)!;
       const { least, most } = boundsOf(metric);
       if (!METRIC_NAME.test(metric) || metric.length > MAX_NAME_CHARACTERS) counts.tooMany += 1;
       else if (!(value >= least && value <= most)) counts.absurd += 1;
@@ -58,7 +62,7 @@ export class ScrapeMetrics {
   #count(point: ExpositionPoint, at: number, folded: Folded, counts: ScrapeCounts): void {
     // Per label set, because a reset of one of several workers must not look like a fall of their sum.
     const series = `${point.name}{${[...point.labels].flat().join('\n')}}`;
-    const rate = this.#rates.rate(series, point.at ?? at, point.value);
+    const rate = this.#rates.rate(series, point.at ?? at, point.value, at);
     if (rate.kind === 'too_many') counts.tooMany += 1;
     if (rate.kind !== 'rate') return;
     if (rate.wasReset) counts.resets += 1;

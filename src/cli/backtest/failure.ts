@@ -3,8 +3,9 @@
 // row is told to it before the next row, as an operator would have confirmed it by then.
 
 import { parseArgs } from 'node:util';
-import { trainBoostedTrees } from '../../analytics/failure/boosted-trees.ts';
+import { challengeTrees } from '../../analytics/failure/challenge.ts';
 import { FailurePredictor } from '../../analytics/failure/failure-predictor.ts';
+import { isBetter } from '../../analytics/train.ts';
 import type { CommandIo } from '../command-io.ts';
 import { type CsvTable, writeCsvFile } from '../csv-file.ts';
 import { reportRisk, rivalsOf } from './risk-report.ts';
@@ -56,7 +57,9 @@ export function* backtestFailure(options: FailureBacktest): Generator<number> {
     if (tested < 0) continue;
     yield predictor.predict().probability;
     const due = predictor.trainingRows();
-    if (due !== undefined) predictor.adopt(trainBoostedTrees(due));
+    if (due === undefined) continue;
+    const trained = challengeTrees(due, predictor.trees);
+    if (isBetter(trained)) predictor.adopt(trained.model);
   }
 }
 

@@ -3,8 +3,10 @@
 // plain from the rows themselves.
 
 import { parseArgs } from 'node:util';
+import { DemandForecaster } from '../../analytics/demand-forecaster.ts';
 import { OverloadPredictor } from '../../analytics/failure/overload.ts';
 import type { OverloadRule } from '../../analytics/failure/overload-event.ts';
+import { isBetter } from '../../analytics/train.ts';
 import type { CommandIo } from '../command-io.ts';
 import { writeCsvFile } from '../csv-file.ts';
 import { reportRisk, rivalsOf } from './risk-report.ts';
@@ -48,16 +50,24 @@ export function* backtestOverload({
   const refit = (): void => {
     const due = predictor.trainingRows();
     if (due === undefined) return;
-    weights = OverloadPredictor.fit(due, weights);
+    const trained = OverloadPredictor.train(due, weights);
+    if (!isBetter(trained)) return;
+    weights = trained.model;
     predictor.adopt(weights);
   };
+  const demand = new DemandForecaster({ stepMs: STEP_MS, horizonSteps: window });
   for (const load of before) {
     predictor.push(load);
+    demand.push(load);
     refit();
   }
   for (let row = 0; row < loads.length; row += 1) {
-    predictor.push(loads[row]!, capacities[row]!);
-    yield predictor.predict().begins;
+    const capacity = capacities[row]!;
+    predictor.push(loads[row]!, capacity);
+    demand.push(loads[row]!);
+    const outlook = demand.outlook();
+    const foreseen = outlook && { probability: outlook.above(capacity), confidence: outlook.confidence };
+    yield predictor.predict(foreseen).begins;
     refit();
   }
 }

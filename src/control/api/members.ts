@@ -34,6 +34,12 @@ const registration = z.strictObject({
     .record(z.string().min(1).max(63), z.string().max(256))
     .refine((labels) => Object.keys(labels).length <= 32, 'must have at most 32 entries')
     .default({}),
+  /** Path of its own metrics: on its own address, or a registration could make the manager ask anybody. */
+  metrics: z
+    .string()
+    .max(256)
+    .regex(/^\/[\x21-\x7e]*$/, 'must be a path')
+    .optional(),
   epoch: z.int().min(0).optional(),
 });
 
@@ -59,11 +65,13 @@ export function memberRoutes(app: FastifyInstance, source: RemSource): void {
   app.post('/register', async (request, reply) => {
     const body = parsed(registration, request.body, reply);
     if (body === undefined) return reply;
-    const { serverId: id, url, ...rest } = body;
+    const { serverId: id, url, metrics, ...rest } = body;
+    const { origin } = new URL(url);
     const verdict = source.register({
       ...rest,
       id,
-      url: new URL(url).origin,
+      url: origin,
+      ...(metrics !== undefined && { metrics: `${origin}${metrics}` }),
       capacity: rest.capacity,
       epoch: rest.epoch,
     });

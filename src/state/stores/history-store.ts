@@ -3,7 +3,9 @@
 // says so.
 
 import { Worker } from 'node:worker_threads';
+import { type Clock, systemClock } from '../../core/clock.ts';
 import type { Logger } from '../../telemetry/logger.ts';
+import { RarePhrase } from '../../telemetry/rare-phrase.ts';
 import type {
   FromHistory,
   HistoryPoint,
@@ -26,12 +28,14 @@ export class HistoryStore {
   readonly #waiting = new Map<number, (answer: unknown) => void>();
   #ticket = 0;
   #isGone = false;
+  readonly #complaints: RarePhrase;
   /** Values that could not be kept. */
   lost = 0;
 
-  private constructor(worker: Worker, log: Logger) {
+  private constructor(worker: Worker, log: Logger, clock: Clock) {
     this.#worker = worker;
     this.#log = log;
+    this.#complaints = new RarePhrase(clock);
     worker.on('message', (message: FromHistory) => this.#onMessage(message));
     worker.on('error', (error: Error) => {
       this.#log.error({ error: error.message }, 'the history thread failed; history is not kept');
@@ -44,12 +48,12 @@ export class HistoryStore {
   }
 
   /** Resolves when the file is open, or when it is sure that none can be. */
-  static open(start: HistoryStart, log: Logger): Promise<HistoryStore> {
+  static open(start: HistoryStart, log: Logger, clock: Clock = systemClock): Promise<HistoryStore> {
     const worker = new Worker(new URL('./history-thread.ts', import.meta.url), {
       workerData: start,
       name: 'history',
     });
-    const store = new HistoryStore(worker, log);
+    const store = new HistoryStore(worker, log, clock);
     return new Promise((resolve) => {
       const done = (): void => resolve(store);
       worker.once('exit', done);
@@ -128,8 +132,15 @@ export class HistoryStore {
         return this.#waiting.get(message.ticket)?.(message.answer);
       case 'problem':
         this.lost += message.lost;
-        this.#log.error({ problem: message.problem, lost: message.lost }, 'the history could not be kept');
+        return this.#complain(message.problem);
     }
+  }
+
+  /** A full disk refuses each commit, for hours perhaps: `lost` is what was lost so far. */
+  #complain(problem: string): void {
+    const times = this.#complaints.due(problem);
+    if (times === 0) return;
+    this.#log.error({ problem, times, lost: this.lost }, 'the history could not be kept');
   }
 
   #say(message: ToHistory): void {

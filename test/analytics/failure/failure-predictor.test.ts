@@ -166,3 +166,31 @@ t.test('broken rows and empty histories give finite, modest answers', async (t) 
   t.equal(predictor.push(1000, []), false, 'the same time again is left out');
   t.equal(predictor.push(Number.NaN, []), false);
 });
+
+t.test(
+  'a training waits for its time, or for a drift, and always for rows that nobody has learnt from',
+  async (t) => {
+    const predictor = newPredictor();
+    const troubles = Array.from({ length: 6 }, (_, n) => {
+      return { kind: 'leak', row: 500 + n * 400, rows: 60 } as const;
+    });
+    const rows = [...serverRows(2900 + 30 * HORIZON_ROWS, troubles, 71)];
+    const live = (part: readonly ServerRow[]): void => {
+      for (const row of part) {
+        predictor.push(row.atMs, row.values);
+        predictor.outcome(row.atMs, row.failing);
+        predictor.predict();
+      }
+    };
+    live(rows.slice(0, 2900));
+    const first = predictor.trainingRows();
+    t.equal(first?.unseen, first?.labels.length);
+    predictor.adopt(trainBoostedTrees(first!));
+    live(rows.slice(2900, 2900 + 5 * HORIZON_ROWS));
+    t.equal(predictor.trainingRows(true), undefined, 'a drift alone is no ground to judge on');
+    live(rows.slice(2900 + 5 * HORIZON_ROWS));
+    t.equal(predictor.trainingRows(), undefined, 'it is not due');
+    const drifted = predictor.trainingRows(true);
+    t.ok(drifted!.unseen! >= 120 && drifted!.unseen! < drifted!.labels.length, `${drifted?.unseen}`);
+  },
+);

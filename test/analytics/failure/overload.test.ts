@@ -31,7 +31,7 @@ function run(loads: readonly number[], capacity?: number): OverloadPrediction[] 
     const said = predictor.predict();
     const due = predictor.trainingRows();
     if (due !== undefined) {
-      weights = OverloadPredictor.fit(due, weights);
+      weights = OverloadPredictor.train(due, weights).model;
       predictor.adopt(weights);
     }
     return said;
@@ -162,4 +162,18 @@ t.test('nonsense and silence give finite, modest answers', async (t) => {
     t.equal(wrong, undefined, name);
     t.ok(said.at(-1)!.begins < 0.5, `${name}: ${said.at(-1)!.begins}`);
   }
+});
+
+t.test('a forecast has a word as far as it is proven, and none in an overload', async (t) => {
+  const predictor = new OverloadPredictor({ stepMs: 60_000, horizonMs: 600_000, rule: RULE });
+  for (let row = 0; row < 100; row += 1) predictor.push(92 + (row % 7), 100);
+  const alone = predictor.predict().probability;
+  const said = (probability: number, confidence: number): number =>
+    predictor.predict({ probability, confidence }).probability;
+  t.ok(said(0.9, 1) > alone && said(0.0001, 1) < alone);
+  t.ok(said(0.9, 0.2) < said(0.9, 1), 'a young one less');
+  t.equal(said(0.9, 0), alone);
+  t.equal(said(Number.NaN, 1), alone);
+  for (let row = 0; row < 5; row += 1) predictor.push(120, 100);
+  t.equal(said(0.0001, 1), 1);
 });

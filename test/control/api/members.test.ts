@@ -1,8 +1,10 @@
 // The API of a running manager over sockets: whatever is wrong with a registration, it gets its status and its
 // reason, and the region is what it was before.
 
-import { connect } from 'node:net';
+import { createServer } from 'node:http';
+import { type AddressInfo, connect } from 'node:net';
 import t from 'tap';
+import type { RegionReport } from '../../../src/region/report.ts';
 import { startRem } from '../../rig/rem.ts';
 
 const TOKEN = 'correct horse battery staple';
@@ -27,6 +29,7 @@ t.test('registrations that are refused change nothing', async (t) => {
     control: { address: '127.0.0.1:0', token: TOKEN },
     healthCheckInterval: '1h',
     health: { active: false },
+    lease: { ttl: '1h' },
   });
   const ask = async (
     method: string,
@@ -59,6 +62,12 @@ t.test('registrations that are refused change nothing', async (t) => {
   const gone = await register({ serverId: 'gone', url: 'http://127.0.0.1:29' });
   t.equal(gone.status, 200);
   t.equal((await ask('DELETE', '/register/gone?incarnation=7')).status, 200);
+  const started = await register({ serverId: 'new-start', url: 'http://127.0.0.1:49' });
+  t.equal(started.status, 200);
+  t.equal(
+    (await register({ serverId: 'new-start', url: 'http://127.0.0.1:49', incarnation: 8 })).status,
+    200,
+  );
   const before = await members();
 
   const listening = new URL(rem.process.url).host;
@@ -73,6 +82,7 @@ t.test('registrations that are refused change nothing', async (t) => {
     ['a negative incarnation', { incarnation: -1 }, 400, /^incarnation: /],
     ['a weight of 0', { weight: 0 }, 400, /^weight: /],
     ['a capacity of text', { capacity: '10' }, 400, /^capacity: /],
+    ['metrics of somebody else', { metrics: 'http://10.0.0.1/metrics' }, 400, /^metrics: must be a path/],
     ['an unknown field', { wieght: 1 }, 400, /^wieght: /],
     ['a label that is no text', { labels: { a: 1 } }, 400, /^labels.a: /],
     [
@@ -89,6 +99,13 @@ t.test('registrations that are refused change nothing', async (t) => {
       409,
       /incarnation must be above 7/,
     ],
+    [
+      'one that has started anew since',
+      { serverId: 'new-start', url: 'http://127.0.0.1:49' },
+      409,
+      /incarnation must be at least 8, given 7/,
+    ],
+    ['a change that has seen no answer', { weight: 2 }, 409, /epoch must be given with a change/],
     ["another server's address", { serverId: 'thief' }, 409, /is s's/],
     ["a configured server's address", { serverId: 'thief', url: 'http://127.0.0.1:19' }, 409, /is http/],
     ["a configured server's id", { serverId: 'http://127.0.0.1:19' }, 409, /named by static/],
@@ -177,6 +194,65 @@ t.test('a poll is answered at once on a change, and by 304 without one', async (
     200,
     'an epoch of another life is no reason to wait',
   );
+});
+
+t.test('a drain that is ordered again is told how long it still has, which is never longer', async (t) => {
+  const servers = ['http://127.0.0.1:19', 'http://127.0.0.1:29'];
+  const rem = await startRem(t, 'eu', { servers, health: { active: false } });
+  for (const whom of [{ serverId: servers[0] }, {}] as { serverId?: string }[]) {
+    const seconds = async (deadline?: string): Promise<number> => {
+      const answer = await rem.post('/drain', { ...whom, ...(deadline !== undefined && { deadline }) });
+      t.equal(answer.status, 202);
+      return answer.body.deadlineSeconds as number;
+    };
+    const long = await seconds('1h');
+    t.equal(long, 3600);
+    const isSettled = ({
+      id,
+      draining,
+      drained,
+    }: {
+      id: string;
+      draining: boolean;
+      drained?: boolean | undefined;
+    }) => (whom.serverId === undefined ? draining : id !== whom.serverId || drained === true);
+    const { epoch } = await rem.untilReport(
+      (report) => report.servers.every(isSettled),
+      10_000,
+      'it is empty',
+    );
+    const again = await seconds('10h');
+    t.ok(again <= long, 'a later end is not taken');
+    t.ok((await seconds()) > 1800, 'nor is the default, which is shorter, put in its place');
+    t.equal((await rem.report()).epoch, epoch, 'proxies hear nothing, because nothing has changed');
+    t.ok((await seconds('10m')) <= 600, 'a sooner one is');
+    t.ok((await seconds('1h')) <= 600);
+  }
+});
+
+t.test('what servers say of themselves stands in the report', async (t) => {
+  const page = createServer((request, response) => {
+    response.end(request.url === '/own/metrics' ? 'queue_depth 7\ncpu_utilization 0.5\n' : '');
+  });
+  await new Promise<void>((resolve) => page.listen(0, '127.0.0.1', resolve));
+  t.teardown(() => {
+    page.closeAllConnections();
+    page.close();
+  });
+  const url = `http://127.0.0.1:${(page.address() as AddressInfo).port}`;
+  const rem = await startRem(t, 'eu', {
+    servers: [{ url, metrics: `${url}/own/metrics` }, 'http://127.0.0.1:19'],
+    healthCheckInterval: '100ms',
+  });
+  const ofPage = (id: string) => (report: RegionReport) =>
+    report.servers.find((server) => server.id === id)?.telemetry !== undefined;
+  const { servers, telemetry } = await rem.untilReport(ofPage(url), 10_000, 'the page is read');
+  t.match(servers, [{ telemetry: { cpu: 0.5, queue_depth: 7 } }, { telemetry: undefined }]);
+  t.match(telemetry, { cpu: Number, memory: Number }, 'beside what its machine does');
+
+  const other = `http://localhost:${new URL(url).port}`;
+  await rem.post('/register', { serverId: 's', incarnation: 1, url: other, metrics: '/own/metrics' });
+  await rem.untilReport(ofPage('s'), 10_000, "a registered server's page is read");
 });
 
 t.test('bytes that are no request end their own connection only', async (t) => {

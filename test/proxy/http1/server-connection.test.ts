@@ -279,6 +279,7 @@ t.test('hop-by-hop and nominated fields of an answer stop here', async (t) => {
     ...['connection: x-hop, keep-alive', 'x-hop: 1', 'keep-alive: timeout=5', 'proxy-authenticate: Basic'],
     ...['proxy-connection: close', 'te: x', 'upgrade: h2c', 'trailer: x', 'x-kept: 1', 'via: 1.0 inner'],
     ...['set-cookie: a=1', 'set-cookie: b=2', 'endpoint-load-metrics: TEXT cpu_utilization=0.3'],
+    'endpoint-load-metrics-bin: CTMzMzMzM9M/',
     ...['foreshard-request-id: forged', 'foreshard-route: forged', 'x-latin: caf\xe9 \xff'],
   ];
   const { path } = answering(
@@ -290,7 +291,13 @@ t.test('hop-by-hop and nominated fields of an answer stop here', async (t) => {
   for (const name of ['x-hop', 'keep-alive', 'proxy-authenticate', 'proxy-connection', 'te', 'upgrade']) {
     t.strictSame(answer.all(name), [], name);
   }
-  for (const name of ['trailer', 'endpoint-load-metrics', 'foreshard-route', 'connection']) {
+  for (const name of [
+    'trailer',
+    'endpoint-load-metrics',
+    'endpoint-load-metrics-bin',
+    'foreshard-route',
+    'connection',
+  ]) {
     t.strictSame(answer.all(name), [], name);
   }
   t.strictSame(answer.all('x-kept'), ['1']);
