@@ -5,7 +5,7 @@ import { durationOption, integerOption, listOption, WrongUse } from './command-l
 import { CASES, type Case, DIRECT, type Section, type Subject } from './compare-plan.ts';
 import { HEADLINE, knownProxies, PROXY_IDS } from './proxies/catalogue.ts';
 import type { ProxyDefinition } from './proxies/definition.ts';
-import type { Feature } from './proxies/foreshard.ts';
+import { FEATURES, type Feature } from './proxies/foreshard.ts';
 
 export const COMPARE_HELP = `npm run bench:load -- [compare] [options]
 
@@ -22,6 +22,7 @@ The first Ctrl-C ends the run with the figures so far, the second at once.
   --connections 64      1 to 4096
   --no-sharded          leave out the section in which all products hash a key over three origins
   --no-features         do not switch Foreshard's features off in turn
+  --features LIST       only these, the others as by default: of ${FEATURES.map((one) => one.id).join(', ')}
   --out DIR             default bench/results
   --json                the result as JSON on stdout instead of the tables
 `;
@@ -49,6 +50,7 @@ const OPTIONS = {
   connections: { type: 'string', default: '64' },
   'no-sharded': { type: 'boolean', default: false },
   'no-features': { type: 'boolean', default: false },
+  features: { type: 'string' },
   out: { type: 'string' },
   json: { type: 'boolean', default: false },
 } as const;
@@ -72,7 +74,7 @@ export function parseCompareOptions(args: readonly string[], features: readonly 
   const hasForeshard = sections[0]?.subjects.some((subject) => subject.id === HEADLINE) ?? false;
   return {
     sections,
-    features: values.quick || values['no-features'] || !hasForeshard ? [] : features,
+    features: hasForeshard ? chosenFeatures(values, features) : [],
     featureCase: sections[0]?.cases[0] ?? CASES[0]!,
     rounds: integerOption('rounds', values.rounds, 1, 50),
     seconds: durationMs / 1000,
@@ -80,6 +82,13 @@ export function parseCompareOptions(args: readonly string[], features: readonly 
     out: values.out ?? null,
     json: values.json,
   };
+}
+
+function chosenFeatures(values: Values, features: readonly Feature[]): readonly Feature[] {
+  const ids = FEATURES.map(({ id }) => id);
+  const only = values.features === undefined ? undefined : listOption('features', values.features, ids);
+  if (values['no-features'] || (values.quick && only === undefined)) return [];
+  return only === undefined ? features : features.filter(({ id }) => only.includes(id));
 }
 
 function planSections(values: Values, features: readonly Feature[]): Section[] {

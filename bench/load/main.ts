@@ -14,6 +14,7 @@ const HELP = `npm run bench:load -- [COMMAND] [options]      (--help after a com
   transfer   memory while a large body passes to or from a slow peer
   manager    what a Regional Endpoint Manager in the path costs beside the proxy, and how soon its changes
              are seen
+  control    what the control port under load costs the data plane, and how soon a trace is found
   faults     slow clients, slow servers, a silent region, overload: figures beside their bounds
 `;
 
@@ -44,6 +45,10 @@ async function chooseCommand(name: string): Promise<{ run: Command; help: string
       const { manager, MANAGER_HELP } = await import('./manager.ts');
       return { run: (args) => manager(args, systemClock), help: MANAGER_HELP };
     }
+    case 'control': {
+      const { control, CONTROL_HELP } = await import('./control.ts');
+      return { run: (args) => control(args, systemClock), help: CONTROL_HELP };
+    }
     case 'faults': {
       const { faults, FAULTS_HELP } = await import('./faults/faults.ts');
       return { run: (args) => faults(args, systemClock), help: FAULTS_HELP };
@@ -65,7 +70,7 @@ async function main(argv: readonly string[]): Promise<number> {
   const command = await chooseCommand(named ? first : unnamed);
   if (command === null)
     throw new WrongUse(
-      `the command must be compare, drive, idle, transfer, manager or faults, not "${first}"`,
+      `the command must be compare, drive, idle, transfer, manager, control or faults, not "${first}"`,
     );
   const args = named ? argv.slice(1) : argv;
   if (args.includes('--help') || args.includes('-h')) {

@@ -108,10 +108,7 @@ export class EngineHost {
     this.config = config;
     this.log = log;
     this.history = history;
-    this.planSpans = new PlanSpans((result, spans, problem) => {
-      this.count('foreshard_spans_total', [result], spans);
-      if (problem !== undefined) log.debug({ problem }, 'spans of plans could not be exported');
-    });
+    this.planSpans = this.#newSpans();
     const { evaluateEvery, horizon } = config.pae;
     const stepMs = Math.min(evaluateEvery, LONGEST_STEP_MS);
     const horizonSteps = Math.max(1, Math.round(horizon / stepMs));
@@ -162,6 +159,13 @@ export class EngineHost {
             onUnreadable: () => this.count('foreshard_model_states_unreadable_total', [], 1),
           });
     this.#feeds = this.#newFeeds();
+  }
+
+  #newSpans(): PlanSpans {
+    return new PlanSpans((result, spans, problem) => {
+      this.count('foreshard_spans_total', [result], spans);
+      if (problem !== undefined) this.log.debug({ problem }, 'spans of plans could not be exported');
+    });
   }
 
   /** Makes the plans. There from the moment that `start` has resolved. */

@@ -52,6 +52,7 @@ t.test('a region that fails: what moves, and what the others carry', async (t) =
     {
       id: 'all',
       critical: false,
+      hasOwnThresholds: false,
       shards: 256,
       moved: 86,
       stranded: 0,

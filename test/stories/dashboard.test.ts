@@ -152,7 +152,7 @@ async function stories(): Promise<void> {
     const again = config({ pae: { mode: 'off' }, control: { address: `127.0.0.1:${port}` } });
     await startProxy(t, again, { folder: proxy.folder });
     await page.getByText('The control port does not answer').waitFor({ state: 'detached' });
-    await page.getByText('changed here').waitFor();
+    await page.getByText('changed here').first().waitFor();
   });
 
   for (const [what, hold] of [
@@ -220,10 +220,12 @@ async function stories(): Promise<void> {
   });
 
   t.test('the page fits a phone, in light and dark', async (t) => {
-    const proxy = await startProxy(t, config({ pae: { mode: 'auto' } }));
+    const shardingPolicies = [{ name: 'gold', priority: 'critical', thresholds: { low: 0.15, high: 0.65 } }];
+    const proxy = await startProxy(t, config({ shardingPolicies, pae: { mode: 'auto' } }));
     for (const colorScheme of ['light', 'dark'] as const) {
       for (const width of [400, 1280]) {
         const { page, errors } = await open(browser, proxy.controlUrl, { width, colorScheme });
+        await page.locator('#shards select').waitFor();
         const wide = await page.evaluate('document.documentElement.scrollWidth');
         t.equal(wide, width, `nothing is wider than ${width} px`);
         t.strictSame(errors, []);

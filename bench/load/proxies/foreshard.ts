@@ -53,9 +53,9 @@ export const FEATURES: readonly Feature[] = [
   },
   {
     id: 'trace',
-    title: 'trace of 1 % of requests',
+    title: 'traces of all errors and of 1 % of requests',
     on: { trace: { sample: '1%' } },
-    off: { trace: { sample: 0 } },
+    off: { trace: { sample: 0, keep: 0 } },
   },
   {
     id: 'retry',
