@@ -2,6 +2,7 @@
 // forecasting. From the scores come the experts' weights, the choice of what is issued, and the intervals.
 
 import { packNumbers, type StateReader, UnreadableState } from '../state-reader.ts';
+import { errorUnit } from './error-unit.ts';
 import { ExpertWeights } from './expert-weights.ts';
 import { MOST_BAND_NUMBERS, ResidualBand } from './residual-band.ts';
 
@@ -94,7 +95,8 @@ export class Scoreboard {
       }
       const then = said.subarray(row, row + experts);
       horizon.weights.learn(value, then, horizon.saidWeights.subarray(slot * experts, (slot + 1) * experts));
-      horizon.band.add((value - said[row + experts + 2]!) / said[row + experts + 3]!);
+      const unit = Math.max(said[row + experts + 3]!, errorUnit(0, 0, value));
+      horizon.band.add((value - said[row + experts + 2]!) / unit);
     }
   }
 

@@ -3,6 +3,7 @@
 
 import { assert } from '../../core/assert.ts';
 import { packNumbers, type StateReader } from '../state-reader.ts';
+import { errorUnit } from './error-unit.ts';
 import { type Expert, ExpertPool, fitExperts } from './expert-pool.ts';
 import type { ForecastMethod, ModelContext } from './forecast.ts';
 import type { Forecast, ForecastStep, MethodStanding } from './forecast-result.ts';
@@ -41,9 +42,6 @@ const TOLERATED = 1.05;
 /** Horizons at which forecasts are scored; those between are interpolated. */
 const TRACKED = [1, 2, 3, 5, 10, 15, 24, 36, 48, 72, 96, 144, 192, 288];
 const LEAST_CAPACITY = 512;
-/** Error of a level l is taken to grow like (l + floor) ** 0.5, between the noise of counts and of per cent. */
-const ERROR_POWER = 0.5;
-const LEVEL_FLOOR = 0.02;
 /** Outcomes of the longest horizon at which confidence is full. */
 const SURE_OUTCOMES = 60;
 
@@ -246,7 +244,7 @@ export class SeriesForecaster {
   }
 
   #scaleOf(value: number): number {
-    return (Math.abs(value) + LEVEL_FLOOR * this.#window.level + Number.EPSILON) ** ERROR_POWER;
+    return errorUnit(value, this.#window.level);
   }
 
   #tabulate(): void {
