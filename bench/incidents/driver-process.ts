@@ -33,7 +33,7 @@ async function send({ number, dueMs, key, method }: PlannedRequest): Promise<See
       path: '/orders',
       headers: {
         [KEY_HEADER]: key,
-        [NUMBER_HEADER]: String(number),
+        ...(setup.file !== null && { [NUMBER_HEADER]: String(number) }),
         ...(method === 'POST' && { 'content-type': 'text/plain' }),
       },
       body: method === 'POST' ? BODY : null,
@@ -57,5 +57,5 @@ for (const request of trafficOf(setup.incident, setup.seed)) {
 const requests = await Promise.all(open);
 late.sort((a, b) => a - b);
 const lateMs = late[Math.floor(late.length * 0.99)] ?? 0;
-writeFileSync(setup.file, JSON.stringify({ requests, lateMs }));
+if (setup.file !== null) writeFileSync(setup.file, JSON.stringify({ requests, lateMs }));
 await pool.destroy();

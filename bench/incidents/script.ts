@@ -130,6 +130,11 @@ export function demandAt(incident: Incident, second: number): number {
   return CALM_CAPACITY * valueAt(incident.demand, second) * dailyFactor(second, incident.day);
 }
 
+/** Traffic as it is before the incident's script begins. */
+export function before({ demand, ...incident }: Incident, seconds: number): Incident {
+  return { ...incident, seconds, demand: [[0, valueAt(demand, 0)]], hotShare: [[0, 0]] };
+}
+
 /** The same incident after `seconds` of calm; for the simulator, whose engine then has live rows of everything. */
 export function delayed(incident: Incident, seconds: number): Incident {
   const shift = (track: Track): Track => track.map(([at, value]) => [at + seconds, value] as const);

@@ -32,8 +32,8 @@ export interface DriverSetup {
   readonly seed: number;
   /** On the monotonic clock that all processes of a machine share. */
   readonly startMs: number;
-  /** Where the result is written. */
-  readonly file: string;
+  /** Where the result is written; null = traffic before the script, which nobody accounts for. */
+  readonly file: string | null;
 }
 
 /** A request as its client saw it. */

@@ -12,7 +12,15 @@ import type { RunRecord, SharesAt } from './account.ts';
 import type { Contestant, ContestantRegion, RunningContestant } from './contestants/contestant.ts';
 import { historyOf, postHistory } from './history.ts';
 import { portsBelowEphemeral } from './port-range.ts';
-import { type Incident, REGIONS, regionCapacity, SERVERS_PER_REGION, tracksOf, valueAt } from './script.ts';
+import {
+  before,
+  type Incident,
+  REGIONS,
+  regionCapacity,
+  SERVERS_PER_REGION,
+  tracksOf,
+  valueAt,
+} from './script.ts';
 import type { DriverResult, DriverSetup, ServerResult, ServerSetup } from './wire.ts';
 
 export interface WorldSetup {
@@ -50,6 +58,10 @@ interface RunningServer {
   readonly admin: string;
 }
 
+/** More than any world waits for the others. */
+const WARM_UP_SECONDS = 300;
+const DRIVER = new URL('./driver-process.ts', import.meta.url).pathname;
+
 let worlds = 0;
 
 /** Servers, contestant and its history; nothing is sent yet. */
@@ -61,7 +73,9 @@ export async function prepareWorld(
   mkdirSync(folder);
   const servers: RunningServer[] = [];
   let contestant: RunningContestant | null = null;
+  let warmUp: RunningProcess | null = null;
   const stop = async (): Promise<void> => {
+    await warmUp?.stop();
     await contestant?.stop();
     await Promise.all(servers.map(({ process }) => process.stop()));
     rmSync(folder, { recursive: true, force: true });
@@ -77,16 +91,25 @@ export async function prepareWorld(
     contestant = started;
     const problem = await tellHistory(setup, servers, contestant);
     if (problem !== undefined) return await failed(problem);
+    // Demand does not stop where the history ends, and begin again with the script.
+    warmUp = startDriver({
+      url: contestant.url,
+      incident: before(setup.incident, WARM_UP_SECONDS),
+      seed: setup.seed + 1,
+      startMs: setup.clock.monotonicMs(),
+      file: null,
+    });
   } catch (error) {
     return failed(messageOf(error));
   }
   const running = contestant;
+  const warming = warmUp;
   return {
     kind: 'ready',
     stop,
     play: async (startMs) => {
       try {
-        return await play({ ...setup, startMs }, servers, running, folder);
+        return await play({ ...setup, startMs }, { servers, contestant: running, warmUp: warming }, folder);
       } catch (error) {
         return { kind: 'failed', why: messageOf(error) };
       } finally {
@@ -162,10 +185,19 @@ async function startContestant(
   return outcome.kind === 'failed' ? outcome.why : outcome.contestant;
 }
 
+interface Playing {
+  readonly servers: readonly RunningServer[];
+  readonly contestant: RunningContestant;
+  readonly warmUp: RunningProcess;
+}
+
+function startDriver(setup: DriverSetup): RunningProcess {
+  return startProcess({ command: process.execPath, args: [DRIVER, JSON.stringify(setup)] });
+}
+
 async function play(
   setup: WorldSetup,
-  servers: readonly RunningServer[],
-  contestant: RunningContestant,
+  { servers, contestant, warmUp }: Playing,
   folder: string,
 ): Promise<WorldOutcome> {
   const { incident, seed, startMs, clock } = setup;
@@ -173,10 +205,12 @@ async function play(
   const cpuBefore = contestant.cpuMicros();
   const file = join(folder, 'driver.json');
   const driver: DriverSetup = { url: contestant.url, incident, seed, startMs, file };
-  const program = new URL('./driver-process.ts', import.meta.url).pathname;
   const limitMs = startMs - clock.monotonicMs() + incident.seconds * 1000 + AFTER_MS;
   const watching = watch(setup, contestant);
-  const ran = await runToEnd({ command: process.execPath, args: [program, JSON.stringify(driver)] }, limitMs);
+  const running = runToEnd({ command: process.execPath, args: [DRIVER, JSON.stringify(driver)] }, limitMs);
+  await sleep(Math.max(0, startMs - clock.monotonicMs()));
+  await warmUp.stop();
+  const ran = await running;
   const shares = await watching.stop();
   const ended = contestant.endedWith();
   if (ended !== undefined)

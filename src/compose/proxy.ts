@@ -107,18 +107,12 @@ export class ProxyProcess {
     if (typeof kept === 'string') this.#cannotUsePlan(kept);
     this.#cells = new LiveCells(workerCount(config));
     const random = systemRandom();
+    this.#meter = new LoadMeter(this.#cells);
+    const tools = { cells: this.#cells, clock: systemClock, random, log: this.log, metrics: this.metrics };
     this.#monitor = new HealthMonitor(
-      {
-        cells: this.#cells,
-        clock: systemClock,
-        random,
-        prober: probeOverHttp,
-        log: this.log,
-        metrics: this.metrics,
-      },
+      { ...tools, prober: probeOverHttp, meter: this.#meter },
       monitorSettings(config),
     );
-    this.#meter = new LoadMeter(this.#cells);
     this.#registry = new ServerRegistry(this.#cells);
     this.#reported = new ReportedRegions({
       clock: systemClock,

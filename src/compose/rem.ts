@@ -86,6 +86,7 @@ export class RemProcess {
       tables: new SharedTables(),
       incarnation: ulid(systemClock, random),
     });
+    this.#meter = new LoadMeter(this.#cells);
     this.#monitor = new HealthMonitor(
       {
         cells: this.#cells,
@@ -94,10 +95,10 @@ export class RemProcess {
         prober: probeOverHttp,
         log: this.log,
         metrics: this.metrics,
+        meter: this.#meter,
       },
       monitorSettings(config),
     );
-    this.#meter = new LoadMeter(this.#cells);
     const { log, metrics } = this;
     this.#scrapes = new MemberScrapes({ clock: systemClock, random, log, metrics });
     this.#members.setSource('static', staticMembers(config.servers));

@@ -32,6 +32,9 @@ import { FASTEST_MS, firstProbeMs, nextProbeMs } from './probe-schedule.ts';
 import { RoundTrip } from './round-trip.ts';
 import { slowStartFactor } from './slow-start.ts';
 
+// Nearer to their capacity than this servers answer late, and look like failing ones.
+const MOST_WITHOUT = 0.9;
+
 export interface MonitorSettings extends HealthThresholds {
   readonly active: boolean;
   readonly path: string;
@@ -92,6 +95,12 @@ export interface MonitorTools {
   readonly prober: Prober;
   readonly log: Logger;
   readonly metrics: MetricsRegistry;
+  readonly meter: LoadView;
+}
+
+/** Load over what could carry it if a server were missing; NaN = not known. */
+export interface LoadView {
+  utilisationWithout(slot: number): number;
 }
 
 export class HealthMonitor {
@@ -236,7 +245,7 @@ export class HealthMonitor {
     const reason = accusation(server.outlier, runs, this.#settings.outlier);
     if (reason === 'consecutive_connect_failures' && this.#condemn(server, runs, now)) return true;
     if (reason === undefined) return false;
-    if (!this.#mayEject(server)) {
+    if (!this.#mayEject(server) || (reason === 'consecutive_5xx' && this.#isNeeded(server))) {
       server.probe = suspect(server.probe, this.#settings);
       return false;
     }
@@ -269,6 +278,14 @@ export class HealthMonitor {
     // A server that is unhealthy anyway is not the last one that can serve.
     const others = this.#isInRotation(server) ? inRotation : inRotation + 1;
     return mayEject(region.length, ejected, others, this.#settings.outlier);
+  }
+
+  /**
+   * Whether the others would drown without it. Time-outs are what drowning looks like: one server is ejected for them, its
+   * load drowns the next, and so on, until nobody is left who is not. Checks decide then.
+   */
+  #isNeeded({ slot }: Watched): boolean {
+    return this.#tools.meter.utilisationWithout(slot) >= MOST_WITHOUT;
   }
 
   #isInRotation(server: Watched): boolean {

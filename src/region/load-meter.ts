@@ -76,6 +76,20 @@ export class LoadMeter {
     return usable === 0 || registered === 0 ? 1 : Math.min(1, healthyBehind(usable, reported) / registered);
   }
 
+  /**
+   * Load of all regions over what their servers could carry without one of them; NaN where a capacity is not known.
+   * @param slot of a server that would be missing.
+   */
+  utilisationWithout(slot: number): number {
+    let [rate, left] = [0, 0];
+    this.#regions.forEach((region, i) => {
+      const share = region.slots.includes(slot) ? 1 / region.slots.length : 0;
+      rate += this.#rates[i]!;
+      left += (region.capacity ?? Number.NaN) * Math.max(0, this.#healthyShare(region) - share);
+    });
+    return rate / left;
+  }
+
   /** Requests/s towards a region. */
   rate(index: number): number {
     const i = this.#regions.findIndex((region) => region.index === index);

@@ -57,6 +57,7 @@ class Rig {
         random: seededRandom(7),
         log,
         metrics: this.metrics,
+        meter: { utilisationWithout: () => this.without },
         prober: ({ origin, path }) => {
           this.probes.push({ origin, path, at: this.clock.monotonicMs() });
           const answer = this.answers.get(origin) ?? { passed: true, detail: 'status 200', tookMs: 1 };
@@ -75,6 +76,9 @@ class Rig {
     );
     this.monitor.watch(this.servers, settings);
   }
+
+  /** Load over capacity if the accused server were missing. */
+  without = Number.NaN;
 
   /** Time passes in folds, each with its probes answered. */
   async pass(ms: number): Promise<void> {
@@ -340,5 +344,24 @@ t.test(
     await rig.pass(10_000);
     t.equal(rig.probes.length, last);
     t.strictSame(rig.ejected(), []);
+  },
+);
+
+t.test(
+  'a server that the others would drown without is not ejected for time-outs, only looked at',
+  async (t) => {
+    const rig = new Rig({ east: 4 });
+    await rig.pass(600);
+    rig.without = 0.95;
+    rig.traffic('http://east-0', 'error5xx', 5);
+    await rig.pass(100);
+    t.strictSame(rig.ejected(), []);
+    rig.traffic('http://east-1', 'connect_failure', 3);
+    await rig.pass(100);
+    t.strictSame(rig.ejected(), ['http://east-1'], 'one that is not there carries nothing');
+    rig.without = 0.8;
+    rig.traffic('http://east-0', 'error5xx', 5);
+    await rig.pass(100);
+    t.ok(rig.ejected().includes('http://east-0'));
   },
 );

@@ -98,3 +98,14 @@ t.test('of a region with a manager the servers behind it count, by its report', 
   rig.load(0, 40, 50);
   t.ok(Math.abs(rig.cells.utilisation(0) / whole - 4) < 0.1);
 });
+
+t.test('what would be left without a server carries the load of all, or is not known', async (t) => {
+  const rig = new Rig();
+  rig.meter.watch([EAST, { ...WEST, capacity: 100 }], rig.now);
+  rig.load(0, 40, 8000);
+  t.ok(Math.abs(rig.meter.utilisationWithout(1) - 40 / 150) < 0.01, 'half of the one region and the other');
+  rig.cells.setEjected(0, true);
+  t.ok(rig.meter.utilisationWithout(1) > 0.39, 'nothing is left of the first');
+  rig.meter.watch([EAST, WEST], rig.now);
+  t.ok(Number.isNaN(rig.meter.utilisationWithout(1)));
+});

@@ -38,6 +38,7 @@ function monitored(settings = SETTINGS) {
       prober: () => new Promise((resolve) => pending.push(resolve)),
       log: createLogger({ level: 'silent', thread: 'test' }),
       metrics: new MetricsRegistry(),
+      meter: { utilisationWithout: () => Number.NaN },
     },
     settings,
   );

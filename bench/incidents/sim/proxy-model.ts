@@ -69,6 +69,8 @@ const BUDGET_WINDOW_MS = 10_000;
 const METER_MS = 1000;
 /** Utilisation at which a region sheds, as in routing/decide.ts. */
 const FULL = 0.95;
+/** As in health/monitor.ts. */
+const MOST_WITHOUT = 0.9;
 /** Envoy's: a region keeps all of its requests while five of seven servers are healthy. */
 const OVERPROVISIONING = 1.4;
 
@@ -195,6 +197,19 @@ export class ProxyModel {
     );
   }
 
+  /** As the product's load meter has it. */
+  #utilisationWithout(missing: SimServer): number {
+    let [rate, left] = [0, 0];
+    for (const { id, capacity = Number.NaN } of this.#config.regions) {
+      const own = this.servers.filter(({ region }) => region === id);
+      const healthy = own.filter((server) => server !== missing && this.isHealthy(server)).length;
+      const from = this.#time.nowMs() - METER_MS;
+      rate += (this.#sentAt.get(id) ?? []).filter((at) => at > from).length / (METER_MS / 1000);
+      left += (capacity * healthy) / own.length;
+    }
+    return rate / left;
+  }
+
   #hasHealthy(id: string): boolean {
     return this.servers.some((server) => server.region === id && this.isHealthy(server));
   }
@@ -251,7 +266,11 @@ export class ProxyModel {
     if (accusation(server.outlier, runs, settings) === undefined) return;
     const own = this.servers.filter(({ region }) => region === server.region);
     const ejected = own.filter(({ outlier }) => outlier.ejectedUntil !== undefined).length;
-    if (mayEject(own.length, ejected, own.filter((one) => this.isHealthy(one)).length, settings)) {
+    const isNeeded = how !== 'refused' && this.#utilisationWithout(server) >= MOST_WITHOUT;
+    if (
+      !isNeeded &&
+      mayEject(own.length, ejected, own.filter((one) => this.isHealthy(one)).length, settings)
+    ) {
       server.outlier = eject(server.outlier, runs, this.#time.nowMs(), settings);
     } else server.probe = suspect(server.probe, this.#config.health);
   }
