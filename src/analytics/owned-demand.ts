@@ -31,13 +31,13 @@ export class OwnedDemand {
     this.#watchOf = watchOf;
   }
 
-  /**
-   * @param rows all of one slot; those of shard groups make the total. Where none is measured yet, as in the history of
-   * what a new installation had before, those of regions do: what comes to all of them is the demand.
-   */
+  /** @param rows all of one slot; those of shard groups make the total. */
   push(rows: readonly Row[]): void {
-    const ofGroups = sumOfRates(rows, 'group');
-    const sum = Number.isNaN(ofGroups) ? sumOfRates(rows, 'region') : ofGroups;
+    let sum = Number.NaN;
+    for (const { entity, values } of rows) {
+      const rps = entity.kind === 'group' ? values.get('rps') : undefined;
+      if (rps !== undefined) sum = (Number.isNaN(sum) ? 0 : sum) + rps;
+    }
     if (Number.isNaN(sum)) return;
     this.#total ??= this.#models.create(groupEntity(0)).demand;
     this.#total?.push(sum);
@@ -87,14 +87,4 @@ export class OwnedDemand {
     this.#correlation = correlationOfWidths(widthOf(total), outlooks.map(widthOf));
     return this.#correlation;
   }
-}
-
-/** Requests/s over all rows of a kind; NaN when none was measured. */
-function sumOfRates(rows: readonly Row[], kind: 'group' | 'region'): number {
-  let sum = Number.NaN;
-  for (const { entity, values } of rows) {
-    const rps = entity.kind === kind ? values.get('rps') : undefined;
-    if (rps !== undefined) sum = (Number.isNaN(sum) ? 0 : sum) + rps;
-  }
-  return sum;
 }

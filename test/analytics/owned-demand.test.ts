@@ -3,7 +3,7 @@
 
 import t from 'tap';
 import { newWatch } from '../../src/analytics/entity-watch.ts';
-import { groupEntity, regionEntity, SHARD_GROUPS } from '../../src/analytics/ingest/sample.ts';
+import { groupEntity, SHARD_GROUPS } from '../../src/analytics/ingest/sample.ts';
 import { createModels } from '../../src/analytics/model-set.ts';
 import { OwnedDemand } from '../../src/analytics/owned-demand.ts';
 import type { Row } from '../../src/analytics/series-store.ts';
@@ -47,23 +47,6 @@ t.test('the total is a series of its own, and a share of it is as sure as the to
   const half = demand.of('a')!;
   t.ok(Math.abs(half.p50 - total.p50 / 2) < 0.1 * total.p50);
   t.ok(half.p90 < worst / 2 - spread / 2, 'half of the groups go wrong together no more than all do');
-});
-
-t.test('before shard groups are measured, what comes to all regions is the demand', async (t) => {
-  const demand = new OwnedDemand(MODELS, () => undefined);
-  for (let slot = 0; slot < 60; slot++) {
-    demand.push(
-      ['a', 'b'].map((id) => ({
-        entity: regionEntity(id),
-        slot,
-        at: slot * 1000,
-        values: new Map([['rps', 50 + (slot % 3)]]),
-      })),
-    );
-  }
-  const { p50, confidence } = demand.total()!;
-  t.ok(Math.abs(p50 - 102) < 5, String(p50));
-  t.ok(confidence > 0.5);
 });
 
 t.test('what nobody measured, and a region that owns nothing, have no demand', async (t) => {
