@@ -131,7 +131,7 @@ export function demandAt(incident: Incident, second: number): number {
 }
 
 /** Traffic as it is before the incident's script begins. */
-export function before({ demand, ...incident }: Incident, seconds: number): Incident {
+export function trafficBefore({ demand, ...incident }: Incident, seconds: number): Incident {
   return { ...incident, seconds, demand: [[0, valueAt(demand, 0)]], hotShare: [[0, 0]] };
 }
 

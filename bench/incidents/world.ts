@@ -13,12 +13,12 @@ import type { Contestant, ContestantRegion, RunningContestant } from './contesta
 import { historyOf, postHistory } from './history.ts';
 import { portsBelowEphemeral } from './port-range.ts';
 import {
-  before,
   type Incident,
   REGIONS,
   regionCapacity,
   SERVERS_PER_REGION,
   tracksOf,
+  trafficBefore,
   valueAt,
 } from './script.ts';
 import type { DriverResult, DriverSetup, ServerResult, ServerSetup } from './wire.ts';
@@ -94,7 +94,7 @@ export async function prepareWorld(
     // Demand does not stop where the history ends, and begin again with the script.
     warmUp = startDriver({
       url: contestant.url,
-      incident: before(setup.incident, WARM_UP_SECONDS),
+      incident: trafficBefore(setup.incident, WARM_UP_SECONDS),
       seed: setup.seed + 1,
       startMs: setup.clock.monotonicMs(),
       file: null,

@@ -2,7 +2,6 @@
 // slices that take turns: nobody asks, and everybody asks. And how soon a trace is found.
 
 import { once } from 'node:events';
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
@@ -17,8 +16,8 @@ import { integerOption, WrongUse } from './command-line.ts';
 import type { AskerCounts, AskerPlan } from './control-asker.ts';
 import { freePorts } from './free-port.ts';
 import { loopbackPlan } from './loopback-plan.ts';
-import { MAIN, PROJECT_ROOT } from './proxies/foreshard.ts';
-import { launchAndWait, makeRunFolder, startOrigin } from './rig.ts';
+import { startOwn } from './own-program.ts';
+import { makeRunFolder, startOrigin } from './rig.ts';
 import { runSenders } from './sender/run-senders.ts';
 
 export const CONTROL_HELP = `npm run bench:load -- control [options]
@@ -136,7 +135,7 @@ function readOptions(args: readonly string[]) {
 async function startSubject(folder: string, ports: readonly number[], clock: Clock): Promise<Subject> {
   const [listen, controlPort, nobody] = await freePorts(3);
   const own = join(folder, 'proxy');
-  mkdirSync(own);
+  const at = (port: number | undefined): string => `http://127.0.0.1:${port}`;
   const regions = ports.map((port, i) => ({ id: `region-${i}`, servers: [`http://127.0.0.1:${port}`] }));
   const config = {
     listen: [{ address: `127.0.0.1:${listen}` }],
@@ -150,22 +149,8 @@ async function startSubject(folder: string, ports: readonly number[], clock: Clo
       { id: 'all', regions: regions.map(({ id }) => id) },
     ],
   };
-  const outcome = await launchAndWait(
-    {
-      files: [{ name: 'proxy.yaml', text: JSON.stringify(config) }],
-      command: {
-        command: process.execPath,
-        args: [MAIN, 'proxy', '--config', join(own, 'proxy.yaml')],
-        cwd: PROJECT_ROOT,
-      },
-      readyUrl: `http://127.0.0.1:${controlPort}/readyz`,
-    },
-    own,
-    clock,
-  );
-  if (outcome.kind === 'failed') throw new Error(`Foreshard did not start: ${outcome.why}`);
-  const at = (port: number | undefined): string => `http://127.0.0.1:${port}`;
-  return { url: at(listen), control: at(controlPort), process: outcome.process };
+  const started = await startOwn('proxy', config, { folder: own, controlUrl: at(controlPort), clock });
+  return { url: at(listen), control: at(controlPort), process: started };
 }
 
 async function load({ url }: Subject, rate: number, durationMs: number) {

@@ -1,7 +1,6 @@
 // `manager`: a Regional Endpoint Manager in the path. Its CPU per request beside the proxy's in the same run,
 // the size of its report with 1,000 servers, and the time from a registration to the proxy that has heard it.
 
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
@@ -16,8 +15,8 @@ import { CASES } from './compare-plan.ts';
 import { freePorts } from './free-port.ts';
 import { chooseGenerator, type LoadGenerator } from './load-generator.ts';
 import { measure } from './measure.ts';
-import { MAIN, PROJECT_ROOT } from './proxies/foreshard.ts';
-import { launchAndWait, makeRunFolder, startOrigin } from './rig.ts';
+import { startOwn } from './own-program.ts';
+import { makeRunFolder, startOrigin } from './rig.ts';
 
 export const MANAGER_HELP = `npm run bench:load -- manager [options]
 
@@ -136,25 +135,8 @@ async function startPair(
   const address = (port: number | undefined) => ({ address: `127.0.0.1:${port}` });
   const managerApi = `http://127.0.0.1:${api}`;
   const proxyControl = `http://127.0.0.1:${control}`;
-  const start = async (verb: 'rem' | 'proxy', controlUrl: string, config: object) => {
-    const own = join(folder, `${name}-${verb}`);
-    mkdirSync(own);
-    const outcome = await launchAndWait(
-      {
-        files: [{ name: 'config.yaml', text: JSON.stringify(config) }],
-        command: {
-          command: process.execPath,
-          args: [MAIN, verb, '--config', join(own, 'config.yaml')],
-          cwd: PROJECT_ROOT,
-        },
-        readyUrl: `${controlUrl}/readyz`,
-      },
-      own,
-      clock,
-    );
-    if (outcome.kind === 'failed') throw new Error(`foreshard ${verb} did not start: ${outcome.why}`);
-    return outcome.process;
-  };
+  const start = (verb: 'rem' | 'proxy', controlUrl: string, config: object) =>
+    startOwn(verb, config, { folder: join(folder, `${name}-${verb}`), controlUrl, clock });
   const rem = await start('rem', managerApi, {
     region: 'only',
     listen: [address(data)],

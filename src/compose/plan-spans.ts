@@ -7,7 +7,8 @@ import type { Config } from '../config/schema.ts';
 import type { Plan } from '../plan/plan.ts';
 import { planTag } from '../plan/plan-exchange.ts';
 import type { MoveReason } from '../plan/planner-types.ts';
-import { type FinishedSpan, SpanExport } from '../telemetry/span-export.ts';
+import type { FinishedSpan, SpanExportOptions } from '../telemetry/span-export.ts';
+import { SpanOutlet } from '../telemetry/span-outlet.ts';
 
 /** Wall milliseconds, fractions count. */
 export interface Interval {
@@ -88,27 +89,19 @@ interface OpenShift {
 
 /** The engine's side. */
 export class PlanSpans {
-  readonly #onExported: (result: 'sent' | 'failed', spans: number, problem: string | undefined) => void;
-  #url: string | undefined;
+  readonly #outlet: SpanOutlet;
   #sample = 0;
-  #export: SpanExport | undefined;
   #evaluated: Interval | undefined;
   /** By table. A ramp that was under way at the start has no beginning that anybody saw. */
   readonly #shifts = new Map<string, OpenShift>();
 
-  constructor(onExported: (result: 'sent' | 'failed', spans: number, problem: string | undefined) => void) {
-    this.#onExported = onExported;
+  constructor(onExported: SpanExportOptions['onExported']) {
+    this.#outlet = new SpanOutlet({ instance: 'engine', onExported });
   }
 
   configure({ url, planSample }: Config['otlp']): void {
     this.#sample = planSample;
-    if (url === this.#url) return;
-    void this.#export?.close();
-    this.#url = url;
-    this.#export =
-      url === undefined
-        ? undefined
-        : new SpanExport({ url, instance: 'engine', onExported: this.#onExported });
+    this.#outlet.aim(url);
   }
 
   /** What the next round goes by. */
@@ -119,20 +112,19 @@ export class PlanSpans {
   told(round: RoundTold): void {
     const evaluated = this.#evaluated;
     this.#evaluated = undefined;
-    if (this.#export === undefined) return void this.#shifts.clear();
+    if (!this.#outlet.isOpen) return void this.#shifts.clear();
     if (!round.isNew) return;
     const trace = planTrace(round.plan);
     if (trace.place < this.#sample) this.#add(trace, roundSpan(trace, round, evaluated));
     this.#followShifts(round, trace);
   }
 
-  async close(): Promise<void> {
-    await this.#export?.close();
-    this.#export = undefined;
+  close(): Promise<void> {
+    return this.#outlet.close();
   }
 
   #add(trace: PlanTrace, span: FinishedSpan, parentId?: string): void {
-    this.#export?.add(trace.traceId, parentId, span);
+    this.#outlet.add(trace.traceId, parentId, span);
   }
 
   /** A shift is a span of the plan that began it, made when a later plan has it no more. */

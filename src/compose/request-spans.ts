@@ -7,44 +7,38 @@ import { attemptSpanId } from '../proxy/request-ids.ts';
 import type { TracedAttempt, TraceRecord } from '../proxy/trace-record.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { MetricsRegistry } from '../telemetry/registry.ts';
-import { type FinishedSpan, SpanExport } from '../telemetry/span-export.ts';
+import type { FinishedSpan } from '../telemetry/span-export.ts';
+import { SpanOutlet } from '../telemetry/span-outlet.ts';
 import { type Interval, planAttributes, planTrace, stepSpan } from './plan-spans.ts';
 
 export class RequestSpans {
   readonly #instance: string;
   readonly #metrics: MetricsRegistry;
   readonly #log: Logger;
-  #url: string | undefined;
+  readonly #outlet: SpanOutlet;
   #planSample = 0;
-  #export: SpanExport | undefined;
   #told = '';
 
   constructor(instance: string, metrics: MetricsRegistry, log: Logger) {
     this.#instance = instance;
     this.#metrics = metrics;
     this.#log = log;
+    this.#outlet = new SpanOutlet({
+      instance,
+      onExported: (result, spans, problem) => this.#exported(result, spans, problem),
+    });
   }
 
   /** Without a URL nothing is exported. */
   configure({ url, planSample }: Config['otlp']): void {
     this.#planSample = planSample;
-    if (url === this.#url) return;
-    void this.#export?.close();
-    this.#url = url;
-    this.#export =
-      url === undefined
-        ? undefined
-        : new SpanExport({
-            url,
-            instance: this.#instance,
-            onExported: (result, spans, problem) => this.#exported(result, spans, problem),
-          });
+    this.#outlet.aim(url);
   }
 
   take(records: readonly TraceRecord[]): void {
     for (const record of records) {
       if (record.span === undefined) continue;
-      this.#export?.add(record.span.traceId, record.span.parentId, requestSpan(record, record.span.spanId));
+      this.#outlet.add(record.span.traceId, record.span.parentId, requestSpan(record, record.span.spanId));
     }
   }
 
@@ -54,22 +48,21 @@ export class RequestSpans {
     if (trace.place >= this.#planSample) return;
     const by = this.#instance;
     const attributes = { ...planAttributes(plan), 'foreshard.proxy': by };
-    this.#export?.add(trace.traceId, trace.rootId, {
+    this.#outlet.add(trace.traceId, trace.rootId, {
       ...stepSpan(trace, 'adopt', { startMs: adopt.startMs, endMs: publish.endMs }, { by, attributes }),
       children: [stepSpan(trace, 'validate', adopt, { by }), stepSpan(trace, 'publish', publish, { by })],
     });
   }
 
-  async close(): Promise<void> {
-    await this.#export?.close();
-    this.#export = undefined;
+  close(): Promise<void> {
+    return this.#outlet.close();
   }
 
   /** The same failure is told once. */
   #exported(result: 'sent' | 'failed', spans: number, problem: string | undefined): void {
     this.#metrics.add('foreshard_spans_total', [result], spans);
     if (problem !== undefined && problem !== this.#told) {
-      this.#log.warn({ problem, url: this.#url }, 'spans could not be exported');
+      this.#log.warn({ problem, url: this.#outlet.url }, 'spans could not be exported');
     }
     this.#told = problem ?? '';
   }

@@ -78,7 +78,9 @@ export const engine = z.strictObject({
     .describe('How long a plan holds without news from the engine; at least 3 x evaluateEvery.'),
   targetUtilisation: share(0.05, 1)
     .prefault('80%')
-    .describe('Capacity projection fills the other regions no further.'),
+    .describe(
+      'Capacity projection fills the other regions no further; sharding.guards.utilisation holds for what fails already.',
+    ),
   thresholds: thresholds.prefault({}).describe('From risk to weight.'),
   maxDemoted: share(0, 1)
     .prefault('34%')

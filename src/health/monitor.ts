@@ -32,8 +32,8 @@ import { FASTEST_MS, firstProbeMs, nextProbeMs } from './probe-schedule.ts';
 import { RoundTrip } from './round-trip.ts';
 import { slowStartFactor } from './slow-start.ts';
 
-// Nearer to their capacity than this servers answer late, and look like failing ones.
-const MOST_WITHOUT = 0.9;
+/** Nearer to their capacity than this servers answer late, and look like failing ones. */
+export const MOST_WITHOUT = 0.9;
 
 export interface MonitorSettings extends HealthThresholds {
   readonly active: boolean;

@@ -313,9 +313,11 @@ function lastResort(snapshot: Snapshot, from: FallbackInput): RegionIndex {
   return spared;
 }
 
-// A region at its stated capacity sheds to its fallbacks; those at capacity as well are no help, and then the
-// pick keeps what is its own. At the very capacity queues already grow without end.
-const FULL = 0.95;
+/**
+ * A region at its stated capacity sheds to its fallbacks; those at capacity as well are no help, and then the
+ * pick keeps what is its own. At the very capacity queues already grow without end.
+ */
+export const FULL = 0.95;
 
 const isByTable = (policy: PolicyKind): boolean =>
   policy === 'consistent_hash' || policy === 'weighted_random';

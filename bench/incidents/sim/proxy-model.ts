@@ -4,6 +4,7 @@
 import type { Config } from '../../../src/config/schema.ts';
 import type { Random } from '../../../src/core/random.ts';
 import { afterProbe, INITIAL_STATE, type ProbeState, suspect } from '../../../src/health/health-state.ts';
+import { MOST_WITHOUT } from '../../../src/health/monitor.ts';
 import {
   accusation,
   eject,
@@ -12,6 +13,7 @@ import {
   type OutlierState,
   settleOutlier,
 } from '../../../src/health/outlier.ts';
+import { FULL } from '../../../src/routing/decide.ts';
 import type { Outcome, ServerModel } from '../server-model.ts';
 import type { PlannedRequest } from '../traffic.ts';
 import type { SeenRequest } from '../wire.ts';
@@ -67,10 +69,6 @@ const STATUS: Readonly<Record<AttemptEnd, number>> = {
 const UNSENT: ReadonlySet<AttemptEnd> = new Set(['refused']);
 const BUDGET_WINDOW_MS = 10_000;
 const METER_MS = 1000;
-/** Utilisation at which a region sheds, as in routing/decide.ts. */
-const FULL = 0.95;
-/** As in health/monitor.ts. */
-const MOST_WITHOUT = 0.9;
 /** Envoy's: a region keeps all of its requests while five of seven servers are healthy. */
 const OVERPROVISIONING = 1.4;
 

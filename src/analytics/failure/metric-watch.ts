@@ -2,7 +2,7 @@
 // (fast), its trend, and how long it has leaned to one side (CUSUM, Page 1954). All spans are in horizons,
 // so that a horizon of twenty seconds in a rehearsal and one of half an hour behave alike.
 
-import { TREND_NUMBERS, Trend, type TrendState } from './trend.ts';
+import { TREND_NUMBERS, Trend, type TrendState } from '../trend.ts';
 
 // A few rows of smoothing inside a horizon; slower hides the onset, faster shows noise.
 const FAST_SPAN = 1 / 8;

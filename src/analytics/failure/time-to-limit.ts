@@ -2,9 +2,9 @@
 // trend and the error of both: what can be said before any failure was seen. Demand comes back by itself,
 // memory does not: a trend of a flow is damped, that of a stock is not.
 
+import type { TrendState } from '../trend.ts';
 import type { MetricKind } from './metric-kinds.ts';
 import type { MetricWatch } from './metric-watch.ts';
-import type { TrendState } from './trend.ts';
 
 /** What one metric says of the next horizon. */
 export interface LimitOutlook {

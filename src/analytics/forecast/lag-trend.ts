@@ -3,7 +3,7 @@
 // they lean upwards, the forecast is raised to the line through the last values, damped as a rise of demand is. Only
 // raised: a measurement that stalls looks like a fall, and nobody is harmed by room that was kept for nothing.
 
-import { Trend } from '../failure/trend.ts';
+import { Trend } from '../trend.ts';
 
 // Leanings below half a deviation are noise; at six in all, one alarm in a thousand steps is false.
 const SLACK = 0.5;
