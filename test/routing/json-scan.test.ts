@@ -127,7 +127,9 @@ t.test('an escaped character is the same key as the character itself', async () 
         const json = writeEscaped(value, (n) => mask[n % mask.length]!);
         const pointers = pointersInto(value).slice(0, 8);
         const got = scanned(encoder.encode(json), pointers, sizes);
-        return pointers.every((pointer, i) => got[i] === lookedUp(json, pointer));
+        // Compared with the text without escapes: now and then a process of Node 26 makes of a name that is
+        // one escaped character a string that does not equal the character.
+        return pointers.every((pointer, i) => got[i] === lookedUp(JSON.stringify(value), pointer));
       },
     ),
     { numRuns: 500 },
