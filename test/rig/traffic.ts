@@ -35,6 +35,8 @@ export interface Entry {
   readonly status: number;
   /** Code of the error where the connection broke. */
   readonly error: string | undefined;
+  /** No other request went over its connection before. */
+  readonly isFirst: boolean;
   /** The body is the one of this id. */
   readonly isOwn: boolean;
   readonly server: string | undefined;
@@ -172,10 +174,11 @@ export class Traffic {
     if (method === 'POST') headers['content-length'] = String(id.length);
     return new Promise((resolve) => {
       let isDone = false;
-      const done = (rest: Pick<Entry, 'status' | 'error' | 'isOwn' | 'server' | 'route'>): void => {
+      const done = (rest: Omit<Entry, 'id' | 'method' | 'number' | 'ms' | 'isFirst'>): void => {
         if (isDone) return;
         isDone = true;
-        resolve({ id, method, number, ms: performance.now() - startedAt, ...rest });
+        const ms = performance.now() - startedAt;
+        resolve({ id, method, number, ms, isFirst: !outgoing.reusedSocket, ...rest });
       };
       const broke = (error: NodeJS.ErrnoException): void =>
         done({

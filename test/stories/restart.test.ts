@@ -126,7 +126,16 @@ t.test('F11: a rolling restart of two processes on one port', async (t) => {
   t.comment(ledger.summary());
   // The listener closes right after a turn that accepted nothing. What comes in the moment between is reset by
   // the kernel, unless net.ipv4.tcp_migrate_req is 1: on a machine that stalls that moment can be long.
-  t.ok(ledger.broken().length <= 1, 'no connection is reset but one that came as the listener closed');
+  const broken = ledger.broken();
+  t.ok(
+    broken.every(({ isFirst }) => isFirst),
+    'no connection is reset that was open',
+  );
+  const numbers = broken.map(({ number }) => number);
+  t.ok(
+    Math.max(0, ...numbers) - Math.min(...numbers, Math.max(0, ...numbers)) < 24,
+    'none but what came at one moment, as the listener closed',
+  );
   t.same(ledger.lost(), ledger.broken());
   t.same(ledger.doubled(fleet), []);
   t.same(ledger.mixed(), []);
