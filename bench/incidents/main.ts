@@ -23,7 +23,7 @@ import { prepareWorld } from './world.ts';
 /** A maintenance is announced in a file before the start is known: by then all must be ready. */
 const ANNOUNCE_MS = 45_000;
 /** From the moment when all are ready: the client's process must be there. */
-const COUNTDOWN_MS = 20_000;
+const COUNTDOWN_MS = 30_000;
 
 interface Job {
   readonly incident: Incident;

@@ -130,9 +130,17 @@ export function demandAt(incident: Incident, second: number): number {
   return CALM_CAPACITY * valueAt(incident.demand, second) * dailyFactor(second, incident.day);
 }
 
+/** Seconds in which a proxy that has just started is brought into traffic: all at once would be an incident of its own. */
+const RISE_SECONDS = 6;
+
 /** Traffic as it is before the incident's script begins. */
 export function trafficBefore({ demand, ...incident }: Incident, seconds: number): Incident {
-  return { ...incident, seconds, demand: [[0, valueAt(demand, 0)]], hotShare: [[0, 0]] };
+  const level = valueAt(demand, 0);
+  const rise: Track = [
+    [0, level / 20],
+    [RISE_SECONDS, level],
+  ];
+  return { ...incident, seconds, demand: rise, hotShare: [[0, 0]] };
 }
 
 /** The same incident after `seconds` of calm; for the simulator, whose engine then has live rows of everything. */

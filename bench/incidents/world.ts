@@ -60,6 +60,8 @@ interface RunningServer {
 
 /** More than any world waits for the others. */
 const WARM_UP_SECONDS = 300;
+/** A process of node is there by then, and the history is read. */
+const CLIENT_STARTS_MS = 5000;
 const DRIVER = new URL('./driver-process.ts', import.meta.url).pathname;
 
 let worlds = 0;
@@ -96,7 +98,8 @@ export async function prepareWorld(
       url: contestant.url,
       incident: trafficBefore(setup.incident, WARM_UP_SECONDS),
       seed: setup.seed + 1,
-      startMs: setup.clock.monotonicMs(),
+      // A client that is late sends all that is overdue at once.
+      startMs: setup.clock.monotonicMs() + CLIENT_STARTS_MS,
       file: null,
     });
   } catch (error) {

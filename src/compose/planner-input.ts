@@ -104,7 +104,7 @@ export function plannerRules({ pae, sharding }: Config): PlannerRules {
 // Standard deviations from the median to the 90th percentile of a normal distribution.
 const P90_DEVIATIONS = 1.2816;
 
-/** Requests/s over all regions, forecast p90. */
+/** Requests/s over all regions that are to be reckoned with. */
 export function expectedDemand(engine: Engine): number {
   const outlook = engine.demandOutlook();
   if (outlook !== undefined) {

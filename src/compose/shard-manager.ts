@@ -232,6 +232,7 @@ export class ShardManager {
       regions,
       tables: this.#plannerTables(),
       demand: expectedDemand(engine),
+      medianDemand: engine.demandOutlook()?.p50,
       rules: plannerRules(this.#config),
       score: scoreOf(engine, falseShiftRate(this.#ledger, now)),
       accepted: this.#accepted,

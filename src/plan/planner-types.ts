@@ -74,8 +74,10 @@ export interface PlannerInput {
   /** Sorted by id. */
   readonly regions: readonly PlannerRegion[];
   readonly tables: readonly PlannerTable[];
-  /** Requests/s over all regions, forecast p90. */
+  /** Requests/s over all regions that may come: forecast, and as much of its interval as its confidence is worth. */
   readonly demand: number;
+  /** Requests/s over all regions that are expected; undefined = not known apart from `demand`. */
+  readonly medianDemand?: number | undefined;
   readonly rules: PlannerRules;
   readonly score: EngineScore;
   /** An operator has accepted what advisory mode proposes. */
@@ -110,6 +112,8 @@ export interface PlannerState {
   readonly actedFailure: ReadonlyMap<string, ActedRisk>;
   /** 1 - health factor, damped like risk: a flapping region must not move its keys twice a second. */
   readonly actedIllness: ReadonlyMap<string, ActedRisk>;
+  /** Demand that the last rounds expected, the latest last (room.ts). */
+  readonly medians: readonly number[];
   /** Region ids of `tables`' indices; they change with the configuration. */
   readonly regionIds: readonly string[];
   readonly tables: ReadonlyMap<string, PlannedTable>;

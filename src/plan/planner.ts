@@ -24,6 +24,7 @@ import type {
   PlannerState,
   WeightRecord,
 } from './planner-types.ts';
+import { nextMedians, roomFor } from './room.ts';
 import { destinationsOf, holdShift, resumeShift, revertShift, sourcesOf } from './shift.ts';
 import { stepTables } from './step-tables.ts';
 import { PROBE_SHARE, type RegionWeights, type RiskThresholds, weighRegions } from './weights.ts';
@@ -46,6 +47,7 @@ export function newPlannerState(incarnation: string): PlannerState {
     acted: new Map(),
     actedFailure: new Map(),
     actedIllness: new Map(),
+    medians: [],
     regionIds: [],
     tables: new Map(),
     weights: new Map(),
@@ -89,7 +91,8 @@ export function planRound(before: PlannerState, input: PlannerInput): PlannerRes
     (region) => region.assessment?.failureProbability ?? 0,
   );
   const actedIllness = damp(before.actedIllness, input, (region) => 1 - region.healthFactor);
-  const seen = { ...before, acted, actedFailure, actedIllness };
+  const medians = nextMedians(before.medians, input);
+  const seen = { ...before, acted, actedFailure, actedIllness, medians };
   const damped = { ...seen, own: ownBefore(seen, input) };
 
   const wish = wishFor(damped, input, input.rules.thresholds);
@@ -133,8 +136,7 @@ function wishFor(state: PlannerState, input: PlannerInput, thresholds: RiskThres
   const { maxDemoted } = input.rules;
   const weighed = weighRegions(weighable(input, state), { thresholds, maxDemoted });
   const projection = projectCapacity(loaded(input, weighed), {
-    demand: input.demand,
-    targetUtilisation: fillLimit(input, weighed),
+    ...roomFor(state, input, weighed),
     failoverOrder: orderOf(input, state),
   });
   return { weighed, projection, wanted: wantedWeights(input, weighed, projection) };
@@ -212,17 +214,6 @@ function loaded(input: PlannerInput, weighed: readonly RegionWeights[]) {
     isUnavailable: region.healthFactor === 0 || baseWeightOf(region) === 0,
     capacity: region.capacity,
   }));
-}
-
-/**
- * Share of its capacity to which a region may be filled. For what is only foreseen it is the target; requests of a region
- * that fails now, or is announced to, are better off in a full region, up to what the guards allow a destination.
- */
-function fillLimit({ regions, rules }: PlannerInput, weighed: readonly RegionWeights[]): number {
-  const isCertain = regions.some(
-    ({ assessment }, i) => assessment?.confidence === 1 && weighed[i]!.health < weighed[i]!.base,
-  );
-  return isCertain ? Math.max(rules.targetUtilisation, rules.guards.utilisation) : rules.targetUtilisation;
 }
 
 function orderOf(input: PlannerInput, state: PlannerState): string[] {

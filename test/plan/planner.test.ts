@@ -153,6 +153,21 @@ t.test('what the survivors can carry', async (t) => {
     t.ok(loadsOf(crowded).a! >= 9, 'and no further');
   });
 
+  t.test('what has left a failing region stays away while demand trembles', async (t) => {
+    const site = loaded(180);
+    const owners: string[] = [];
+    for (const medianDemand of [180, 175, 250, 178, 140, 185, 188, 181, 230, 183, 186]) {
+      site.medianDemand = medianDemand;
+      site.risk('a', 1, 1).pass(ROUND_MS);
+      owners.push(ownersOf(site));
+    }
+    t.equal(loadsOf(site).a, 0);
+    t.equal(new Set(owners.slice(3)).size, 1, 'no shard has come back');
+    site.medianDemand = 260;
+    site.risk('a', 1, 1).pass(120_000);
+    t.ok(loadsOf(site).a! > 30, 'more than the others can carry does');
+  });
+
   t.test('survivors that are over their target already are given nothing', async (t) => {
     const site = loaded(255);
     const before = ownersOf(site);

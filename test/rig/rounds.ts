@@ -57,6 +57,8 @@ export class Rounds {
   now = STARTED;
   mode: Plan['mode'] = 'auto';
   demand = 0;
+  /** What is expected, where that is not `demand`. */
+  medianDemand: number | undefined;
   accepted = false;
   frozen = false;
   score: PlannerInput['score'] = { brierSkill: undefined, falseShiftsPerDay: 0, observedDays: 0 };
@@ -126,6 +128,7 @@ export class Rounds {
         loads: this.loads,
       })),
       demand: this.demand,
+      medianDemand: this.medianDemand,
       rules,
       score: this.score,
       accepted: this.accepted,

@@ -1,0 +1,45 @@
+// How much is to be carried, and how full a region may become by it: for a failure that is only foreseen, and for
+// one that is certain. Pure.
+
+import type { ProjectionRules } from './capacity.ts';
+import type { PlannerInput, PlannerRegion, PlannerState } from './planner-types.ts';
+import type { RegionWeights } from './weights.ts';
+
+// A forecast follows each row that was measured, and each of them counts some requests more or less by chance:
+// weights that followed them would send a failing region a third of its keys in one round and none in the next.
+const MEDIANS = 5;
+
+/** Forecast medians of the last rounds, the present one last. */
+export function nextMedians(before: readonly number[], { medianDemand }: PlannerInput): readonly number[] {
+  return medianDemand === undefined ? before : [...before, medianDemand].slice(-MEDIANS);
+}
+
+/**
+ * For what is only foreseen the demand is the one that may come, and the limit is the target. Requests of a region that
+ * fails now, or is announced to, are better off in a full region than with it: the demand is the one that is expected,
+ * the limit is what the guards allow a destination, and what is there already stays until half of the rest is taken.
+ */
+export function roomFor(
+  { medians, weights }: Pick<PlannerState, 'medians' | 'weights'>,
+  { regions, rules, demand }: PlannerInput,
+  weighed: readonly RegionWeights[],
+): Pick<ProjectionRules, 'demand' | 'targetUtilisation'> {
+  const isDemoted = (i: number): boolean => weighed[i]!.health < weighed[i]!.base;
+  if (!regions.some(({ assessment }, i) => assessment?.confidence === 1 && isDemoted(i)))
+    return { demand, targetUtilisation: rules.targetUtilisation };
+  const expected = middleOf(medians) ?? demand;
+  const weightOf = ({ id, baseWeight }: PlannerRegion): number => weights.get(id) ?? baseWeight;
+  const sum = regions.reduce((total, region) => total + weightOf(region), 0);
+  const filled = regions.map((region, i) =>
+    isDemoted(i) || region.capacity === undefined || sum === 0
+      ? 0
+      : (expected * weightOf(region)) / sum / region.capacity,
+  );
+  const limit = Math.max(rules.targetUtilisation, rules.guards.utilisation);
+  const kept = Math.min((1 + limit) / 2, Math.max(...filled));
+  return { demand: expected, targetUtilisation: Math.max(limit, kept) };
+}
+
+function middleOf(values: readonly number[]): number | undefined {
+  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
+}
