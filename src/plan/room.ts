@@ -15,18 +15,24 @@ export function nextMedians(before: readonly number[], { medianDemand }: Planner
 }
 
 /**
- * For what is only foreseen the demand is the one that may come, and the limit is the target. Requests of a region that
- * fails now, or is announced to, are better off in a full region than with it: the demand is the one that is expected,
- * the limit is what the guards allow a destination, and what is there already stays until half of the rest is taken.
+ * How far a region may be filled by what another shall lose.
+ *
+ * Too much load, or a failure that may well not come: demand is the one that may come, the limit is the target. A likely
+ * failure: the demand that is expected, or want of knowledge about demand would keep in a failing region what has room
+ * elsewhere. A failure that is there or is announced: up to what the guards allow a destination as well, its requests are
+ * better off in a full region. What has been moved stays until half of what is then left is taken.
  */
 export function roomFor(
-  { medians, weights }: Pick<PlannerState, 'medians' | 'weights'>,
+  { medians, weights, actedFailure }: Pick<PlannerState, 'medians' | 'weights' | 'actedFailure'>,
   { regions, rules, demand }: PlannerInput,
   weighed: readonly RegionWeights[],
 ): Pick<ProjectionRules, 'demand' | 'targetUtilisation'> {
   const isDemoted = (i: number): boolean => weighed[i]!.health < weighed[i]!.base;
-  if (!regions.some(({ assessment }, i) => assessment?.confidence === 1 && isDemoted(i)))
-    return { demand, targetUtilisation: rules.targetUtilisation };
+  const isCertain = regions.some(({ assessment }, i) => assessment?.confidence === 1 && isDemoted(i));
+  const isLikely = regions.some(
+    ({ id }, i) => (actedFailure.get(id)?.risk ?? 0) >= rules.thresholds.high && isDemoted(i),
+  );
+  if (!isCertain && !isLikely) return { demand, targetUtilisation: rules.targetUtilisation };
   const expected = middleOf(medians) ?? demand;
   const weightOf = ({ id, baseWeight }: PlannerRegion): number => weights.get(id) ?? baseWeight;
   const sum = regions.reduce((total, region) => total + weightOf(region), 0);
@@ -35,7 +41,9 @@ export function roomFor(
       ? 0
       : (expected * weightOf(region)) / sum / region.capacity,
   );
-  const limit = Math.max(rules.targetUtilisation, rules.guards.utilisation);
+  const limit = isCertain
+    ? Math.max(rules.targetUtilisation, rules.guards.utilisation)
+    : rules.targetUtilisation;
   const kept = Math.min((1 + limit) / 2, Math.max(...filled));
   return { demand: expected, targetUtilisation: Math.max(limit, kept) };
 }

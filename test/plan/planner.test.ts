@@ -168,6 +168,19 @@ t.test('what the survivors can carry', async (t) => {
     t.ok(loadsOf(site).a! > 30, 'more than the others can carry does');
   });
 
+  t.test(
+    'a likely failure is weighed against the demand that is expected, a possible one against more',
+    (t) => {
+      const site = loaded(210);
+      site.medianDemand = 150;
+      site.risk('a', 0.65).pass(120_000);
+      t.ok(loadsOf(site).a! > 40, 'little room by the demand that may come');
+      site.risk('a', 0.95).pass(120_000);
+      t.equal(loadsOf(site).a, 0);
+      t.end();
+    },
+  );
+
   t.test('survivors that are over their target already are given nothing', async (t) => {
     const site = loaded(255);
     const before = ownersOf(site);
