@@ -7,7 +7,7 @@ import type { Config } from '../config/schema.ts';
 import { systemClock } from '../core/clock.ts';
 import { rootCause } from '../core/fetch-text.ts';
 import { decodeOwners, type Plan, type PlanTable } from '../plan/plan.ts';
-import { SHARD_GROUPS } from '../state/live-cells.ts';
+import { SHARD_GROUPS } from '../state/cell-layout.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { EmbeddedEngine } from './embedded-engine.ts';
 import type { MeasuredDocument, MeasuredSite, OwnMeasurements } from './own-measurements.ts';

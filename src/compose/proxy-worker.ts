@@ -23,9 +23,10 @@ import { type PoolOptions, UpstreamPools } from '../proxy/upstream-pools.ts';
 import { KeyBytes } from '../routing/key-bytes.ts';
 import { readUnverifiedClaim } from '../routing/shard-key.ts';
 import type { Snapshot } from '../routing/snapshot.ts';
-import { LiveCells, type WorkerColumn } from '../state/live-cells.ts';
+import { LiveCells } from '../state/live-cells.ts';
 import { ServedTally } from '../state/served-tally.ts';
 import { SnapshotStore } from '../state/snapshot-store.ts';
+import type { WorkerColumn } from '../state/worker-column.ts';
 import { MetricDeltas } from '../telemetry/deltas.ts';
 import { createLogger, type Logger } from '../telemetry/logger.ts';
 import { LoopDelay } from '../telemetry/loop-delay.ts';
@@ -103,6 +104,7 @@ class DataPlaneWorker {
         now: () => systemClock.monotonicMs(),
         loads: {
           inFlight: (region) => cells.regionInFlight(region),
+          waiting: (region) => cells.regionWaiting(region),
           utilisation: (region) => cells.utilisation(region),
         },
         key: new KeyBytes(),

@@ -194,7 +194,7 @@ export class AttemptLoop implements AttemptOwner {
       attempts: this.#attempts,
     });
     if (cause === undefined) return undefined;
-    const target = placeRetry(this.#attempts, this.#placing());
+    const target = placeRetry(this.#attempts, this.#placing(), end.sent !== 'nothing');
     if (target === undefined) return undefined;
     const from = taken.snapshot.regions[this.#triedRegions.at(-1)!]!.id;
     const to = taken.snapshot.regions[target.region]!.id;
@@ -223,6 +223,7 @@ export class AttemptLoop implements AttemptOwner {
       snapshot: this.#dispatch.taken.snapshot,
       decision: this.#dispatch.decision,
       loads: this.#plane.serverLoads,
+      regionLoads: this.#plane.deciding.loads,
       random: this.#plane.random,
       triedRegions: this.#triedRegions,
       triedSlots: this.#triedSlots,

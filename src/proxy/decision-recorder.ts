@@ -17,6 +17,8 @@ export interface DecisionInputs {
   /** Requests/s over capacity. */
   readonly utilisation: readonly (number | null)[];
   readonly inFlight: readonly (number | null)[];
+  /** Of those, the ones without a response head. */
+  readonly waiting: readonly (number | null)[];
   /** Credit of each region before a round robin's turn. */
   readonly credit: readonly number[] | null;
   /** Share of the keys of moving shards that had crossed; null without a shift. */
@@ -70,6 +72,7 @@ export class DecisionRecorder {
       draws: decision.newCookie === null ? this.#draws.drawn : [],
       utilisation: listed(this.#loads.utilisations),
       inFlight: listed(this.#loads.counts),
+      waiting: listed(this.#loads.waits),
       credit: this.#cursors.credit,
       progress: shift === null ? null : progressOf(shift, this.#now),
       neutrality: neutralityAt(snapshot, live, this.#now),
@@ -96,6 +99,7 @@ class RecordedLoads implements RegionLoads {
   readonly #loads: RegionLoads;
   readonly utilisations = new Map<number, number>();
   readonly counts = new Map<number, number>();
+  readonly waits = new Map<number, number>();
 
   constructor(loads: RegionLoads) {
     this.#loads = loads;
@@ -104,6 +108,7 @@ class RecordedLoads implements RegionLoads {
   reset(): void {
     this.utilisations.clear();
     this.counts.clear();
+    this.waits.clear();
   }
 
   /** The first answer is kept for the decision: it must not see two. */
@@ -115,6 +120,10 @@ class RecordedLoads implements RegionLoads {
 
   inFlight(region: RegionIndex): number {
     return remembered(this.counts, region, (one) => this.#loads.inFlight(one));
+  }
+
+  waiting(region: RegionIndex): number {
+    return remembered(this.waits, region, (one) => this.#loads.waiting(one));
   }
 }
 

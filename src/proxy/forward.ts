@@ -7,7 +7,7 @@ import type { FieldList } from '../core/model.ts';
 import type { AttemptFailure, Reason } from '../core/reasons.ts';
 import type { Forward } from '../routing/decide.ts';
 import type { RouteTimeouts, Server } from '../routing/snapshot.ts';
-import type { WorkerColumn } from '../state/live-cells.ts';
+import type { WorkerColumn } from '../state/worker-column.ts';
 import type { Downstream, DownstreamListener } from './downstream.ts';
 import { fieldsForClient, trailersForClient } from './headers.ts';
 import { joinStreams } from './join-streams.ts';
@@ -147,7 +147,7 @@ export class Attempt extends WheelTimer implements UpstreamHandler, DownstreamLi
 
   onHead(status: number, received: FieldList, isFollowed: boolean): void {
     this.#status = status;
-    this.headAt = this.#tools.now();
+    this.#headCame();
     this.#tools.reports.note(this.#input.server.slot, received);
     this.#judge(status >= 500 ? 'error5xx' : 'success');
     const sent = status >= 500 && this.#input.server.isManager && saysUnsent(received) ? 'nothing' : 'maybe';
@@ -240,7 +240,7 @@ export class Attempt extends WheelTimer implements UpstreamHandler, DownstreamLi
       return;
     }
     this.#status = 101;
-    this.headAt = this.#tools.now();
+    this.#headCame();
     this.#judge('success');
     client.listener = null;
     this.#phase = 'tunnel';
@@ -350,6 +350,11 @@ export class Attempt extends WheelTimer implements UpstreamHandler, DownstreamLi
     this.#end();
   }
 
+  #headCame(): void {
+    this.headAt = this.#tools.now();
+    this.#tools.column.waitEnded(this.#input.server.region);
+  }
+
   #judge(outcome: 'success' | 'error5xx' | 'connect_failure' | 'other_failure'): void {
     // A body that breaks off after a good head is one more verdict; anything else counts once.
     if (this.#isJudged && outcome !== 'other_failure') return;
@@ -371,7 +376,9 @@ export class Attempt extends WheelTimer implements UpstreamHandler, DownstreamLi
     this.#phase = 'over';
     this.#tools.wheel.disarm(this);
     if (this.#isLongLived) this.#tools.longLived.delete(this);
-    this.#tools.column.attemptEnded(this.#input.server.slot, this.#input.server.region);
+    const { slot, region } = this.#input.server;
+    if (this.headAt === 0) this.#tools.column.waitEnded(region);
+    this.#tools.column.attemptEnded(slot, region);
   }
 
   #armIdle(): void {

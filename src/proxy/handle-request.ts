@@ -259,7 +259,7 @@ function note(decision: Decision, request: ScreenedRequest, taken: Taken, trace:
   trace.path = loggablePath(request.rawPath, decision.route?.secretSegments ?? []);
   if (decision.kind !== 'forward') {
     trace.hadKey = !(decision.kind === 'refuse' && decision.reason === 'no_shard_key');
-    if (decision.kind === 'refuse' && decision.reason === 'shed') trace.priority = 'sheddable';
+    if (decision.kind === 'refuse' && decision.reason === 'shed') trace.priority = decision.priority;
     return;
   }
   trace.decision = decision;

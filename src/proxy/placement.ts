@@ -7,6 +7,8 @@ import type { Random } from '../core/random.ts';
 import type { Reason } from '../core/reasons.ts';
 import { chooseServer, type ServerLoads } from '../region/choose-server.ts';
 import { type Forward, nextRegion } from '../routing/decide.ts';
+import { takesRetry } from '../routing/in-time.ts';
+import type { RegionLoads } from '../routing/policies/policy.ts';
 import type { Server, Snapshot } from '../routing/snapshot.ts';
 
 export interface Target {
@@ -19,6 +21,7 @@ export interface Placing {
   readonly snapshot: Snapshot;
   readonly decision: Forward;
   readonly loads: ServerLoads;
+  readonly regionLoads: RegionLoads;
   readonly random: Random;
   /** In the order of the attempts. */
   readonly triedRegions: readonly RegionIndex[];
@@ -51,15 +54,23 @@ export function placeAttempt(start: RegionIndex, placing: Placing): Target | Rea
 
 /**
  * Where the attempt after `attempts` goes: the last one to another region when there is one, earlier ones stay.
- * @returns undefined when there is no server left.
+ * @param isMore a server has had the request already: a full region is spared another one.
+ * @returns undefined when there is no server left that should have it.
  */
-export function placeRetry(attempts: number, placing: Placing): Target | undefined {
-  const { snapshot, decision, triedRegions } = placing;
+export function placeRetry(attempts: number, placing: Placing, isMore: boolean): Target | undefined {
+  const { snapshot, decision, regionLoads, triedRegions } = placing;
+  const { route, priority } = decision;
+  const room = { snapshot, route, priority, loads: regionLoads };
   const here = triedRegions.at(-1)!;
-  const isLast = attempts + 1 >= decision.route.retry.attempts;
-  const next = nextRegion(snapshot, decision, triedRegions);
+  const isLast = attempts + 1 >= route.retry.attempts;
+  const passed = [...triedRegions];
+  let next = nextRegion(snapshot, decision, passed);
+  while (next !== NO_REGION && !takesRetry(next, room, isMore)) {
+    passed.push(next);
+    next = nextRegion(snapshot, decision, passed);
+  }
   for (const region of isLast ? [next, here] : [here, next]) {
-    if (region === NO_REGION) continue;
+    if (region === NO_REGION || !takesRetry(region, room, isMore)) continue;
     const placed = placeAttempt(region, placing);
     if (typeof placed !== 'string') return placed;
   }

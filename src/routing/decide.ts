@@ -16,6 +16,7 @@ import {
   viewWithinReach,
 } from './eligibility.ts';
 import { fractionOf, newU64, SEED_ZERO, type U64, xxh64Text } from './hash.ts';
+import { answersInTime, type RoomInput } from './in-time.ts';
 import { KeyBytes } from './key-bytes.ts';
 import { isMoving } from './ownership.ts';
 import { consistentHash, shardOf } from './policies/consistent-hash.ts';
@@ -91,9 +92,10 @@ export type Decision =
   | Forward
   | { readonly kind: 'need_body'; readonly route: Route; readonly key: KeyPlan }
   | { readonly kind: 'refuse'; readonly reason: 'no_route'; readonly route: undefined }
+  | { readonly kind: 'refuse'; readonly reason: 'shed'; readonly route: Route; readonly priority: Priority }
   | {
       readonly kind: 'refuse';
-      readonly reason: 'no_shard_key' | 'no_eligible_region' | 'shed' | PolicyRefusal;
+      readonly reason: 'no_shard_key' | 'no_eligible_region' | PolicyRefusal;
       readonly route: Route;
     };
 
@@ -123,6 +125,7 @@ export function decide(
   }
   const request: Placement = { route, facts, isKeyed, hadKey: found === 'found', newCookie };
   const placed = place(snapshot, live, request, context);
+  if (placed === 'shed') return { kind: 'refuse', reason: placed, route, priority: priorityOf(route, facts) };
   return typeof placed === 'string' ? { kind: 'refuse', reason: placed, route } : placed;
 }
 
@@ -169,22 +172,13 @@ function place(
   const shard = shardOf(set, hash.hi);
   const from: FallbackInput = { route, set, view, shard, isKeyed, clientLocation };
   const picked = POLICIES[route.policy](input);
-  let choice = judge(picked, input);
+  const room = { snapshot, route, loads: context.loads, priority };
+  let choice = judge(picked, input, room);
   let region = picked;
   if (choice !== 'policy') {
-    region = elsewhere(snapshot, from, picked, context.loads);
-    // Every region that may have it is at its capacity: whoever can wait makes room for the others.
-    if (region === NO_REGION && choice !== 'spill' && priority === 'sheddable' && view.usable.length > 0)
-      return 'shed';
-    if (region === NO_REGION && choice === 'failover') {
-      region = lastResort(snapshot, from);
-      if (region === NO_REGION) return 'no_eligible_region';
-    }
-    if (region === NO_REGION) {
-      // A full or half-healthy pick rather than a full stranger.
-      region = picked;
-      choice = 'policy';
-    }
+    const turned = redirect(from, picked, choice, room);
+    if (typeof turned === 'string') return turned;
+    ({ region, choice } = turned);
   }
   return {
     kind: 'forward',
@@ -204,23 +198,43 @@ function place(
   };
 }
 
+/** Where a request goes that the picked region does not get itself, or why nowhere. */
+function redirect(
+  from: FallbackInput,
+  picked: RegionIndex,
+  choice: Choice,
+  room: RoomInput,
+): Pick<Forward, 'region' | 'choice'> | 'no_eligible_region' | 'shed' {
+  let turned = { region: elsewhere(from, picked, room), choice };
+  // Every region that may have it is at its capacity: whoever can wait makes room for the others.
+  const isWaitable = choice !== 'spill' && room.priority === 'sheddable' && from.view.usable.length > 0;
+  if (turned.region === NO_REGION && isWaitable) return 'shed';
+  if (turned.region === NO_REGION && choice === 'failover') {
+    turned = { region: lastResort(room.snapshot, from), choice };
+    if (turned.region === NO_REGION) return 'no_eligible_region';
+  }
+  // A full or half-healthy pick rather than a full stranger.
+  if (turned.region === NO_REGION) turned = { region: picked, choice: 'policy' };
+  // What a full region cannot answer in time is lost there too, and costs it the work.
+  return answersInTime(turned.region, room) ? turned : 'shed';
+}
+
 /**
  * First region after `picked` that is below its capacity: what one region loses must not fell the next
  * while a third has room.
  */
-function elsewhere(
-  snapshot: Snapshot,
-  from: FallbackInput,
-  picked: RegionIndex,
-  loads: RegionLoads,
-): RegionIndex {
+function elsewhere(from: FallbackInput, picked: RegionIndex, room: RoomInput): RegionIndex {
   const passed = picked === NO_REGION ? [] : [picked];
   for (;;) {
-    const region = nextRegion(snapshot, from, passed);
-    // NaN (capacity unknown) is not full.
-    if (region === NO_REGION || !(loads.utilisation(region) >= FULL)) return region;
+    const region = nextRegion(room.snapshot, from, passed);
+    if (region === NO_REGION || hasRoom(region, room)) return region;
     passed.push(region);
   }
+}
+
+function hasRoom(region: RegionIndex, room: RoomInput): boolean {
+  // NaN (capacity unknown) is not full.
+  return !(room.loads.utilisation(region) >= FULL) && answersInTime(region, room);
 }
 
 function priorityOf({ priority }: Route, facts: RequestFacts): Priority {
@@ -270,15 +284,14 @@ const SPILL_SEED: Readonly<U64> = Object.freeze(xxh64Text('spill'));
 const spillHash = newU64();
 
 /** The gate and guard on a pick: why it does not get the request itself, or `policy` if it does. */
-function judge(picked: RegionIndex, input: PickInput): Choice {
+function judge(picked: RegionIndex, input: PickInput, room: RoomInput): Choice {
   if (picked === NO_REGION || input.view.keeps[picked] === 0) return 'failover';
   const keeps = shareKept(picked, input);
   if (keeps < 1) {
     const place = input.isKeyed ? fractionOf(input.key.hash(SPILL_SEED, spillHash)) : input.random.next();
     if (place >= keeps) return 'spill';
   }
-  if (input.loads.utilisation(picked) >= FULL) return 'headroom';
-  return 'policy';
+  return hasRoom(picked, room) ? 'policy' : 'headroom';
 }
 
 /** Share of the requests it is picked for that a region keeps, 0..1. */
@@ -364,7 +377,7 @@ export function idleContext(random: Random, claims: ClaimReader, verify: TokenVe
   return {
     random,
     now: () => 0,
-    loads: { inFlight: () => 0, utilisation: () => Number.NaN },
+    loads: { inFlight: () => 0, waiting: () => 0, utilisation: () => Number.NaN },
     cursors: new Map(),
     key: new KeyBytes(),
     claims,

@@ -4,45 +4,37 @@
 // Where a slot is reused its incarnation grows, so that a late writer cannot blame the new server.
 
 import { HEALTH_STATES, type Health, MAX_SERVERS } from '../core/model.ts';
-
-export const MAX_REGIONS = 512;
-
-// Fields of a server in a worker's column. Sixteen 32-bit cells are one cache line: two servers never
-// share one, nor do two workers.
-const SERVER_STRIDE = 16;
-const IN_FLIGHT = 0;
-const ATTEMPTS = 1;
-const SUCCESSES = 2;
-const ERRORS_5XX = 3;
-const CONNECT_FAILURES = 4;
-const OTHER_FAILURES = 5;
-const RUN_5XX = 6;
-const RUN_CONNECT = 7;
-const LATENCY_US = 8;
-const ATTEMPTS_BEFORE = 9;
-
-// Fields of a server that the main thread writes.
-const MAIN_STRIDE = 4;
-const HEALTH = 0;
-const EJECTED = 1;
-const RAMP_PERMILLE = 2;
-const INCARNATION = 3;
-
-// Fields of a worker as a whole.
-const WORKER_STRIDE = 16;
-const CONNECTIONS = 0;
-const REQUESTS_IN_FLIGHT = 1;
-
-// Requests and errors of a shard group (the top six bits of the shard) in a worker's column.
-export const SHARD_GROUPS = 64;
-const GROUP_STRIDE = 2;
-
-const VERSION = 0;
-
-// Fields of a region that a manager reports on; the main thread writes them. 0 registered = no report.
-const REPORT_STRIDE = 2;
-const REPORTED_REGISTERED = 0;
-const REPORTED_HEALTHY = 1;
+import {
+  ATTEMPTS,
+  CONNECT_FAILURES,
+  CONNECTIONS,
+  EJECTED,
+  ERRORS_5XX,
+  GROUP_STRIDE,
+  HEALTH,
+  IN_FLIGHT,
+  INCARNATION,
+  LATENCY_US,
+  MAIN_STRIDE,
+  MAX_REGIONS,
+  OTHER_FAILURES,
+  RAMP_PERMILLE,
+  REGION_IN_FLIGHT,
+  REGION_STRIDE,
+  REGION_WAITING,
+  REPORT_STRIDE,
+  REPORTED_HEALTHY,
+  REPORTED_REGISTERED,
+  REQUESTS_IN_FLIGHT,
+  RUN_5XX,
+  RUN_CONNECT,
+  SERVER_STRIDE,
+  SHARD_GROUPS,
+  SUCCESSES,
+  VERSION,
+  WORKER_STRIDE,
+} from './cell-layout.ts';
+import { WorkerColumn } from './worker-column.ts';
 
 type Seven<T> = readonly [T, T, T, T, T, T, T];
 /** Counters of one server, as one worker or all of them together have seen them. */
@@ -64,13 +56,6 @@ export interface ReportedCounts {
   readonly healthy: number;
 }
 
-export type Outcome = 'success' | 'error5xx' | 'connect_failure' | 'other_failure';
-
-/** Share of a new sample in the moving average of latency: about the last ten answers count. */
-const LATENCY_GAIN = 0.2;
-/** Per second without a request: a server that was 400 times slower than others is tried again after nine. */
-const LATENCY_FADE = 0.5;
-
 export class LiveCells {
   readonly buffer: SharedArrayBuffer;
   readonly workers: number;
@@ -87,7 +72,7 @@ export class LiveCells {
   /** @param buffer of another thread's cells with the same number of workers; else new ones are made. */
   constructor(workers: number, buffer?: SharedArrayBuffer) {
     const lengths = [16, MAX_SERVERS * MAIN_STRIDE, workers * MAX_SERVERS * SERVER_STRIDE];
-    lengths.push(workers * WORKER_STRIDE, workers * MAX_REGIONS, MAX_REGIONS * REPORT_STRIDE);
+    lengths.push(workers * WORKER_STRIDE, workers * MAX_REGIONS * REGION_STRIDE, MAX_REGIONS * REPORT_STRIDE);
     lengths.push(workers * SHARD_GROUPS * GROUP_STRIDE);
     const ints = lengths.reduce((sum, length) => sum + length, 0);
     this.buffer = buffer ?? new SharedArrayBuffer(ints * 4 + MAX_REGIONS * 8 + 8);
@@ -171,7 +156,7 @@ export class LiveCells {
     const from = this.#serverBase(worker, 0);
     this.#servers.fill(0, from, from + MAX_SERVERS * SERVER_STRIDE);
     this.#workers.fill(0, worker * WORKER_STRIDE, (worker + 1) * WORKER_STRIDE);
-    this.#regions.fill(0, worker * MAX_REGIONS, (worker + 1) * MAX_REGIONS);
+    this.#regions.fill(0, this.#regionBase(worker, 0), this.#regionBase(worker + 1, 0));
     this.#groups.fill(0, this.#groupBase(worker), this.#groupBase(worker + 1));
   }
 
@@ -217,9 +202,18 @@ export class LiveCells {
   }
 
   regionInFlight(region: number): number {
+    return this.#sumOfRegion(region, REGION_IN_FLIGHT);
+  }
+
+  /** Requests of a region whose response head has not come yet. */
+  regionWaiting(region: number): number {
+    return this.#sumOfRegion(region, REGION_WAITING);
+  }
+
+  #sumOfRegion(region: number, field: number): number {
     let sum = 0;
     for (let worker = 0; worker < this.workers; worker++)
-      sum += this.#regions[worker * MAX_REGIONS + region]!;
+      sum += this.#regions[this.#regionBase(worker, region) + field]!;
     return sum;
   }
 
@@ -274,9 +268,13 @@ export class LiveCells {
       this,
       this.#servers.subarray(this.#serverBase(worker, 0), this.#serverBase(worker + 1, 0)),
       this.#workers.subarray(worker * WORKER_STRIDE, (worker + 1) * WORKER_STRIDE),
-      this.#regions.subarray(worker * MAX_REGIONS, (worker + 1) * MAX_REGIONS),
+      this.#regions.subarray(this.#regionBase(worker, 0), this.#regionBase(worker + 1, 0)),
       this.#groups.subarray(this.#groupBase(worker), this.#groupBase(worker + 1)),
     );
+  }
+
+  #regionBase(worker: number, region: number): number {
+    return (worker * MAX_REGIONS + region) * REGION_STRIDE;
   }
 
   #groupBase(worker: number): number {
@@ -286,115 +284,4 @@ export class LiveCells {
   #serverBase(worker: number, slot: number): number {
     return (worker * MAX_SERVERS + slot) * SERVER_STRIDE;
   }
-}
-
-/** The columns of one worker; only that worker's thread may hold it. */
-export class WorkerColumn {
-  readonly cells: LiveCells;
-  readonly #servers: Int32Array;
-  readonly #worker: Int32Array;
-  readonly #regions: Int32Array;
-  readonly #groups: Int32Array;
-
-  constructor(cells: LiveCells, ...columns: readonly [Int32Array, Int32Array, Int32Array, Int32Array]) {
-    const [servers, worker, regions, groups] = columns;
-    this.cells = cells;
-    this.#groups = groups;
-    this.#servers = servers;
-    this.#worker = worker;
-    this.#regions = regions;
-  }
-
-  addConnections(delta: 1 | -1): void {
-    this.#worker[CONNECTIONS]! += delta;
-  }
-
-  /** A request of a shard group is over. */
-  groupServed(group: number, isError: boolean): void {
-    this.#groups[group * GROUP_STRIDE]! += 1;
-    if (isError) this.#groups[group * GROUP_STRIDE + 1]! += 1;
-  }
-
-  addRequests(delta: 1 | -1): void {
-    this.#worker[REQUESTS_IN_FLIGHT]! += delta;
-  }
-
-  attemptBegan(slot: number, region: number): void {
-    const at = slot * SERVER_STRIDE;
-    this.#servers[at + IN_FLIGHT]! += 1;
-    this.#servers[at + ATTEMPTS]! += 1;
-    this.#regions[region]! += 1;
-  }
-
-  /** The attempt holds its server no longer. */
-  attemptEnded(slot: number, region: number): void {
-    this.#servers[slot * SERVER_STRIDE + IN_FLIGHT]! -= 1;
-    this.#regions[region]! -= 1;
-  }
-
-  /**
-   * What the attempt says about its server; as soon as that is known, which for a long answer is long
-   * before its end.
-   * @param incarnation of the slot when the attempt began: a verdict on an earlier server is dropped.
-   * @param latencyMs until the response head; counts for a success only.
-   */
-  attemptJudged(slot: number, incarnation: number, outcome: Outcome, latencyMs: number): void {
-    if (this.cells.incarnation(slot) !== incarnation) return;
-    const at = slot * SERVER_STRIDE;
-    const cells = this.#servers;
-    switch (outcome) {
-      case 'success':
-        cells[at + SUCCESSES]! += 1;
-        cells[at + RUN_5XX] = 0;
-        cells[at + RUN_CONNECT] = 0;
-        cells[at + LATENCY_US] = nextAverage(cells[at + LATENCY_US]!, latencyMs * 1000);
-        return;
-      case 'error5xx':
-        cells[at + ERRORS_5XX]! += 1;
-        cells[at + RUN_5XX]! += 1;
-        // The server answered: whatever it is, it can be reached.
-        cells[at + RUN_CONNECT] = 0;
-        return;
-      case 'connect_failure':
-        cells[at + CONNECT_FAILURES]! += 1;
-        cells[at + RUN_CONNECT]! += 1;
-        return;
-      case 'other_failure':
-        cells[at + OTHER_FAILURES]! += 1;
-        cells[at + RUN_5XX]! += 1;
-        return;
-    }
-  }
-
-  /** Moving average of the time to a response head, microseconds; 0 before the first answer. */
-  latencyUs(slot: number): number {
-    return this.#servers[slot * SERVER_STRIDE + LATENCY_US]!;
-  }
-
-  /**
-   * To be called once a second: what is known of the slowness of servers that were not asked since the last call
-   * ages. Otherwise one that was slow once would never be asked again, however fast it has become.
-   */
-  fadeLatencies(): void {
-    const cells = this.#servers;
-    for (let at = 0; at < cells.length; at += SERVER_STRIDE) {
-      const attempts = cells[at + ATTEMPTS]!;
-      const isAsked = cells[at + IN_FLIGHT] !== 0 || attempts !== cells[at + ATTEMPTS_BEFORE]!;
-      cells[at + ATTEMPTS_BEFORE] = attempts;
-      // Rounded up: 0 would mean that there is no sample.
-      if (!isAsked) cells[at + LATENCY_US] = Math.ceil(cells[at + LATENCY_US]! * LATENCY_FADE);
-    }
-  }
-
-  /** Failures in a row of any kind, as this worker has seen them. */
-  failuresInARow(slot: number): number {
-    const at = slot * SERVER_STRIDE;
-    return this.#servers[at + RUN_5XX]! + this.#servers[at + RUN_CONNECT]!;
-  }
-}
-
-function nextAverage(average: number, sampleUs: number): number {
-  // At least 1: 0 means that there is no sample yet.
-  const sample = Math.max(1, sampleUs);
-  return Math.round(average === 0 ? sample : average + LATENCY_GAIN * (sample - average));
 }

@@ -49,6 +49,7 @@ export function decideAgain(snapshot: Snapshot, recorded: Recorded, facts: Reque
     random: { u32: draw, next: () => draw() / 2 ** 32 },
     utilisation: (region) => inputs.utilisation[region] ?? Number.NaN,
     inFlight: (region) => inputs.inFlight[region] ?? 0,
+    waiting: (region) => inputs.waiting[region] ?? 0,
   });
   const index = snapshot.matcher.match(facts);
   if (inputs.credit !== null) context.cursors.set(index, Float64Array.from(inputs.credit));

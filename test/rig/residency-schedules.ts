@@ -143,6 +143,7 @@ class Schedule {
       now: () => 0,
       utilisation: () => (full ? random.next() * 2 : Number.NaN),
       inFlight: () => Math.floor(random.next() * 50),
+      waiting: () => Math.floor(random.next() * 50),
       verify: () => claims,
     });
     this.#walk(request, context, allowed);
@@ -201,6 +202,7 @@ class Schedule {
       decision,
       random: this.#random,
       loads: this.#serverLoads(),
+      regionLoads: context.loads,
       triedRegions,
       triedSlots,
     });
@@ -218,7 +220,7 @@ class Schedule {
       if (this.#random.next() < 0.2) this.#breakServers();
       if (!this.#isRetried(decision, request, attempts)) return;
       counts.retries += 1;
-      target = placeRetry(attempts, placing());
+      target = placeRetry(attempts, placing(), this.#random.next() < 0.5);
     }
   }
 

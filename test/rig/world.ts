@@ -194,6 +194,7 @@ export interface ContextParts {
   /** Monotonic milliseconds. */
   readonly now?: () => number;
   readonly inFlight?: (region: number) => number;
+  readonly waiting?: (region: number) => number;
   readonly utilisation?: (region: number) => number;
   readonly claims?: ClaimReader;
   readonly verify?: TokenVerifier;
@@ -205,6 +206,7 @@ export function contextOf(parts: ContextParts = {}): DecideContext {
     now: parts.now ?? (() => 0),
     loads: {
       inFlight: parts.inFlight ?? (() => 0),
+      waiting: parts.waiting ?? (() => 0),
       utilisation: parts.utilisation ?? (() => Number.NaN),
     },
     cursors: new Map(),

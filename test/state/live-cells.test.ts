@@ -2,7 +2,9 @@ import { Worker } from 'node:worker_threads';
 import fc from 'fast-check';
 import t from 'tap';
 import { HEALTH_STATES, MAX_SERVERS } from '../../src/core/model.ts';
-import { LiveCells, MAX_REGIONS, type Outcome } from '../../src/state/live-cells.ts';
+import { MAX_REGIONS } from '../../src/state/cell-layout.ts';
+import { LiveCells } from '../../src/state/live-cells.ts';
+import type { Outcome } from '../../src/state/worker-column.ts';
 
 const LAST_SLOT = MAX_SERVERS - 1;
 const LAST_REGION = MAX_REGIONS - 1;

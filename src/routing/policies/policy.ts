@@ -33,6 +33,8 @@ export interface PickInput {
 export interface RegionLoads {
   /** Requests in flight. */
   inFlight(region: RegionIndex): number;
+  /** Of those, the ones whose response head has not come yet. */
+  waiting(region: RegionIndex): number;
   /** Requests/s over capacity, 1 = full; NaN where the capacity is not known. */
   utilisation(region: RegionIndex): number;
 }

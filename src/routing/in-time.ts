@@ -1,0 +1,46 @@
+// Whether a region can answer in time what comes to it now. Below its capacity a region may have a queue, and
+// queues that grow past the clients' patience never shrink again: everything in them is given up, tried again
+// and given up again, while the servers work for nobody. So what cannot be answered in time is not sent.
+
+import type { RegionIndex } from '../core/ids.ts';
+import type { Priority } from '../core/model.ts';
+import type { RegionLoads } from './policies/policy.ts';
+import type { Route, Snapshot } from './snapshot.ts';
+
+/** A request that looks for room. */
+export interface RoomInput {
+  readonly snapshot: Snapshot;
+  readonly route: Route;
+  readonly loads: RegionLoads;
+  readonly priority: Priority;
+}
+
+/**
+ * By Little's law what waits for an answer is rate x time: with capacity x response time-out in front of it a request
+ * waits until it is given up. What matters less finds the room taken earlier.
+ */
+const SHARES: Readonly<Record<Priority, number>> = { critical: 1, high: 0.9, normal: 0.75, sheddable: 0.5 };
+
+/** Requests/s over capacity from which on a region is given no second tries: they are load of our own making. */
+const SPENT = 1;
+
+/** Fewer than these say nothing of a queue: they may well be worked on side by side. */
+const FEW_WAITING = 16;
+
+export function answersInTime(region: RegionIndex, { snapshot, route, loads, priority }: RoomInput): boolean {
+  const { capacity } = snapshot.regions[region]!;
+  const { response } = route.timeouts;
+  if (capacity === undefined || response === 0) return true;
+  const room = (capacity * response * SHARES[priority]) / 1000;
+  return loads.waiting(region) < Math.max(FEW_WAITING, room);
+}
+
+/**
+ * Whether a region may be given a request again that failed.
+ * @param isMore the try before was work for a server; false for what never reached one.
+ */
+export function takesRetry(region: RegionIndex, room: RoomInput, isMore: boolean): boolean {
+  // NaN (capacity unknown) is not spent.
+  if (isMore && room.loads.utilisation(region) >= SPENT) return false;
+  return answersInTime(region, room);
+}
