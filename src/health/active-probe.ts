@@ -16,6 +16,8 @@ export interface ProbeResult {
   readonly passed: boolean;
   /** A status, or why there was none. */
   readonly detail: string;
+  /** No answer within the limit, and no word that there will be none. */
+  readonly isLate?: boolean;
   /** Milliseconds from the connection attempt to the end of the answer. */
   readonly tookMs: number;
 }
@@ -33,12 +35,12 @@ export const probeOverHttp: Prober = ({ origin, path, timeoutMs }) =>
       headers: { 'user-agent': 'foreshard-health', connection: 'close' },
     });
     const startedAt = systemClock.monotonicMs();
-    const finish = (passed: boolean, detail: string): void => {
+    const finish = (passed: boolean, detail: string, isLate = false): void => {
       clearTimeout(timer);
-      resolve({ passed, detail, tookMs: systemClock.monotonicMs() - startedAt });
+      resolve({ passed, detail, isLate, tookMs: systemClock.monotonicMs() - startedAt });
       request.destroy();
     };
-    const timer = setTimeout(() => finish(false, `no answer within ${timeoutMs} ms`), timeoutMs);
+    const timer = setTimeout(() => finish(false, `no answer within ${timeoutMs} ms`, true), timeoutMs);
     request.on('error', (error: NodeJS.ErrnoException) => finish(false, error.code ?? error.message));
     request.on('response', (response) => {
       const status = response.statusCode ?? 0;

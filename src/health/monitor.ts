@@ -8,7 +8,7 @@ import type { Random } from '../core/random.ts';
 import type { LiveCells, ServerCounts } from '../state/live-cells.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { MetricsRegistry } from '../telemetry/registry.ts';
-import type { Prober } from './active-probe.ts';
+import type { ProbeResult, Prober } from './active-probe.ts';
 import {
   afterProbe,
   type HealthThresholds,
@@ -73,6 +73,8 @@ interface Watched extends MonitoredServer {
   /** Totals at the last fold, to see what is new. */
   successes: number;
   failures: number;
+  /** Monotonic milliseconds of the last fold that brought a good answer to a request; -Infinity = none. */
+  answeredAt: number;
 }
 
 /** What the control API says of a server. */
@@ -147,6 +149,7 @@ export class HealthMonitor {
         roundTrip: new RoundTrip(),
         successes: 0,
         failures: 0,
+        answeredAt: Number.NEGATIVE_INFINITY,
       };
       this.#watched.set(server.id, watched);
       this.#stand(watched, undefined, now);
@@ -233,6 +236,7 @@ export class HealthMonitor {
     if (failures > server.failures) {
       server.nextProbeAt = Math.min(server.nextProbeAt, Math.max(now, server.probedAt + FASTEST_MS));
     }
+    if (successes > server.successes) server.answeredAt = now;
     server.successes = successes;
     server.failures = failures;
 
@@ -318,15 +322,17 @@ export class HealthMonitor {
       // A reload may have taken the server out, or all probes, while this one was under way.
       if (this.#isClosed || !this.#settings.active || this.#watched.get(server.id) !== server) return;
       if (result.passed) server.roundTrip.add(result.tookMs);
-      this.#afterProbe(server, result.passed, result.detail);
+      this.#afterProbe(server, result);
     });
   }
 
-  #afterProbe(server: Watched, passed: boolean, detail: string): void {
+  #afterProbe(server: Watched, { passed, detail, isLate }: ProbeResult): void {
     const { clock, random } = this.#tools;
     const now = clock.monotonicMs();
     const before = server.probe.health;
-    server.probe = afterProbe(server.probe, passed, this.#settings);
+    // A late check of a server that works as fast as it can says what its requests say: that there are too many.
+    const isDrowning = now - server.answeredAt <= this.#settings.interval && this.#isNeeded(server);
+    if (isLate !== true || !isDrowning) server.probe = afterProbe(server.probe, passed, this.#settings);
     server.lastDetail = detail;
     server.probedAt = now;
     server.nextProbeAt = now + nextProbeMs(server.probe, this.#settings.interval, random);

@@ -365,3 +365,33 @@ t.test(
     t.ok(rig.ejected().includes('http://east-0'));
   },
 );
+
+t.test(
+  'a server that answers requests is not unhealthy for late checks while the others would drown',
+  async (t) => {
+    const rig = new Rig({ east: 4 });
+    await rig.pass(600);
+    rig.without = 0.95;
+    const late = { passed: false, detail: 'no answer within 500 ms', tookMs: 500, isLate: true };
+    rig.answers.set('http://east-0', late);
+    const health = (): string => rig.cells.health(rig.slot('http://east-0'));
+    /** Ten checks of a server that answers requests meanwhile, or not. */
+    const checks = async (answers: boolean): Promise<void> => {
+      for (let i = 0; i < 100; i++) {
+        if (answers) rig.traffic('http://east-0', 'success', 1);
+        await rig.pass(1000);
+      }
+    };
+    await checks(true);
+    t.equal(health(), 'healthy');
+    await checks(false);
+    t.equal(health(), 'unhealthy', 'one that answers nobody carries nothing');
+    rig.answers.delete('http://east-0');
+    await checks(true);
+    t.equal(health(), 'healthy');
+    rig.without = 0.8;
+    rig.answers.set('http://east-0', late);
+    await checks(true);
+    t.equal(health(), 'unhealthy', 'where the others can carry its load');
+  },
+);
