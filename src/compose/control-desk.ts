@@ -138,6 +138,11 @@ export class ControlDesk implements DeskPort {
     }
   }
 
+  /** Rejects when it cannot be kept. */
+  async note(cause: Cause): Promise<void> {
+    await this.#next(() => this.#database().commit({ audit: this.#dated(cause) }));
+  }
+
   async audit(limit: number): Promise<readonly AuditEntry[]> {
     return existsSync(this.#path) ? this.#database().audit(limit) : [];
   }
@@ -169,14 +174,18 @@ export class ControlDesk implements DeskPort {
       return { ok: false, status: 409, problems: [refused] };
     }
     try {
-      const audit = { at: new Date(this.#clock.wallMs()).toISOString(), ...cause };
-      this.#revision = (await this.#database().commit({ ...change, audit })) ?? this.#revision;
+      const kept = await this.#database().commit({ ...change, audit: this.#dated(cause) });
+      this.#revision = kept ?? this.#revision;
     } catch (error) {
       this.#restore(before);
       this.apply(this.written);
       return { ok: false, status: 503, problems: [(error as Error).message] };
     }
     return { ok: true, revision: this.#revision };
+  }
+
+  #dated(cause: Cause): AuditEntry {
+    return { at: new Date(this.#clock.wallMs()).toISOString(), ...cause };
   }
 
   #restore({ overrides, policies }: Required<Change>): void {

@@ -32,6 +32,8 @@ export interface DeskPort {
     isCurrent: (revision: number) => boolean,
     cause: Cause,
   ): Promise<DeskResult | 'stale'>;
+  /** Keeps an entry of what was changed elsewhere: in the engine. */
+  note(cause: Cause): Promise<void>;
   /** Newest first. */
   audit(limit: number): Promise<readonly AuditEntry[]>;
   /** Newest first. */

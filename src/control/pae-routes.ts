@@ -17,9 +17,9 @@ export function paeRoutes(
   return (app) => {
     healthRoutes(app, source);
     metricsRoutes(app, source);
-    engineRoutes(app, () => engine);
+    engineRoutes(app, () => engine, source.desk);
     planRoutes(app, source);
-    planCommandRoutes(app, () => engine);
+    planCommandRoutes(app, () => engine, source.desk);
     app.get('/regions', async () => ({ regions: plannedRegions(source) }));
     overrideRoutes(app, source);
   };

@@ -136,10 +136,10 @@ export function proxyRoutes(source: ControlSource): (app: FastifyInstance) => vo
     policyRoutes(app, source);
     tracingRoutes(app, source);
     streamRoutes(app, source);
-    engineRoutes(app, () => source.engine());
+    engineRoutes(app, () => source.engine(), source.desk);
     const description = openApi();
     app.get('/openapi.json', async () => description);
-    planCommandRoutes(app, () => source.engine());
+    planCommandRoutes(app, () => source.engine(), source.desk);
     dashboardRoutes(app);
   };
 }

@@ -10,14 +10,14 @@ import type { DeskPort, PolicyDocuments } from '../desk-port.ts';
 import { sendProblem } from '../problem.ts';
 import { parsed, wholeText } from '../query.ts';
 import type { ControlSource } from '../source.ts';
-import { refuseChange, whoOf } from './regions.ts';
+import { cause, whoOf } from './cause.ts';
+import { refuseChange } from './regions.ts';
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 
 export const changeQuery = z.strictObject({
   dryRun: z.enum(['0', '1']).default('0').describe('1: say what would happen and change nothing.'),
-  reason: z.string().max(500).default('').describe('Why; it stands in the audit log.'),
-  by: z.string().min(1).max(64).default('operator').describe('Who says so.'),
+  ...cause,
 });
 export const revisionsQuery = z.strictObject({ limit: wholeText(1, 1000).prefault('50') });
 

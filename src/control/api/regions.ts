@@ -10,14 +10,12 @@ import type { DeskResult } from '../desk-port.ts';
 import { sendProblem } from '../problem.ts';
 import { parsed, wholeText } from '../query.ts';
 import type { ControlSource, OverrideSource } from '../source.ts';
+import { cause, whoOf } from './cause.ts';
 
-const cause = {
-  reason: z.string().min(1).max(500).describe('Why; it stands in the audit log.'),
-  by: z.string().min(1).max(64).default('operator').describe('Who says so.'),
-};
-const lasting = { ...cause, for: z.string().max(16).optional().describe('30m; default: until undrain.') };
+const mustSay = { ...cause, reason: z.string().min(1).max(500).describe('Why; it stands in the audit log.') };
+const lasting = { ...mustSay, for: z.string().max(16).optional().describe('30m; default: until undrain.') };
 
-export const undrainBody = z.strictObject(cause);
+export const undrainBody = z.strictObject(mustSay);
 export const drainBody = z.strictObject(lasting);
 export const weightBody = z.strictObject({ ...lasting, weight: z.number().min(0).max(1000) });
 export const auditQuery = z.strictObject({ limit: wholeText(1, 1000).prefault('100') });
@@ -99,9 +97,4 @@ export function refuseChange(reply: FastifyReply, result: Extract<DeskResult, { 
   return sendProblem(reply, result.status, result.problems.join('; '), undefined, {
     problems: result.problems,
   });
-}
-
-/** The name that somebody gives, and where they asked from. */
-export function whoOf(request: Pick<FastifyRequest, 'ip'>, by: string): string {
-  return `${by}@${request.ip}`;
 }
