@@ -4,6 +4,7 @@
 
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
+import { ownOf } from '../../core/own.ts';
 import { parseDuration } from '../../core/units.ts';
 import { OVERRIDE_KINDS, type RegionOverride } from '../../state/region-overrides.ts';
 import type { DeskResult } from '../desk-port.ts';
@@ -80,12 +81,11 @@ async function change(
   }
   const scope = overrideScope();
   if (scope === 'this_proxy' && (override?.weight ?? 0) > 0) return sendProblem(reply, 409, NOT_HERE);
-  const from = desk.overrides[id] ?? null;
+  const from = ownOf(desk.overrides, id) ?? null;
   const result = await desk.override(id, override, {
     who: whoOf(request, by),
     what: `region.${override?.kind ?? 'undrain'}`,
     target: id,
-    from,
     to: override ?? null,
     why: reason,
   });
