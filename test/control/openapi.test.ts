@@ -124,3 +124,15 @@ t.test('made-up requests get JSON or a problem document, and nothing fails insid
     [],
   );
 });
+
+t.test('a body of thousands of levels is refused, where it would be copied to the engine, too', async (t) => {
+  const body = '['.repeat(100_000) + ']'.repeat(100_000);
+  for (const path of ['/telemetry', '/shard_loads', '/external_events', '/explain']) {
+    const answer = await fetch(`${proxy.controlUrl}${path}`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body,
+    });
+    t.match([answer.status, await answer.json()], [400, { title: /nested deeper than 64/ }], path);
+  }
+});
