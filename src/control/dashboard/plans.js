@@ -58,7 +58,7 @@ const said = (weights) =>
 export function Audit({ entries }) {
   if (entries.length === 0) return html`<p class="empty">Nobody has changed anything yet.</p>`;
   return html`<ul class="plain">${entries.map(
-    ({ at, who, what, target, why }) =>
-      html`<li><div><b>${what}</b> ${target} <small>${clock(at)} by ${who}${why ? `: ${why}` : ''}</small></div></li>`,
+    ({ at, who, what, target, from, to, why }) =>
+      html`<li><div><b>${what}</b> ${to?.title || from?.title || target} <small>${clock(at)} by ${who}${why ? `: ${why}` : ''}</small></div></li>`,
   )}</ul>`;
 }
