@@ -5,10 +5,12 @@
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { type AppliedPolicies, applyPolicies, type PolicyChanges } from '../config/apply-policies.ts';
+import { policyProblems } from '../config/policy-problems.ts';
 import type { Config } from '../config/schema.ts';
 import { policyDocument } from '../config/schema-policy.ts';
 import type { Cause, DeskPort, DeskResult, PolicyDocuments } from '../control/desk-port.ts';
 import type { Clock } from '../core/clock.ts';
+import { ownOf } from '../core/own.ts';
 import {
   expiredOverrides,
   overriddenWeight,
@@ -95,19 +97,22 @@ export class ControlDesk implements DeskPort {
     if (!applied.ok) return applied;
     const regions = applied.config.regions.map((region) => ({
       ...region,
-      weight: overriddenWeight(region.weight, overrides[region.id]),
+      weight: overriddenWeight(region.weight, ownOf(overrides, region.id)),
     }));
     return { ok: true, config: { ...applied.config, regions } };
   }
 
   /** @param override undefined takes it back. */
-  override(region: string, override: RegionOverride | undefined, cause: Cause): Promise<DeskResult> {
+  override(
+    region: string,
+    override: RegionOverride | undefined,
+    cause: Omit<Cause, 'from'>,
+  ): Promise<DeskResult> {
     return this.#next(() => {
+      const from = ownOf(this.#overrides, region) ?? null;
       const { [region]: _, ...others } = this.#overrides;
-      return this.#change(
-        { overrides: override === undefined ? others : { ...others, [region]: override } },
-        cause,
-      );
+      const overrides = override === undefined ? others : { ...others, [region]: override };
+      return this.#change({ overrides }, { ...cause, from });
     });
   }
 
@@ -115,11 +120,12 @@ export class ControlDesk implements DeskPort {
   changePolicies(
     make: (before: PolicyDocuments) => PolicyDocuments,
     isCurrent: (revision: number) => boolean,
-    cause: Cause,
+    causeOf: (before: PolicyDocuments, after: PolicyDocuments) => Cause,
   ): Promise<DeskResult | 'stale'> {
     return this.#next(async () => {
       if (!isCurrent(this.#revision)) return 'stale';
-      return this.#change({ policies: make(this.#policies) }, cause);
+      const policies = make(this.#policies);
+      return this.#change({ policies }, causeOf(this.#policies, policies));
     });
   }
 
@@ -131,11 +137,15 @@ export class ControlDesk implements DeskPort {
         who: 'foreshard',
         what: 'region.undrain',
         target: region,
-        from,
         to: null,
         why: `its time was over at ${from?.until}`,
       });
     }
+  }
+
+  /** Rejects when it cannot be kept. */
+  async note(cause: Cause): Promise<void> {
+    await this.#next(() => this.#database().commit({ audit: this.#dated(cause) }));
   }
 
   async audit(limit: number): Promise<readonly AuditEntry[]> {
@@ -169,14 +179,18 @@ export class ControlDesk implements DeskPort {
       return { ok: false, status: 409, problems: [refused] };
     }
     try {
-      const audit = { at: new Date(this.#clock.wallMs()).toISOString(), ...cause };
-      this.#revision = (await this.#database().commit({ ...change, audit })) ?? this.#revision;
+      const kept = await this.#database().commit({ ...change, audit: this.#dated(cause) });
+      this.#revision = kept ?? this.#revision;
     } catch (error) {
       this.#restore(before);
       this.apply(this.written);
       return { ok: false, status: 503, problems: [(error as Error).message] };
     }
     return { ok: true, revision: this.#revision };
+  }
+
+  #dated(cause: Cause): AuditEntry {
+    return { at: new Date(this.#clock.wallMs()).toISOString(), ...cause };
   }
 
   #restore({ overrides, policies }: Required<Change>): void {
@@ -210,9 +224,7 @@ function parsedPolicies(documents: PolicyDocuments): PolicyChanges | string[] {
     if (document === null) return [name, null] as const;
     const parsed = policyDocument.safeParse(document);
     if (parsed.success) return [name, parsed.data] as const;
-    for (const issue of parsed.error.issues) {
-      problems.push(`shardingPolicies.${[name, ...issue.path].join('.')}: ${issue.message}`);
-    }
+    problems.push(...policyProblems(document).map((problem) => `shardingPolicies.${name}.${problem}`));
     return [name, null] as const;
   });
   return problems.length > 0 ? problems : Object.fromEntries(policies);

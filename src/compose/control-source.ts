@@ -3,6 +3,7 @@
 import type { EnginePort } from '../control/engine-port.ts';
 import type { ControlSource, ManagerReport, RegionReport } from '../control/source.ts';
 import { systemClock } from '../core/clock.ts';
+import { ownOf } from '../core/own.ts';
 import { systemRandom } from '../core/random.ts';
 import type { HealthMonitor } from '../health/monitor.ts';
 import { decodeOwners, type Plan } from '../plan/plan.ts';
@@ -153,7 +154,7 @@ function regionReports({ publisher, monitor, meter, reported, desk }: ControlPar
           (desired === 0 && region.weight > 0 ? 0 : effective[index]!) * healthFactor(healthy, registered),
       },
       configuredWeight: desk.written.regions.find(({ id }) => id === region.id)?.weight ?? region.baseWeight,
-      override: desk.overrides[region.id],
+      override: ownOf(desk.overrides, region.id),
       capacity,
       requestsPerSecond,
       utilisation: capacity === undefined ? undefined : requestsPerSecond / capacity,

@@ -41,9 +41,7 @@ export async function answerAsk(host: EngineHost, ask: EngineAsk): Promise<Engin
     case 'add_event':
       return addEvent(host, ask.body);
     case 'remove_event':
-      if (!host.engine.calendar.remove(ask.id)) return { status: 404, body: `no posted event ${ask.id}` };
-      host.saveCalendar();
-      return { status: 200, body: { removed: ask.id } };
+      return removeEvent(host, ask.id);
     default:
       return unreachable(ask);
   }
@@ -99,11 +97,25 @@ function addEvent(host: EngineHost, body: unknown): EngineAnswer {
   const read = readEvent(body, (id) => engine.isRegion(id));
   if (!read.ok) return { status: 400, body: `${read.path || 'body'}: ${read.problem}` };
   const event: ExternalEvent = { id: randomUUID(), ...read.event };
+  const before = postedEvent(host, event.id);
   if (!engine.calendar.add(event))
     return { status: 507, body: 'there are too many events; remove some first' };
   if (event.kind === 'incident') engine.confirmIncident(event);
   host.saveCalendar();
-  return { status: 201, body: shownEvent(event) };
+  const shown = shownEvent(event);
+  return { status: 201, body: shown, change: { target: event.id, from: before, to: shown } };
+}
+
+function removeEvent(host: EngineHost, id: string): EngineAnswer {
+  const before = postedEvent(host, id);
+  if (!host.engine.calendar.remove(id)) return { status: 404, body: `no posted event ${id}` };
+  host.saveCalendar();
+  return { status: 200, body: { removed: id }, change: { target: id, from: before, to: null } };
+}
+
+function postedEvent(host: EngineHost, id: string): object | null {
+  const event = host.engine.calendar.posted().find((one) => one.id === id);
+  return event === undefined ? null : shownEvent(event);
 }
 
 function shownEvent(event: ExternalEvent): object {

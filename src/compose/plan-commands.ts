@@ -11,6 +11,7 @@ export function obeyPlanCommand(shards: ShardManager, command: PlanCommand, body
   if (shards.plan === undefined) {
     return { status: 409, body: 'no plan is made here: pae.mode is off' };
   }
+  const from = standing(shards);
   switch (command) {
     case 'accept':
       if (shards.plan.mode !== 'advisory') {
@@ -37,7 +38,14 @@ export function obeyPlanCommand(shards: ShardManager, command: PlanCommand, body
     default:
       return unreachable(command);
   }
-  return { status: 200, body: planningReport(shards) };
+  const change = { target: String(from.generation), from, to: standing(shards) };
+  return { status: 200, body: planningReport(shards), change };
+}
+
+/** What a command may change, in short. */
+function standing({ plan, frozen }: ShardManager) {
+  const weights = Object.fromEntries(plan?.regions.map(({ id, weight }) => [id, weight]) ?? []);
+  return { generation: plan?.generation, frozen, weights };
 }
 
 function generationOf(body: unknown): number | undefined | string {

@@ -3,6 +3,7 @@
 
 import { kilometresBetween } from '../core/distance.ts';
 import type { Location } from '../core/model.ts';
+import { ownOf } from '../core/own.ts';
 import { crossCheck } from './cross-checks.ts';
 import type { Disagreement } from './disagreement.ts';
 import { formatPath, type Path } from './problem.ts';
@@ -36,7 +37,7 @@ export function policyInForce(
   changes: PolicyChanges,
   name: string,
 ): ShardingPolicy | undefined {
-  const changed = changes[name];
+  const changed = ownOf(changes, name);
   if (changed !== undefined) return changed ?? undefined;
   const written = config.shardingPolicies.find((policy) => policy.name === name);
   if (written === undefined) return undefined;

@@ -24,14 +24,20 @@ export interface DeskPort {
   readonly written: Config;
   /** The configuration that these policies would make of it, without touching anything. */
   madeOf(written: Config, documents: PolicyDocuments): AppliedPolicies;
-  /** @param override undefined takes it back. */
-  override(region: string, override: RegionOverride | undefined, cause: Cause): Promise<DeskResult>;
+  /** @param override undefined takes it back. @param cause what it was before is known when its turn has come. */
+  override(
+    region: string,
+    override: RegionOverride | undefined,
+    cause: Omit<Cause, 'from'>,
+  ): Promise<DeskResult>;
   /** @param isCurrent whether the revision still holds that the change was made from: asked when its turn has come. */
   changePolicies(
     make: (before: PolicyDocuments) => PolicyDocuments,
     isCurrent: (revision: number) => boolean,
-    cause: Cause,
+    causeOf: (before: PolicyDocuments, after: PolicyDocuments) => Cause,
   ): Promise<DeskResult | 'stale'>;
+  /** Keeps an entry of what was changed elsewhere: in the engine. */
+  note(cause: Cause): Promise<void>;
   /** Newest first. */
   audit(limit: number): Promise<readonly AuditEntry[]>;
   /** Newest first. */

@@ -20,6 +20,15 @@ export interface EngineAnswer {
   readonly status: number;
   /** The resource; for an error, its sentence. */
   readonly body: object | string;
+  /** What was changed, for the audit log: there when something was. */
+  readonly change?: EngineChange;
+}
+
+export interface EngineChange {
+  /** The event, or the generation of the plan that it was said of. */
+  readonly target: string;
+  readonly from: unknown;
+  readonly to: unknown;
 }
 
 export interface EnginePort {

@@ -3,8 +3,9 @@
 
 import { z } from 'zod';
 import { policyDocument } from '../config/schema-policy.ts';
+import { eventQuery, historyQuery, telemetryQuery } from './api/engine.ts';
 import { explainBody } from './api/explain.ts';
-import { planQuery } from './api/plan.ts';
+import { commandBody, planQuery, rollbackBody } from './api/plan.ts';
 import { changeQuery, revisionsQuery } from './api/policies.ts';
 import { auditQuery, drainBody, undrainBody, weightBody } from './api/regions.ts';
 import { streamQuery } from './api/stream.ts';
@@ -24,8 +25,6 @@ interface Operation {
 }
 
 const anyDocument = z.record(z.string(), z.unknown());
-const backfill = z.strictObject({ backfill: z.enum(['0', '1']).optional() });
-const history = z.strictObject({ history: z.string().max(16).optional().describe('1h; default: none.') });
 
 export const OPERATIONS: readonly Operation[] = [
   { method: 'get', path: '/healthz', summary: 'The process answers.' },
@@ -33,19 +32,19 @@ export const OPERATIONS: readonly Operation[] = [
   { method: 'get', path: '/metrics', summary: 'Prometheus metrics.', answers: 'text/plain' },
   { method: 'get', path: '/openapi.json', summary: 'This document.' },
   { method: 'get', path: '/plan', summary: 'The plan in force; a long poll with wait.', query: planQuery },
-  { method: 'post', path: '/plan/accept', summary: 'Takes what is proposed.', body: anyDocument },
+  { method: 'post', path: '/plan/accept', summary: 'Takes what is proposed.', body: commandBody },
   {
     method: 'post',
     path: '/plan/freeze',
     summary: 'Nothing moves but what is unavailable.',
-    body: anyDocument,
+    body: commandBody,
   },
-  { method: 'post', path: '/plan/unfreeze', summary: 'Takes the freeze back.', body: anyDocument },
+  { method: 'post', path: '/plan/unfreeze', summary: 'Takes the freeze back.', body: commandBody },
   {
     method: 'post',
     path: '/plan/rollback',
     summary: 'Weights that were in force before.',
-    body: anyDocument,
+    body: rollbackBody,
   },
   { method: 'get', path: '/regions', summary: 'Weights, load and servers of every region.' },
   {
@@ -104,13 +103,24 @@ export const OPERATIONS: readonly Operation[] = [
     query: streamQuery,
     answers: 'text/event-stream',
   },
-  { method: 'post', path: '/telemetry', summary: 'Measurements.', query: backfill, body: anyDocument },
+  { method: 'post', path: '/telemetry', summary: 'Measurements.', query: telemetryQuery, body: anyDocument },
   { method: 'post', path: '/shard_loads', summary: 'Requests by shard, from proxies.', body: anyDocument },
-  { method: 'get', path: '/risk_scores', summary: 'Risk of every region, with reasons.', query: history },
+  {
+    method: 'get',
+    path: '/risk_scores',
+    summary: 'Risk of every region, with reasons.',
+    query: historyQuery,
+  },
   { method: 'get', path: '/capacity_forecast', summary: 'What regions will have to carry.' },
   { method: 'get', path: '/external_events', summary: 'Events that the engine knows.' },
-  { method: 'post', path: '/external_events', summary: 'Adds an event.', body: anyDocument },
-  { method: 'delete', path: '/external_events/:id', summary: 'Takes an event out.' },
+  {
+    method: 'post',
+    path: '/external_events',
+    summary: 'Adds an event.',
+    query: eventQuery,
+    body: anyDocument,
+  },
+  { method: 'delete', path: '/external_events/:id', summary: 'Takes an event out.', query: eventQuery },
 ];
 
 const problem = {

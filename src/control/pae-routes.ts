@@ -2,6 +2,7 @@
 // its own health; and what operators say of regions, which is then part of the plan of all proxies.
 
 import type { FastifyInstance } from 'fastify';
+import { ownOf } from '../core/own.ts';
 import { engineRoutes } from './api/engine.ts';
 import { healthRoutes } from './api/health.ts';
 import { metricsRoutes } from './api/metrics.ts';
@@ -17,9 +18,9 @@ export function paeRoutes(
   return (app) => {
     healthRoutes(app, source);
     metricsRoutes(app, source);
-    engineRoutes(app, () => engine);
+    engineRoutes(app, () => engine, source.desk);
     planRoutes(app, source);
-    planCommandRoutes(app, () => engine);
+    planCommandRoutes(app, () => engine, source.desk);
     app.get('/regions', async () => ({ regions: plannedRegions(source) }));
     overrideRoutes(app, source);
   };
@@ -37,6 +38,6 @@ function plannedRegions({ plan, desk }: PlanSource & OverrideSource): object[] {
             risk: planned.riskWeight ?? planned.baseWeight,
             desired: planned.weight,
           };
-    return { id, weight, configuredWeight, override: desk.overrides[id] };
+    return { id, weight, configuredWeight, override: ownOf(desk.overrides, id) };
   });
 }

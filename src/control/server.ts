@@ -16,6 +16,7 @@ import { regionRoutes } from './api/regions.ts';
 import { streamRoutes } from './api/stream.ts';
 import { tracingRoutes } from './api/tracing.ts';
 import { gate } from './gate.ts';
+import { isTooDeep, TOO_DEEP } from './nesting.ts';
 import { openApi } from './openapi.ts';
 import { rawProblem, sendProblem } from './problem.ts';
 import type { ControlSource } from './source.ts';
@@ -54,6 +55,9 @@ export class ControlServer {
     this.#app.addHook(
       'onRequest',
       gate(() => ({ token: token(), readToken: readToken?.() })),
+    );
+    this.#app.addHook('preValidation', async ({ body }, reply) =>
+      isTooDeep(body) ? sendProblem(reply, 400, TOO_DEEP) : undefined,
     );
     this.#app.setErrorHandler((error, request, reply) => {
       const status = (error as { statusCode?: number }).statusCode ?? 500;
@@ -136,10 +140,10 @@ export function proxyRoutes(source: ControlSource): (app: FastifyInstance) => vo
     policyRoutes(app, source);
     tracingRoutes(app, source);
     streamRoutes(app, source);
-    engineRoutes(app, () => source.engine());
+    engineRoutes(app, () => source.engine(), source.desk);
     const description = openApi();
     app.get('/openapi.json', async () => description);
-    planCommandRoutes(app, () => source.engine());
+    planCommandRoutes(app, () => source.engine(), source.desk);
     dashboardRoutes(app);
   };
 }

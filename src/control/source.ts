@@ -35,7 +35,7 @@ export interface PlanSource {
 
 /** What is said of regions by hand, and how far it reaches. */
 export interface OverrideSource {
-  readonly desk: Pick<DeskPort, 'overrides' | 'written' | 'override' | 'audit'>;
+  readonly desk: Pick<DeskPort, 'overrides' | 'written' | 'override' | 'note' | 'audit'>;
   /** this_proxy: the plan is an engine's elsewhere, which does not know of it. */
   overrideScope(): 'plan' | 'this_proxy';
   /** Wall milliseconds. */

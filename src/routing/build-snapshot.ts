@@ -7,6 +7,7 @@ import type { KeySource, RouteConfig } from '../config/schema-route.ts';
 import { kilometresBetween } from '../core/distance.ts';
 import { eligibleRegions } from '../core/eligible-regions.ts';
 import { type RegionIndex, regionId, regionIndex, routeId, serverId, serverSlot } from '../core/ids.ts';
+import { ownOf } from '../core/own.ts';
 import { type OwnThresholds, ownThresholds, thresholdsName } from '../core/route-thresholds.ts';
 import { countHoldings, type Movement } from './ownership.ts';
 import { distanceOrder } from './policies/geographic-proximity.ts';
@@ -142,7 +143,7 @@ function setsOf(
 
 /** No policies at all cost a request nothing. */
 function buildPolicies({ policies }: SnapshotInput, regions: readonly Region[]): RegionalPolicies | null {
-  const documents = regions.map((region) => policies[region.id] ?? null);
+  const documents = regions.map((region) => ownOf(policies, region.id) ?? null);
   if (documents.every((document) => document === null)) return null;
   return new RegionalPolicies(
     documents,
@@ -292,7 +293,7 @@ function buildRetry(retry: RouteConfig['retry']): RouteRetry {
 
 function managerHop({ managerOf, policies }: SnapshotInput): ManagerHop | null {
   if (managerOf === undefined) return null;
-  const policy = policies[managerOf];
+  const policy = ownOf(policies, managerOf);
   return {
     region: managerOf,
     scrubRequest: (policy?.removeHeaders.request ?? []).map((name) => name.toLowerCase()),

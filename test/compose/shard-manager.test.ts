@@ -7,6 +7,7 @@ import { PlanPolls } from '../../src/compose/plan-polls.ts';
 import { ShardManager } from '../../src/compose/shard-manager.ts';
 import { type Config, configSchema } from '../../src/config/schema.ts';
 import { planCommandRoutes, planRoutes } from '../../src/control/api/plan.ts';
+import type { Cause } from '../../src/control/desk-port.ts';
 import type { EngineAsk } from '../../src/control/engine-port.ts';
 import { decodeOwners, type Plan, validatePlan } from '../../src/plan/plan.ts';
 import type { Logger } from '../../src/telemetry/logger.ts';
@@ -183,12 +184,14 @@ function control(t: Test, rig: Rig) {
     if (question.kind !== 'plan_command') throw new Error(question.kind);
     return obeyPlanCommand(rig.shards, question.command, question.body);
   };
-  planCommandRoutes(app, () => ({ ask }));
+  const noted: Cause[] = [];
+  const note = async (cause: Cause) => void noted.push(cause);
+  planCommandRoutes(app, () => ({ ask }), { note });
   const post = async (command: string, payload?: object) => {
     const answer = await app.inject({ method: 'POST', url: `/plan/${command}`, ...(payload && { payload }) });
     return { status: answer.statusCode, body: answer.json() };
   };
-  return { app, polls, waits, post };
+  return { app, polls, waits, post, noted };
 }
 
 t.test('freeze and unfreeze', async (t) => {
@@ -201,6 +204,35 @@ t.test('freeze and unfreeze', async (t) => {
   const released = await post('unfreeze');
   t.match(released, { status: 200, body: { frozen: false, shifts: [{ table: 'all', phase: 'ramp' }] } });
   t.strictSame(rig.weights(), { a: 0.1, b: 1, c: 1 });
+});
+
+t.test('the audit log has who said what of which plan, and why; what was refused is not in it', async (t) => {
+  const rig = start(t);
+  const { post, noted } = control(t, rig);
+  await post('accept');
+  await post('freeze', { by: 'ann', reason: 'a release' });
+  await post('rollback', { generation: 99 });
+  await post('unfreeze');
+  const plan = { generation: 1, weights: FULL };
+  t.strictSame(noted, [
+    {
+      who: 'ann@127.0.0.1',
+      what: 'plan.freeze',
+      target: '1',
+      from: { ...plan, frozen: false },
+      to: { ...plan, frozen: true },
+      why: 'a release',
+    },
+    {
+      who: 'operator@127.0.0.1',
+      what: 'plan.unfreeze',
+      target: '1',
+      from: { ...plan, frozen: true },
+      to: { ...plan, frozen: false },
+      why: '',
+    },
+  ]);
+  t.match(await post('freeze', { reason: 7 }), { status: 400, body: { title: /^reason: / } });
 });
 
 t.test('accept takes what advisory mode proposes, once; elsewhere nothing waits for it', async (t) => {
@@ -262,7 +294,7 @@ t.test('a long poll ends with the next plan and says how old its evaluation is',
 t.test('without an engine in this process a command says where to ask', async (t) => {
   const app = fastify();
   t.teardown(() => app.close());
-  planCommandRoutes(app, () => undefined);
+  planCommandRoutes(app, () => undefined, { note: async () => void t.fail('nothing was done') });
   const answer = await app.inject({ method: 'POST', url: '/plan/freeze' });
   t.equal(answer.statusCode, 503);
   t.match(answer.json().title, /no engine runs in this process/);

@@ -3,6 +3,7 @@
 import fc from 'fast-check';
 import t from 'tap';
 import { OPERATIONS } from '../../src/control/openapi.ts';
+import { until } from '../rig/engine-client.ts';
 import { proxyConfig, startProxy } from '../rig/proxy.ts';
 import { startServer } from '../rig/server.ts';
 import { UNWATCHED } from '../rig/wire.ts';
@@ -10,8 +11,17 @@ import { UNWATCHED } from '../rig/wire.ts';
 const server = await startServer(t, 'up');
 const proxy = await startProxy(
   t,
-  proxyConfig({ health: UNWATCHED, pae: { mode: 'off' }, regions: [{ id: 'up', servers: [server.url] }] }),
+  proxyConfig({
+    health: UNWATCHED,
+    pae: { mode: 'auto', evaluateEvery: '1s' },
+    regions: [{ id: 'up', servers: [server.url] }],
+  }),
 );
+// The engine starts after the proxy serves; without it half of the API only says that it is not there.
+await until(async () => {
+  const { status } = await fetch(`${proxy.controlUrl}/risk_scores`);
+  return status === 200 || undefined;
+}, 'the engine');
 
 interface Description {
   readonly openapi: string;
@@ -45,6 +55,7 @@ t.test('made-up requests get JSON or a problem document, and nothing fails insid
     fc.constantFrom('1', '0', '5m', 'up', 'x', '-1', '*', '"0"'),
     fc.string({ maxLength: 12 }),
   );
+  const moment = fc.oneof(fc.constantFrom('2030-01-01T00:00:00Z', '2030-01-02T00:00:00Z'), word);
   const document = fc.oneof(
     fc.jsonValue({ maxDepth: 2 }),
     fc.record(
@@ -57,6 +68,15 @@ t.test('made-up requests get JSON or a problem document, and nothing fails insid
         residency: fc.array(fc.constantFrom('up', 'down'), { maxLength: 3 }),
         method: word,
         url: word,
+        kind: fc.constantFrom('maintenance', 'campaign', 'nothing'),
+        title: word,
+        start: moment,
+        end: moment,
+        severity: fc.oneof(fc.double(), word),
+        generation: fc.oneof(fc.integer(), word),
+        region: word,
+        at: moment,
+        metrics: fc.oneof(fc.constant({ cpu: 0.5 }), fc.dictionary(word, fc.oneof(fc.double(), word))),
       },
       { requiredKeys: [] },
     ),
@@ -103,4 +123,16 @@ t.test('made-up requests get JSON or a problem document, and nothing fails insid
     proxy.log.filter(({ msg }) => msg === 'a request to the control port failed'),
     [],
   );
+});
+
+t.test('a body of thousands of levels is refused, where it would be copied to the engine, too', async (t) => {
+  const body = '['.repeat(100_000) + ']'.repeat(100_000);
+  for (const path of ['/telemetry', '/shard_loads', '/external_events', '/explain']) {
+    const answer = await fetch(`${proxy.controlUrl}${path}`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body,
+    });
+    t.match([answer.status, await answer.json()], [400, { title: /nested deeper than 64/ }], path);
+  }
 });

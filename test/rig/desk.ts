@@ -12,6 +12,7 @@ export function idleDesk(written: Config): DeskPort {
     madeOf: (config) => ({ ok: true, config }),
     override: async () => ({ ok: true, revision: 0 }),
     changePolicies: async () => ({ ok: true, revision: 0 }),
+    note: async () => {},
     audit: async () => [],
     revisions: async () => [],
     revisionOf: async () => undefined,

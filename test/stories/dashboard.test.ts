@@ -52,8 +52,11 @@ async function stories(): Promise<void> {
     t.match(await row.textContent(), /maintenance "Switch replacement"/, 'with its reason');
     t.ok(Number(await row.locator('.effective').textContent()) < 1);
     await page.page.getByRole('button', { name: 'Freeze…' }).click();
+    await page.page.getByRole('dialog').getByLabel('Reason').fill('a release');
     await page.page.getByRole('button', { name: 'Freeze', exact: true }).click();
     await page.page.getByRole('button', { name: 'Unfreeze…' }).waitFor();
+    await page.page.locator('#audit').getByText('a release').waitFor();
+    t.match(await page.page.locator('#audit').textContent(), /plan\.freeze.*event\.add Switch replacement/s, 'newest first');
     t.strictSame(page.errors, [], 'nothing breaks the content security policy, nothing fails');
     await proxy.stop();
   });

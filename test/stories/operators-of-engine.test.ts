@@ -107,6 +107,32 @@ t.test('what is said to the engine is part of the plan, for every proxy, over it
   t.match(await controlJson(engine.url, '/audit'), {
     entries: [{ what: 'region.drain', target: 'b', why: 'new disks', who: /^ann@/ }],
   });
+  const event = {
+    kind: 'campaign',
+    title: 'Sale',
+    start: '2030-01-01T00:00:00Z',
+    end: '2030-01-02T00:00:00Z',
+  };
+  const added = await post(`${engine.url}/external_events?by=bob&reason=mail+of+today`, event);
+  const { id } = added.body as { id: string };
+  await fetch(`${engine.url}/external_events/${id}?by=bob`, { method: 'DELETE' });
+  await post(`${engine.url}/plan/freeze`, { by: 'ann', reason: 'a release' });
+  await post(`${engine.url}/plan/unfreeze`, {});
+  t.match(await controlJson(engine.url, '/audit?limit=4'), {
+    entries: [
+      { what: 'plan.unfreeze', who: /^operator@/, from: { frozen: true }, to: { frozen: false } },
+      { what: 'plan.freeze', who: /^ann@/, why: 'a release', from: { frozen: false }, to: { frozen: true } },
+      { what: 'event.remove', target: id, from: { title: 'Sale' }, to: null },
+      {
+        what: 'event.add',
+        target: id,
+        who: /^bob@/,
+        why: 'mail of today',
+        from: null,
+        to: { title: 'Sale' },
+      },
+    ],
+  });
   const { code } = await engine.stop('SIGTERM');
   t.equal(code, 0);
   const again = await startEngine();

@@ -7,12 +7,20 @@ import { parseDuration } from '../../core/units.ts';
 import { PLAN_AGE_FIELD, planTag } from '../../plan/plan-exchange.ts';
 import { type EnginePort, PLAN_COMMANDS } from '../engine-port.ts';
 import { sendProblem } from '../problem.ts';
+import { parsed } from '../query.ts';
 import type { PlanSource } from '../source.ts';
-import { relayTo } from './engine.ts';
+import { cause } from './cause.ts';
+import { type AuditDesk, relayChange } from './engine.ts';
 
 export const planQuery = z.object({
   after: z.string().max(128).optional(),
   wait: z.string().max(32).prefault('0').transform(parseDuration),
+});
+
+export const commandBody = z.object(cause);
+export const rollbackBody = z.object({
+  ...cause,
+  generation: z.int().optional().describe('Of which the weights are taken; default: the ones before.'),
 });
 
 export function planRoutes(app: FastifyInstance, source: PlanSource): void {
@@ -36,11 +44,20 @@ export function planRoutes(app: FastifyInstance, source: PlanSource): void {
 }
 
 /** @param port the engine that makes the plans; undefined answers say where to ask instead. */
-export function planCommandRoutes(app: FastifyInstance, port: () => EnginePort | undefined): void {
+export function planCommandRoutes(
+  app: FastifyInstance,
+  port: () => EnginePort | undefined,
+  desk: AuditDesk,
+): void {
   for (const command of PLAN_COMMANDS) {
-    app.post(`/plan/${command}`, (request, reply) =>
-      relayTo(port(), reply, { kind: 'plan_command', command, body: request.body }),
-    );
+    app.post(`/plan/${command}`, async (request, reply) => {
+      const body = request.body ?? {};
+      const said = parsed(commandBody, body, reply);
+      if (said === undefined) return reply;
+      const ask = { kind: 'plan_command', command, body } as const;
+      const engine = port();
+      return relayChange({ engine, desk }, request, reply, { ...said, what: `plan.${command}`, ask });
+    });
   }
 }
 

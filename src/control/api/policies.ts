@@ -5,19 +5,21 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { policyInForce } from '../../config/apply-policies.ts';
+import { policyProblems } from '../../config/policy-problems.ts';
 import { policyDocument } from '../../config/schema-policy.ts';
+import { ownOf } from '../../core/own.ts';
 import type { DeskPort, PolicyDocuments } from '../desk-port.ts';
 import { sendProblem } from '../problem.ts';
 import { parsed, wholeText } from '../query.ts';
 import type { ControlSource } from '../source.ts';
-import { refuseChange, whoOf } from './regions.ts';
+import { cause, whoOf } from './cause.ts';
+import { refuseChange } from './regions.ts';
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 
 export const changeQuery = z.strictObject({
   dryRun: z.enum(['0', '1']).default('0').describe('1: say what would happen and change nothing.'),
-  reason: z.string().max(500).default('').describe('Why; it stands in the audit log.'),
-  by: z.string().min(1).max(64).default('operator').describe('Who says so.'),
+  ...cause,
 });
 export const revisionsQuery = z.strictObject({ limit: wholeText(1, 1000).prefault('50') });
 
@@ -45,10 +47,10 @@ export function policyRoutes(app: FastifyInstance, source: ControlSource): void 
   app.put<NameParams>('/sharding_policies/:name', async (request, reply) => {
     const { name } = request.params;
     if (!NAME.test(name)) return sendProblem(reply, 400, `name: must match ${NAME.source}`);
-    if (parsed(policyDocument, request.body, reply) === undefined) return reply;
     return change(request, reply, source, {
       what: 'policy.put',
       target: name,
+      document: request.body ?? null,
       make: (before) => ({ ...before, [name]: request.body }),
     });
   });
@@ -87,6 +89,8 @@ async function pastOf(desk: DeskPort, revision: number): Promise<PolicyDocuments
 interface PolicyChange {
   readonly what: string;
   readonly target: string;
+  /** The new policy as it was given; undefined where none is. */
+  readonly document?: unknown;
   make(before: PolicyDocuments): PolicyDocuments;
 }
 
@@ -94,12 +98,17 @@ async function change(
   request: FastifyRequest,
   reply: FastifyReply,
   source: ControlSource,
-  { what, target, make }: PolicyChange,
+  { what, target, document, make }: PolicyChange,
 ): Promise<object> {
   const { desk } = source;
   const query = parsed(changeQuery, request.query, reply);
   if (query === undefined) return reply;
-  if (query.dryRun === '1') return dryRun(source, make(desk.policies));
+  const wrong = document === undefined ? [] : policyProblems(document);
+  if (query.dryRun === '1') {
+    if (wrong.length > 0) return { valid: false, problems: wrong, violatedPolicies: [] };
+    return dryRun(source, make(desk.policies));
+  }
+  if (wrong.length > 0) return sendProblem(reply, 400, wrong.join('; '), undefined, { problems: wrong });
   const condition = request.headers['if-match'];
   if (condition === undefined) {
     return sendProblem(
@@ -110,16 +119,16 @@ async function change(
   }
   const isCurrent = (revision: number): boolean =>
     condition.split(',').some((tag) => ['*', tagFor(revision)].includes(tag.trim()));
-  const before = what === 'policy.rollback' ? desk.policies : (desk.policies[target] ?? null);
-  const after = make(desk.policies);
-  const result = await desk.changePolicies(make, isCurrent, {
+  const said = (documents: PolicyDocuments): unknown =>
+    what === 'policy.rollback' ? documents : (ownOf(documents, target) ?? null);
+  const result = await desk.changePolicies(make, isCurrent, (before, after) => ({
     who: whoOf(request, query.by),
     what,
     target,
-    from: before,
-    to: what === 'policy.rollback' ? after : (after[target] ?? null),
+    from: said(before),
+    to: said(after),
     why: query.reason,
-  });
+  }));
   reply.header('etag', tagOf(desk));
   if (result === 'stale') {
     return sendProblem(
@@ -151,7 +160,7 @@ function namesOf({ written, policies }: DeskPort): string[] {
 function shown(desk: DeskPort, name: string): object {
   const { written, policies } = desk;
   const file = written.shardingPolicies.find((policy) => policy.name === name);
-  const changed = policies[name];
+  const changed = ownOf(policies, name);
   const isChanged = changed !== undefined;
   const parsedChange = isChanged && changed !== null ? policyDocument.safeParse(changed).data : null;
   const changes = isChanged ? { [name]: parsedChange ?? null } : {};

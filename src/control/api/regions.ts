@@ -4,20 +4,19 @@
 
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
+import { ownOf } from '../../core/own.ts';
 import { parseDuration } from '../../core/units.ts';
 import { OVERRIDE_KINDS, type RegionOverride } from '../../state/region-overrides.ts';
 import type { DeskResult } from '../desk-port.ts';
 import { sendProblem } from '../problem.ts';
 import { parsed, wholeText } from '../query.ts';
 import type { ControlSource, OverrideSource } from '../source.ts';
+import { cause, whoOf } from './cause.ts';
 
-const cause = {
-  reason: z.string().min(1).max(500).describe('Why; it stands in the audit log.'),
-  by: z.string().min(1).max(64).default('operator').describe('Who says so.'),
-};
-const lasting = { ...cause, for: z.string().max(16).optional().describe('30m; default: until undrain.') };
+const mustSay = { ...cause, reason: z.string().min(1).max(500).describe('Why; it stands in the audit log.') };
+const lasting = { ...mustSay, for: z.string().max(16).optional().describe('30m; default: until undrain.') };
 
-export const undrainBody = z.strictObject(cause);
+export const undrainBody = z.strictObject(mustSay);
 export const drainBody = z.strictObject(lasting);
 export const weightBody = z.strictObject({ ...lasting, weight: z.number().min(0).max(1000) });
 export const auditQuery = z.strictObject({ limit: wholeText(1, 1000).prefault('100') });
@@ -82,12 +81,11 @@ async function change(
   }
   const scope = overrideScope();
   if (scope === 'this_proxy' && (override?.weight ?? 0) > 0) return sendProblem(reply, 409, NOT_HERE);
-  const from = desk.overrides[id] ?? null;
+  const from = ownOf(desk.overrides, id) ?? null;
   const result = await desk.override(id, override, {
     who: whoOf(request, by),
     what: `region.${override?.kind ?? 'undrain'}`,
     target: id,
-    from,
     to: override ?? null,
     why: reason,
   });
@@ -99,9 +97,4 @@ export function refuseChange(reply: FastifyReply, result: Extract<DeskResult, { 
   return sendProblem(reply, result.status, result.problems.join('; '), undefined, {
     problems: result.problems,
   });
-}
-
-/** The name that somebody gives, and where they asked from. */
-export function whoOf(request: Pick<FastifyRequest, 'ip'>, by: string): string {
-  return `${by}@${request.ip}`;
 }

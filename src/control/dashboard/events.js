@@ -1,6 +1,7 @@
 // External events: maintenance, campaigns, weather, incidents. What is known from outside before any metric shows it.
 
 import { useState } from 'preact/hooks';
+import { causeOf } from './ask.js';
 import { html } from './html.js';
 import { clock, localField, percent } from './words.js';
 
@@ -34,7 +35,11 @@ export function Events({ events, regions, now, act, onAsk }) {
       title: 'Remove an event',
       text: `“${title || kind}” no longer counts for any forecast.`,
       confirm: 'Remove',
-      act: () => act(`/external_events/${encodeURIComponent(id)}`, undefined, 'DELETE'),
+      needsReason: true,
+      act: (given) => {
+        const said = new URLSearchParams(causeOf(given));
+        return act(`/external_events/${encodeURIComponent(id)}?${said}`, undefined, 'DELETE');
+      },
     });
   return html`<div class="split">
     <div>${

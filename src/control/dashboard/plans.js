@@ -1,5 +1,6 @@
 // The plan: what is in force, what an operator may do with it, what was in force before, and who changed what.
 
+import { causeOf } from './ask.js';
 import { html } from './html.js';
 import { clock, weight } from './words.js';
 
@@ -20,14 +21,16 @@ export function Plans({ planning, act, onAsk }) {
       title: `${COMMANDS[name].label} the plan`,
       text: COMMANDS[name].text,
       confirm: COMMANDS[name].label,
-      act: () => act(`/plan/${name}`, {}),
+      needsReason: true,
+      act: (given) => act(`/plan/${name}`, causeOf(given)),
     });
   const goBack = (past) =>
     onAsk({
       title: `Roll back to generation ${past.generation}`,
       text: `The weights become ${said(past.weights)}.`,
       confirm: 'Roll back',
-      act: () => act('/plan/rollback', { generation: past.generation }),
+      needsReason: true,
+      act: (given) => act('/plan/rollback', { ...causeOf(given), generation: past.generation }),
     });
   const { frozen, mode, notes = [], past = [], generation, suppressedUntil } = planning;
   return html`<p aria-live="polite">Generation <b>${generation}</b>, mode <b>${mode}</b>, ${frozen ? html`<b>frozen</b>` : 'not frozen'}${suppressedUntil ? `, forecasts do not act until ${clock(suppressedUntil)}` : ''}.</p>
@@ -55,7 +58,7 @@ const said = (weights) =>
 export function Audit({ entries }) {
   if (entries.length === 0) return html`<p class="empty">Nobody has changed anything yet.</p>`;
   return html`<ul class="plain">${entries.map(
-    ({ at, who, what, target, why }) =>
-      html`<li><div><b>${what}</b> ${target} <small>${clock(at)} by ${who}${why ? `: ${why}` : ''}</small></div></li>`,
+    ({ at, who, what, target, from, to, why }) =>
+      html`<li><div><b>${what}</b> ${to?.title || from?.title || target} <small>${clock(at)} by ${who}${why ? `: ${why}` : ''}</small></div></li>`,
   )}</ul>`;
 }
