@@ -232,8 +232,10 @@ export class RemDesk implements RemSource {
   #drainables() {
     return this.#tools.members.list().map((member) => {
       const { health, draining } = this.#reported(member);
-      const canServe = health === 'healthy' || health === 'degraded' || health === 'unknown';
-      return { id: member.id, weight: member.weight, canServe, isDraining: draining };
+      const isHealthy = health === 'healthy' || health === 'degraded';
+      const { id, weight, capacity } = member;
+      const canServe = isHealthy || health === 'unknown';
+      return { id, weight, capacity, canServe, isHealthy, isDraining: draining };
     });
   }
 
