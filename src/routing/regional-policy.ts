@@ -58,7 +58,11 @@ export const policyDocument = z.strictObject({
     .max(2 ** 40)
     .default(0),
   /** Path of the health check, which answers whatever the policy says. */
-  healthPath: z.string().max(2048).default(''),
+  healthPath: z
+    .string()
+    .max(2048)
+    .regex(/^(\/[\x21-\x7e]*)?$/, 'must be a path')
+    .default(''),
 });
 
 export type PolicyDocument = z.output<typeof policyDocument>;
