@@ -18,6 +18,7 @@ import { HostMeter } from '../region/host-telemetry.ts';
 import type { LoadMeter } from '../region/load-meter.ts';
 import type { FenceReason, FenceVerdict, Member, Members, Registration } from '../region/members.ts';
 import { isOwnAddress, type LocalHosts } from '../region/own-address.ts';
+import { ProxyAddresses } from '../region/proxy-addresses.ts';
 import type { HostTelemetry, RegionReport, ReportedServer } from '../region/report.ts';
 import type { LiveCells } from '../state/live-cells.ts';
 import type { Logger } from '../telemetry/logger.ts';
@@ -63,7 +64,7 @@ const VETO_RETRY_SECONDS = 5;
 export class RemDesk implements RemSource {
   readonly #tools: RemDeskTools;
   readonly #acknowledgements = new Acknowledgements();
-  readonly #proxyAddresses = new Map<string, readonly string[]>();
+  readonly #proxyAddresses = new ProxyAddresses();
   readonly #host: HostMeter;
   #telemetry: HostTelemetry = {};
   #measuredAt = Number.NEGATIVE_INFINITY;
@@ -138,7 +139,10 @@ export class RemDesk implements RemSource {
   }
 
   register(registration: Registration): MemberVerdict {
-    const addresses = [...this.#tools.ownAddresses(), ...[...this.#proxyAddresses.values()].flat()];
+    const addresses = [
+      ...this.#tools.ownAddresses(),
+      ...this.#proxyAddresses.list(this.#tools.clock.monotonicMs()),
+    ];
     if (isOwnAddress(registration.url, addresses, this.#tools.localHosts())) {
       this.#refused('loop');
       const detail = `url must be a server's, ${registration.url} is this manager's or a proxy's`;
@@ -228,8 +232,10 @@ export class RemDesk implements RemSource {
   #drainables() {
     return this.#tools.members.list().map((member) => {
       const { health, draining } = this.#reported(member);
-      const canServe = health === 'healthy' || health === 'degraded' || health === 'unknown';
-      return { id: member.id, weight: member.weight, canServe, isDraining: draining };
+      const isHealthy = health === 'healthy' || health === 'degraded';
+      const { id, weight, capacity } = member;
+      const canServe = isHealthy || health === 'unknown';
+      return { id, weight, capacity, canServe, isHealthy, isDraining: draining };
     });
   }
 
@@ -330,11 +336,9 @@ export class RemDesk implements RemSource {
   }
 
   heardOf(proxy: string, ack: number, addresses: readonly string[]): void {
-    this.#acknowledgements.acknowledge(proxy, ack, this.#tools.clock.monotonicMs());
-    this.#proxyAddresses.delete(proxy);
-    this.#proxyAddresses.set(proxy, addresses);
-    if (this.#proxyAddresses.size > MAX_PROXIES)
-      this.#proxyAddresses.delete([...this.#proxyAddresses.keys()][0]!);
+    const now = this.#tools.clock.monotonicMs();
+    this.#acknowledgements.acknowledge(proxy, ack, now);
+    this.#proxyAddresses.say(proxy, addresses, now);
   }
 
   changeAfter(epoch: number, waitMs: number): Promise<void> {
@@ -369,8 +373,6 @@ export class RemDesk implements RemSource {
 }
 
 const ACK_LOOK_MS = 20;
-// More than poll any one region.
-const MAX_PROXIES = 1000;
 const MAX_WAITING = 4096;
 
 function unknown(id: string): MemberVerdict {

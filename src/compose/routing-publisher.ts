@@ -151,8 +151,10 @@ export class RoutingPublisher {
 
   #watch(config: Config): void {
     const { reported, cells } = this.#tools;
+    const policies = reported.policies();
     const entries = this.#tools.registry.entries().map((entry) => ({
       ...entry,
+      healthPath: policies[entry.region]?.healthPath || undefined,
       standing: reported.standing(entry.region),
       standsForRegion: reported.has(entry.region),
     }));

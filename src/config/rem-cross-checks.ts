@@ -2,6 +2,7 @@
 
 import type { Disagreement } from './disagreement.ts';
 import { quote } from './problem.ts';
+import { isLoopback, splitAddress } from './quantities.ts';
 import type { RemConfig } from './schema-rem.ts';
 import { checkShared } from './shared-checks.ts';
 
@@ -25,8 +26,18 @@ function* checkDataUrl({ dataUrl, listen }: RemConfig): Iterable<Disagreement> {
   };
 }
 
-function* checkServers({ servers }: RemConfig): Iterable<Disagreement> {
+function* checkServers({ servers, listen, control }: RemConfig): Iterable<Disagreement> {
+  const own = [...listen.map(({ address }) => address), control.address];
   for (const [i, { url }] of servers.entries()) {
+    // Every request would go round in a circle.
+    const at = own.find((address) => isAt(url, address));
+    if (at !== undefined) {
+      yield {
+        path: ['servers', i],
+        severity: 'error',
+        sentence: `must be a server's, given ${quote(url)}, where this manager listens (${at})`,
+      };
+    }
     const earlier = servers.findIndex((other) => other.url === url);
     if (earlier === i) continue;
     yield {
@@ -36,6 +47,15 @@ function* checkServers({ servers }: RemConfig): Iterable<Disagreement> {
       sentence: (nameOf) => `must differ from ${nameOf(['servers', earlier])}, given ${quote(url)} twice`,
     };
   }
+}
+
+/** Of a wildcard only loopback is certainly this machine: what has its port elsewhere is another one. */
+function isAt(url: string, address: string): boolean {
+  const { hostname, port, protocol } = new URL(url);
+  const target = splitAddress(`${hostname}:${port || (protocol === 'https:' ? 443 : 80)}`);
+  const own = splitAddress(address);
+  if (target === null || own === null || target.port !== own.port) return false;
+  return target.host === own.host || (/^(0\.0\.0\.0|::)$/.test(own.host) && isLoopback(target.host));
 }
 
 function* checkExpressions({ policy }: RemConfig): Iterable<Disagreement> {

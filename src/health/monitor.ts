@@ -54,6 +54,8 @@ export interface MonitoredServer {
   readonly standing?: Standing | undefined;
   /** The data path of a region's manager: when it cannot be reached, other regions stand in. */
   readonly standsForRegion?: boolean;
+  /** Path of its check where it has told one: what a manager's policy lets pass. */
+  readonly healthPath?: string | undefined;
 }
 
 export type Standing = Extract<Health, 'draining' | 'maintenance' | 'unhealthy'>;
@@ -128,7 +130,7 @@ export class HealthMonitor {
       if (known !== undefined) {
         // A server may have changed its region or slot; what is known of it is still true.
         const before = known.standing;
-        Object.assign(known, { standing: undefined, standsForRegion: false }, server);
+        Object.assign(known, { standing: undefined, standsForRegion: false, healthPath: undefined }, server);
         this.#stand(known, before, now);
         if (settings.active) {
           // The pause may be much shorter now than the one that is under way.
@@ -316,7 +318,8 @@ export class HealthMonitor {
 
   #startProbe(server: Watched): void {
     server.isProbing = true;
-    const { path, timeout: timeoutMs } = this.#settings;
+    const { timeout: timeoutMs } = this.#settings;
+    const path = server.healthPath ?? this.#settings.path;
     void this.#tools.prober({ origin: server.origin, path, timeoutMs }).then((result) => {
       server.isProbing = false;
       // A reload may have taken the server out, or all probes, while this one was under way.

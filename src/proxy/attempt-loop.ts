@@ -13,6 +13,7 @@ import { routeFieldValue } from './headers.ts';
 import { type Placing, placeAttempt, placeRetry, type Target } from './placement.ts';
 import type { ScreenedRequest } from './request-head.ts';
 import { attemptTraceparent } from './request-ids.ts';
+import { placeInReserve } from './reserve.ts';
 import { type AttemptEnd, retryCause, retryDelayMs } from './retry-policy.ts';
 import type { RequestTrace } from './trace.ts';
 import type { OutgoingBody } from './upstream.ts';
@@ -194,7 +195,9 @@ export class AttemptLoop implements AttemptOwner {
       attempts: this.#attempts,
     });
     if (cause === undefined) return undefined;
-    const target = placeRetry(this.#attempts, this.#placing(), end.sent !== 'nothing');
+    const placing = this.#placing();
+    const isMore = end.sent !== 'nothing';
+    const target = placeRetry(this.#attempts, placing, isMore) ?? placeInReserve(placing, isMore);
     if (target === undefined) return undefined;
     const from = taken.snapshot.regions[this.#triedRegions.at(-1)!]!.id;
     const to = taken.snapshot.regions[target.region]!.id;

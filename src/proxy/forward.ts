@@ -142,7 +142,7 @@ export class Attempt extends WheelTimer implements UpstreamHandler, DownstreamLi
     }
     // 100 answers our own request, which expected none; 103 is for the client.
     const head = status === 103 ? fieldsForClient(fields) : 'malformed';
-    if (head !== 'malformed') this.#input.client.inform(status, head.fields);
+    if (head !== 'malformed') this.#input.client.inform(status, scrub(head.fields, this.#input.scrub));
   }
 
   onHead(status: number, received: FieldList, isFollowed: boolean): void {
@@ -178,7 +178,7 @@ export class Attempt extends WheelTimer implements UpstreamHandler, DownstreamLi
 
   #relayHead(status: number, fields: string[], contentLength: number | undefined): void {
     const { client, replyFields } = this.#input;
-    if (this.#input.scrub !== undefined) scrub(fields, this.#input.scrub);
+    scrub(fields, this.#input.scrub);
     for (const text of replyFields) fields.push(text);
     const isBodiless = client.head.method === 'HEAD' || status === 204 || status === 304;
     if (isBodiless) {
@@ -219,7 +219,7 @@ export class Attempt extends WheelTimer implements UpstreamHandler, DownstreamLi
     if (this.#phase === 'relay') {
       const passed =
         this.#input.acceptsTrailers && trailers.length > 0
-          ? trailersForClient(trailers, this.#input.trailerLimit)
+          ? scrub(trailersForClient(trailers, this.#input.trailerLimit), this.#input.scrub)
           : undefined;
       if (!this.#isClientFinished) client.finish(passed);
       this.#settle({ kind: 'relayed', status: this.#status });
@@ -246,7 +246,7 @@ export class Attempt extends WheelTimer implements UpstreamHandler, DownstreamLi
     this.#phase = 'tunnel';
     this.#becomeLongLived();
     this.#armIdle();
-    joinStreams(client.tunnel.open([...head.fields, ...replyFields]), stream, {
+    joinStreams(client.tunnel.open([...scrub(head.fields, this.#input.scrub), ...replyFields]), stream, {
       onBytes: () => this.#armIdle(),
       onClosed: () => {
         this.#settle({ kind: 'relayed', status: 101 });

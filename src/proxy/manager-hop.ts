@@ -61,8 +61,8 @@ export function bounded(body: RequestBody, hop: ManagerHop | null): RequestBody 
 }
 
 /** Removes the named fields from a list, in place. */
-export function scrub(fields: string[], names: readonly string[]): void {
-  if (names.length === 0) return;
+export function scrub(fields: string[], names: readonly string[] | undefined): string[] {
+  if (names === undefined || names.length === 0) return fields;
   let kept = 0;
   for (let i = 0; i < fields.length; i += 2) {
     if (names.includes(fields[i]!)) continue;
@@ -71,4 +71,5 @@ export function scrub(fields: string[], names: readonly string[]): void {
     kept += 2;
   }
   fields.length = kept;
+  return fields;
 }

@@ -36,8 +36,12 @@ export interface DiscoveryTools {
 // A time to live of 0 or 1 s must not become a flood of questions.
 const LEAST_PAUSE_MS = 1000;
 
-export const sourceName = (source: DiscoverySource): string =>
-  source.kind === 'file' ? `file:${source.path}` : `dns:${source.name}`;
+/** Two ways to ask for one name are two sources: each names its own servers. */
+export function sourceName(source: DiscoverySource): string {
+  if (source.kind === 'file') return `file:${source.path}`;
+  const { name, type, scheme, port } = source;
+  return `dns:${[name, type, scheme, port].join(' ').trim()}`;
+}
 
 /** Asks each source again and again until closed. */
 export class Discovery {
@@ -106,10 +110,9 @@ export class Discovery {
       type === 'a'
         ? await resolver.resolve4(name, { ttl: true })
         : await resolver.resolve6(name, { ttl: true });
-    const servers = records.map(({ address }) => {
-      const url = `${scheme}://${type === 'a' ? address : `[${address}]`}:${port!}`;
-      return discovered(url, 1);
-    });
+    const servers = records.flatMap(({ address }) =>
+      discovered(`${scheme}://${type === 'a' ? address : `[${address}]`}:${port!}`, 1),
+    );
     return { servers, ttlMs: leastTtlMs(records.map(({ ttl }) => ttl)) };
   }
 
@@ -119,14 +122,20 @@ export class Discovery {
     const best = Math.min(...records.map(({ priority }) => priority));
     const servers = records
       .filter(({ priority }) => priority === best)
-      .map(({ name: host, port, weight }) => discovered(`${scheme}://${host}:${port}`, Math.max(1, weight)));
+      .flatMap(({ name: host, port, weight }) =>
+        port === 0 ? [] : discovered(`${scheme}://${host}:${port}`, Math.max(1, weight)),
+      );
     // node:dns tells no time to live for SRV.
     return { servers, ttlMs: Number.POSITIVE_INFINITY };
   }
 }
 
-function discovered(url: string, weight: number): MemberDescription {
-  return { id: url, url, zone: '', weight: Math.min(1000, weight), capacity: undefined, labels: {} };
+/** None when a record names no address: one such must not cost the others. */
+function discovered(text: string, weight: number): MemberDescription[] {
+  if (!URL.canParse(text)) return [];
+  // One spelling, so that equal addresses are equal text.
+  const url = new URL(text).origin;
+  return [{ id: url, url, zone: '', weight: Math.min(1000, weight), capacity: undefined, labels: {} }];
 }
 
 function leastTtlMs(seconds: readonly number[]): number {

@@ -40,13 +40,18 @@ export function settleDrain(drain: DrainState, inFlight: number, now: number): D
 export interface Drainable {
   readonly id: string;
   readonly weight: number;
+  /** Requests/s; undefined = not told. */
+  readonly capacity: number | undefined;
+  /** As far as is known. */
   readonly canServe: boolean;
+  /** It was seen to serve. */
+  readonly isHealthy: boolean;
   readonly isDraining: boolean;
 }
 
 /**
  * Why a server may not drain now, if it may not: too much of the region would be gone at once, or all of it.
- * @param maxDraining share of the region's weight, 0..1; one server may drain always, but never the last.
+ * @param maxDraining share of the region's capacity, 0..1; one server may drain always, but never the last.
  */
 export function drainVeto(
   servers: readonly Drainable[],
@@ -55,12 +60,18 @@ export function drainVeto(
 ): string | undefined {
   const wanted = servers.find((server) => server.id === id);
   if (wanted === undefined || wanted.isDraining) return undefined;
-  const others = servers.filter((server) => server.id !== id && server.canServe && !server.isDraining);
+  // For a healthy one only another healthy one can stand in: a new server may never come to life.
+  const others = servers.filter(
+    (server) =>
+      server.id !== id && !server.isDraining && (wanted.isHealthy ? server.isHealthy : server.canServe),
+  );
   if (others.length === 0) return 'it is the last server that can serve';
   const draining = servers.filter((server) => server.isDraining);
   if (draining.length === 0) return undefined;
-  const total = servers.reduce((sum, server) => sum + server.weight, 0);
-  const gone = draining.reduce((sum, server) => sum + server.weight, wanted.weight);
+  const isTold = servers.every(({ capacity }) => capacity !== undefined);
+  const sizeOf = ({ capacity, weight }: Drainable): number => (isTold ? capacity! : weight);
+  const total = servers.reduce((sum, server) => sum + sizeOf(server), 0);
+  const gone = draining.reduce((sum, server) => sum + sizeOf(server), sizeOf(wanted));
   if (gone <= total * maxDraining) return undefined;
   const share = Math.round((gone / total) * 100);
   return `${share} % of the region would drain at once, at most ${Math.round(maxDraining * 100)} % may (${draining.map((server) => server.id).join(', ')})`;

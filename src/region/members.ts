@@ -115,7 +115,10 @@ export class Members {
     }
     for (const server of wanted.values()) {
       const known = this.#members.get(server.id);
-      if (known === undefined && this.#members.size >= MAX_MEMBERS) continue;
+      // One address, one server: two would be told apart by nobody, and a drain of one would hold neither back.
+      const holder = known === undefined ? this.#holderOf(server) : undefined;
+      if (holder?.source === 'lease') this.#bury(holder);
+      else if (known === undefined && (holder !== undefined || this.#members.size >= MAX_MEMBERS)) continue;
       // One that another source names already stays that source's.
       if (known !== undefined && (known.source !== source || isSame(known, server))) continue;
       this.#members.set(server.id, {
@@ -126,7 +129,7 @@ export class Members {
         given: undefined,
         leaseUntil: Number.POSITIVE_INFINITY,
         isExpired: false,
-        drain: known?.drain,
+        drain: (known ?? holder)?.drain,
       });
       isChanged = true;
     }
@@ -318,6 +321,6 @@ function isSame(a: MemberDescription, b: MemberDescription): boolean {
 
 /** Numbers by value, anything else (ULIDs) by text. */
 export function compareIncarnations(a: string, b: string): number {
-  if (/^\d{1,18}$/.test(a) && /^\d{1,18}$/.test(b)) return Math.sign(Number(BigInt(a) - BigInt(b)));
+  if (/^\d+$/.test(a) && /^\d+$/.test(b)) return Math.sign(Number(BigInt(a) - BigInt(b)));
   return a === b ? 0 : a < b ? -1 : 1;
 }

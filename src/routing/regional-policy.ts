@@ -7,6 +7,7 @@ import { z } from 'zod';
 import type { RegionIndex } from '../core/ids.ts';
 import { type SetView, withoutRegions } from './eligibility.ts';
 import { KeyBytes } from './key-bytes.ts';
+import { isKeyRepeated, lenientPath, valuesOf } from './lenient-reading.ts';
 import { type MatchInput, RouteMatcher } from './route-matcher.ts';
 import { type ClaimReader, type KeyFacts, type KeySourcePlan, readKey } from './shard-key.ts';
 import type { EligibleSet } from './snapshot.ts';
@@ -57,7 +58,11 @@ export const policyDocument = z.strictObject({
     .max(2 ** 40)
     .default(0),
   /** Path of the health check, which answers whatever the policy says. */
-  healthPath: z.string().max(2048).default(''),
+  healthPath: z
+    .string()
+    .max(2048)
+    .regex(/^(\/[\x21-\x7e]*)?$/, 'must be a path')
+    .default(''),
 });
 
 export type PolicyDocument = z.output<typeof policyDocument>;
@@ -197,14 +202,21 @@ function refusalOfOwn(
     return undefined;
   const { methods, maxBody } = document;
   if (methods.length > 0 && !methods.includes(facts.method)) return 'region_policy';
-  if (paths !== null && paths.match(facts) === -1) return 'region_policy';
+  if (paths !== null && !isAllowedPath(paths, facts)) return 'region_policy';
   for (const [name, expression] of headers) {
-    const value = facts.field(name);
-    if (value === undefined || !expression.test(value)) return 'region_policy';
+    // Every line: which of them a server takes, nobody knows.
+    const values = valuesOf(facts.fields, name);
+    if (values.length === 0 || !values.every((value) => expression.test(value))) return 'region_policy';
   }
   if (maxBody > 0 && facts.contentLength !== undefined && facts.contentLength > maxBody)
     return 'body_too_large';
   return undefined;
+}
+
+/** A path that some server would read as one that leads out of the allowed ones is none of them. */
+function isAllowedPath(paths: RouteMatcher, facts: PolicyFacts): boolean {
+  if (paths.match(facts) === -1) return false;
+  return !facts.path.includes('..') || paths.match(readLeniently(facts)) !== -1;
 }
 
 interface CompiledLock {
@@ -238,12 +250,8 @@ function fitOf(
   facts: PolicyFacts,
   verify: TokenVerifier,
 ): 'yes' | 'no' | 'unknown' {
-  if (path !== null && path.match(withoutEmptySegments(facts)) === -1) return 'no';
-  if (key !== null) {
-    const found = readKey({ sources: [key], combine: 'first', pointers: [] }, facts, scratch, NO_CLAIMS);
-    if (found !== 'found') return 'unknown';
-    return scratch.firstPartStartsWith(prefix) ? 'yes' : 'no';
-  }
+  if (path !== null && path.match(facts) === -1 && path.match(readLeniently(facts)) === -1) return 'no';
+  if (key !== null) return fitOfKey(key, prefix, facts);
   const { claim } = rule;
   if (claim === undefined) return 'yes';
   const value = verify(facts.fields, claim)?.[claim.name];
@@ -252,7 +260,21 @@ function fitOf(
   return values.some((one) => claim.in.includes(String(one))) ? 'yes' : 'no';
 }
 
-/** `//patients/7` is `/patients/7` to many servers, so it must be to a lock. */
-function withoutEmptySegments(facts: PolicyFacts): PolicyFacts {
-  return facts.path.includes('//') ? { ...facts, path: facts.path.replace(/\/{2,}/g, '/') } : facts;
+function fitOfKey(key: KeySourcePlan, prefix: Uint8Array, facts: PolicyFacts): 'yes' | 'no' | 'unknown' {
+  if (isKeyRepeated(key, facts)) return 'unknown';
+  const fit = fitOfReading(key, prefix, facts);
+  if (key.kind !== 'path' || fit !== 'no') return fit;
+  return fitOfReading(key, prefix, readLeniently(facts));
+}
+
+function fitOfReading(key: KeySourcePlan, prefix: Uint8Array, facts: PolicyFacts): 'yes' | 'no' | 'unknown' {
+  const found = readKey({ sources: [key], combine: 'first', pointers: [] }, facts, scratch, NO_CLAIMS);
+  if (found !== 'found') return 'unknown';
+  return scratch.firstPartStartsWith(prefix) ? 'yes' : 'no';
+}
+
+/** `//patients%2F7` is `/patients/7` to many servers, so it must be to a lock. */
+function readLeniently(facts: PolicyFacts): PolicyFacts {
+  const path = lenientPath(facts.path);
+  return path === facts.path ? facts : { ...facts, path, rawPath: path };
 }

@@ -234,9 +234,12 @@ t.test(
   'a manager that requests cannot reach is out at once, and back when a check gets through',
   async (t) => {
     const rig = new Rig({ east: 1, west: 1 });
-    rig.servers = rig.servers.map((server) => ({ ...server, standsForRegion: server.region === 'east' }));
+    const [manager, other] = rig.servers;
+    rig.servers = [{ ...manager!, standsForRegion: true, healthPath: '/own' }, other!];
     rig.monitor.watch(rig.servers, SETTINGS);
     await rig.pass(5000);
+    const paths = [...new Set(rig.probes.map(({ origin, path }) => origin + path))];
+    t.strictSame(paths.sort(), ['http://east-0/own', 'http://west-0/up'], 'it has told where to ask');
     const health = (): string[] => rig.monitor.report().map((one) => one.health);
     rig.fail('http://east-0');
     for (const { origin } of rig.servers) rig.traffic(origin, 'connect_failure', 3);

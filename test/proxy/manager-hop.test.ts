@@ -9,9 +9,9 @@ import type { ManagerHop } from '../../src/routing/snapshot.ts';
 import { metricOf } from '../rig/control.ts';
 import { startFakeManager } from '../rig/fake-manager.ts';
 import { proxyConfig, startProxy } from '../rig/proxy.ts';
-import { regionSeen } from '../rig/rem.ts';
+import { regionSeen, startRem } from '../rig/rem.ts';
 import { until } from '../rig/traffic.ts';
-import { type Answerer, ask, OK, startWireServer, UNWATCHED } from '../rig/wire.ts';
+import { type Answerer, ask, OK, openWire, startWireServer, UNWATCHED } from '../rig/wire.ts';
 
 const HOP: ManagerHop = { region: 'eu', scrubRequest: [], scrubResponse: [], maxBody: 0 };
 const ID = '1ec1ced2bb4b86973dcc850000000001';
@@ -180,5 +180,36 @@ t.test('a report of health is not believed against what is seen through the data
     await untilHealthy(1, `${what}: what it said before is not believed either, the way through is`);
     manager.say({ region: 'managed', servers: servers(5, 'healthy'), epoch: 2000 + manager.polls() });
     await untilHealthy(5, `${what}: heard again`);
+  }
+});
+
+t.test('what a region removes from answers is in no part of them', async (t) => {
+  const server = await startWireServer(t);
+  const policy = { removeHeaders: { response: ['X-Secret'] } };
+  const rem = await startRem(t, 'eu', { servers: [server.url], health: UNWATCHED, policy });
+  const SECRET = 'x-secret: hidden\r\nx-open: shown\r\n';
+  const KEY = 'sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n';
+  const ACCEPT = 'sec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n';
+  const CHUNKED = 'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n';
+  server.on('/hints', (_, wire) =>
+    wire.write(`HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n${SECRET}\r\n${OK}`),
+  );
+  server.on('/head', (_, wire) => wire.write(`HTTP/1.1 200 OK\r\n${SECRET}content-length: 2\r\n\r\nok`));
+  server.on('/trailers', (_, wire) => wire.write(`${CHUNKED}\r\n2\r\nok\r\n0\r\n${SECRET}\r\n`));
+  server.onHead('/tunnel', (_, wire) => {
+    wire.write(`HTTP/1.1 101 On\r\nconnection: upgrade\r\nupgrade: websocket\r\n${ACCEPT}${SECRET}\r\nok`);
+  });
+  for (const [path, fields] of Object.entries({
+    '/hints': '',
+    '/head': '',
+    '/trailers': 'te: trailers\r\nconnection: te\r\n',
+    '/tunnel': `connection: upgrade\r\nupgrade: websocket\r\n${KEY}`,
+  })) {
+    const wire = await openWire(t, rem.process.port);
+    wire.write(`GET ${path} HTTP/1.1\r\n${HOST}${fields}\r\n`);
+    const answer = await wire.until(/ok(\r\n0\r\n[\s\S]*\r\n\r\n)?$/);
+    t.notMatch(answer, /x-secret/i, path);
+    t.match(answer, path === '/hints' ? 'link: </a>' : 'x-open: shown', path);
+    wire.cut();
   }
 });

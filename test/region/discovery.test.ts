@@ -53,11 +53,11 @@ t.test('addresses become servers on the port of the source', async (t) => {
   });
   await discovery.start([dns({}), dns({ name: 'six', type: 'aaaa' })]);
   t.strictSame(
-    named.get('dns:shop.internal')?.map(({ url }) => url),
+    named.get('dns:shop.internal a http 8080')?.map(({ url }) => url),
     ['http://10.0.0.1:8080'],
   );
   t.strictSame(
-    named.get('dns:six')?.map(({ url }) => url),
+    named.get('dns:six aaaa http 8080')?.map(({ url }) => url),
     ['http://[fd00::1]:8080'],
   );
 });
@@ -72,8 +72,43 @@ t.test('service records of the best priority become servers with their weights',
   });
   await discovery.start([dns({ name: '_x._tcp', type: 'srv', port: undefined })]);
   t.strictSame(
-    named.get('dns:_x._tcp')?.map(({ url, weight }) => `${url} ${weight}`),
+    named.get('dns:_x._tcp srv http')?.map(({ url, weight }) => `${url} ${weight}`),
     ['http://a:1 5', 'http://b:2 1'],
+  );
+});
+
+t.test('one name asked in two ways is two sources', async (t) => {
+  const { discovery, named } = discovering(t, {
+    resolve4: (async () => [{ address: '10.0.0.1', ttl: 30 }]) as never,
+    resolve6: (async () => [{ address: 'fd00::1', ttl: 30 }]) as never,
+  });
+  await discovery.start([dns({}), dns({ type: 'aaaa' }), dns({ port: 8081 }), dns({ scheme: 'https' })]);
+  t.strictSame(
+    [...named.values()].map(([server]) => server!.url),
+    ['http://10.0.0.1:8080', 'http://[fd00::1]:8080', 'http://10.0.0.1:8081', 'https://10.0.0.1:8080'],
+  );
+});
+
+t.test('records that name no address are left out; addresses are written in one way', async (t) => {
+  const { discovery, named } = discovering(t, {
+    resolve4: (async () => [{ address: '10.0.0.1', ttl: 30 }]) as never,
+    resolveSrv: async () => [
+      { name: '', port: 0, priority: 10, weight: 0 },
+      { name: 'A.internal', port: 80, priority: 10, weight: 3 },
+      { name: 'b c', port: 81, priority: 10, weight: 3 },
+    ],
+  });
+  const service = dns({ name: '_x._tcp', type: 'srv', port: undefined });
+  await discovery.start([service, dns({ port: 80 })]);
+  t.strictSame(
+    [...named.values()]
+      .flat()
+      .map(({ id, url }) => [id, url])
+      .sort(),
+    [
+      ['http://10.0.0.1', 'http://10.0.0.1'],
+      ['http://a.internal', 'http://a.internal'],
+    ],
   );
 });
 

@@ -8,11 +8,13 @@ import {
   settleDrain,
 } from '../../src/region/drain.ts';
 
-const servers = (...states: readonly ('up' | 'draining' | 'down')[]): Drainable[] =>
+const servers = (...states: readonly ('up' | 'new' | 'draining' | 'down')[]): Drainable[] =>
   states.map((state, i) => ({
     id: `s${i}`,
     weight: 1,
-    canServe: state === 'up',
+    capacity: undefined,
+    canServe: state === 'up' || state === 'new',
+    isHealthy: state === 'up',
     isDraining: state === 'draining',
   }));
 
@@ -35,6 +37,13 @@ t.test('one server may always drain, but never the last that can serve', async (
   t.equal(drainVeto(servers('up', 'up'), 's0', 0.1), undefined, 'although it is half of the region');
   t.match(drainVeto(servers('up', 'down'), 's0', 1), /last server/);
   t.match(drainVeto(servers('up', 'draining'), 's0', 1), /last server/);
+  t.match(
+    drainVeto(servers('up', 'new'), 's0', 1),
+    /last server/,
+    'nobody knows whether the other one works',
+  );
+  t.equal(drainVeto(servers('new', 'new'), 's0', 1), undefined);
+  t.equal(drainVeto(servers('new', 'up'), 's0', 1), undefined);
   t.equal(drainVeto(servers('up', 'up'), 'nobody', 0.1), undefined);
 });
 
@@ -46,6 +55,14 @@ t.test('no more than a share of the region drains at once', async (t) => {
     /50 % .* at most 34 %/,
   );
   t.equal(drainVeto(six, 's0', 0.01), undefined, 'one that drains already changes nothing');
+});
+
+t.test('the share is of the capacity where all have told theirs, else of the weights', async (t) => {
+  const six = servers('draining', 'up', 'up', 'up', 'up', 'up');
+  const told = six.map((server, i) => ({ ...server, capacity: i === 0 ? 500 : 100 }));
+  t.match(drainVeto(told, 's1', 0.34), /60 % .* at most 34 %/);
+  const some = told.map((server, i) => (i === 5 ? six[5]! : server));
+  t.equal(drainVeto(some, 's1', 0.34), undefined);
 });
 
 t.test('nobody waits for a proxy that has gone silent', async (t) => {

@@ -193,6 +193,21 @@ t.test('a source replaces what it named before, and nobody else', async (t) => {
   );
 });
 
+t.test('a source takes over the server that had registered with an address it names', async (t) => {
+  const { members } = newMembers();
+  members.register(registration('pod', '1', { url: 'http://s:80' }), 0);
+  const drain = { since: 0, deadline: 1, epoch: 1, isDone: true };
+  members.setDrain('pod', drain);
+  members.setSource('file:y', [server('s')]);
+  t.match(
+    members.list(),
+    [{ id: 's', source: 'file:y', drain }],
+    'one address, one server; it drains as before',
+  );
+  t.match(members.renew('pod', '1', 1), { ok: false, reason: 'not_registered' });
+  t.match(members.register(registration('pod', '2', { url: 'http://s:80' }), 2), { reason: 'address_taken' });
+});
+
 t.test('there is a limit to members, whatever they come from', async (t) => {
   const { members } = newMembers();
   const many = Array.from({ length: MAX_MEMBERS + 5 }, (_, i) => server(`s${i}`));
@@ -206,6 +221,8 @@ t.test('incarnations are compared by value where they are numbers, else by text'
   t.equal(compareIncarnations('01J0', '01J1'), -1);
   t.equal(compareIncarnations('7', '7'), 0);
   t.equal(compareIncarnations('999999999999999999', '999999999999999998'), 1, 'beyond what a double holds');
+  t.equal(compareIncarnations('7', '1795768539002000000'), -1, 'nanoseconds since 1970');
+  t.equal(compareIncarnations('9'.repeat(64), '1'.repeat(64)), 1);
 });
 
 t.test('after any history the newest start of a server is the one that is known', async () => {

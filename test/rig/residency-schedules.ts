@@ -5,6 +5,7 @@
 import { type Random, seededRandom } from '../../src/core/random.ts';
 import type { Reason } from '../../src/core/reasons.ts';
 import { placeAttempt, placeRetry, type Target } from '../../src/proxy/placement.ts';
+import { placeInReserve } from '../../src/proxy/reserve.ts';
 import { type AttemptEnd, retryCause } from '../../src/proxy/retry-policy.ts';
 import { type DecideContext, decide, type Forward } from '../../src/routing/decide.ts';
 import { policyDocument } from '../../src/routing/regional-policy.ts';
@@ -220,7 +221,8 @@ class Schedule {
       if (this.#random.next() < 0.2) this.#breakServers();
       if (!this.#isRetried(decision, request, attempts)) return;
       counts.retries += 1;
-      target = placeRetry(attempts, placing(), this.#random.next() < 0.5);
+      const isMore = this.#random.next() < 0.5;
+      target = placeRetry(attempts, placing(), isMore) ?? placeInReserve(placing(), isMore);
     }
   }
 

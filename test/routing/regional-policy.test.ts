@@ -37,7 +37,16 @@ t.test('a lock on a path binds every region, whoever publishes it', async (t) =>
   t.strictSame(reach(world, keyed('/patients/1')), ['a', 'b']);
   t.strictSame(reach(world, keyed('/%70atients/1')), ['a', 'b'], 'encoded');
   t.strictSame(reach(world, keyed('//patients//1')), ['a', 'b'], 'with empty segments');
+  for (const path of [
+    '/patients%2F1',
+    '/patients%5c1',
+    '/patients;v=1/1',
+    '/x/..%2Fpatients/1',
+    '/x/..;/patients',
+  ])
+    t.strictSame(reach(world, keyed(path)), ['a', 'b'], path);
   t.strictSame(reach(world, keyed('/other')), ['a', 'b', 'c']);
+  t.strictSame(reach(world, keyed('/other/patients%2F1')), ['a', 'b', 'c']);
 });
 
 t.test('locks of several regions hold together; what none of them leaves is 421', async (t) => {
@@ -62,6 +71,17 @@ t.test('a lock on a key prefix counts a request without the key as locked', asyn
   t.strictSame(reach(world, tenant('us-17')), ['a', 'b', 'c']);
   t.strictSame(reach(world, tenant('eu')), ['a', 'b', 'c'], 'shorter than the prefix');
   t.strictSame(reach(world, keyed('/')), ['a']);
+  const fields = ['x-shard-key', '7', 'x-tenant', 'us-17', 'x-tenant', 'eu-17'];
+  t.strictSame(reach(world, { fields }), ['a'], 'given twice: nobody knows which one a server takes');
+});
+
+t.test('a lock on a segment of the path holds however the path is read', async (t) => {
+  const rule = { key: { kind: 'path', segment: 1 }, prefix: 'eu-', regions: ['a'] };
+  const world = worldWith({ a: policy({ residency: [rule] }) });
+  t.strictSame(reach(world, keyed('/us-1/x')), ['a', 'b', 'c']);
+  t.strictSame(reach(world, keyed('/eu-1/x')), ['a']);
+  t.strictSame(reach(world, keyed('/us-1%2F..%2Feu-1/x')), ['a']);
+  t.strictSame(reach(world, keyed('/;/eu-1/x')), ['a']);
 });
 
 t.test('a claim decides only when it was verified; without, the request counts as locked', async (t) => {
@@ -86,6 +106,15 @@ t.test('methods, paths, headers and sizes are the region’s own affair', async 
   t.strictSame(reach(world, request({})), ['a', 'c']);
   t.strictSame(reach(world, request({ fields: ['x-tenant', 'abc'] })), ['a', 'b', 'c']);
   t.strictSame(reach(world, request({ fields: ['x-tenant', 'ABC'] })), ['a', 'c']);
+  const twice = ['x-tenant', 'abc', 'x-tenant', '../ABC'];
+  t.strictSame(reach(world, request({ fields: twice })), ['a', 'c'], 'every line counts');
+  const fields = ['x-tenant', 'abc'];
+  t.strictSame(
+    reach(world, request({ fields, target: '/public/..%2Fadmin' })),
+    ['a', 'c'],
+    'out of the path',
+  );
+  t.strictSame(reach(world, request({ fields, target: '/public/a..b%2Fc' })), ['a', 'b', 'c']);
   t.strictSame(reach(world, request({ method: 'POST', contentLength: 100 })), ['c']);
   t.equal(reach(world, request({ method: 'POST', contentLength: 101 })), 'body_too_large');
   t.equal(reach(worldWith({ a: policy({ methods: ['PUT'] }) }), request({})).length, 2);
