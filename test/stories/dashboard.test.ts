@@ -56,7 +56,11 @@ async function stories(): Promise<void> {
     await page.page.getByRole('button', { name: 'Freeze', exact: true }).click();
     await page.page.getByRole('button', { name: 'Unfreeze…' }).waitFor();
     await page.page.locator('#audit').getByText('a release').waitFor();
-    t.match(await page.page.locator('#audit').textContent(), /plan\.freeze.*event\.add Switch replacement/s, 'newest first');
+    t.match(
+      await page.page.locator('#audit').textContent(),
+      /plan\.freeze.*event\.add Switch replacement/s,
+      'newest first',
+    );
     t.strictSame(page.errors, [], 'nothing breaks the content security policy, nothing fails');
     await proxy.stop();
   });
