@@ -138,7 +138,7 @@ const retry = z.strictObject({
   minBudget: whole(0, 1000)
     .prefault(3)
     .describe(
-      'Retries a second that are always allowed; those of requests that reached no server always are.',
+      'Retries a second that the budget always allows, as it does those of requests that reached no server. None goes to a region that could not answer in time.',
     ),
   maxBody: size('0B', '16MiB').prefault('64KiB').describe('Largest request body kept for a second try.'),
 });

@@ -334,8 +334,9 @@ export class HealthMonitor {
     const now = clock.monotonicMs();
     const before = server.probe.health;
     // A late check of a server that works as fast as it can says what its requests say: that there are too many.
-    const isDrowning = now - server.answeredAt <= this.#settings.interval && this.#isNeeded(server);
-    if (isLate !== true || !isDrowning) server.probe = afterProbe(server.probe, passed, this.#settings);
+    const isAnswering = now - server.answeredAt <= this.#settings.interval;
+    const isDrowning = isLate === true && isAnswering && this.#isNeeded(server);
+    if (!isDrowning) server.probe = afterProbe(server.probe, passed, this.#settings);
     server.lastDetail = detail;
     server.probedAt = now;
     server.nextProbeAt = now + nextProbeMs(server.probe, this.#settings.interval, random);
