@@ -53,9 +53,11 @@ export class ChangeFeed implements StreamFeed {
   }
 
   async #decisions(): Promise<StreamMessage[]> {
-    const since = this.#since;
-    this.#since = this.#source.now();
-    const traces = await this.#source.traces({ since, limit: DECISIONS_PER_LOOK });
+    // By their ends: one that lasts longer than the time between two looks began before both.
+    const now = this.#source.now();
+    const keptWithin = [this.#since, now] as const;
+    const traces = await this.#source.traces({ keptWithin, limit: DECISIONS_PER_LOOK });
+    this.#since = now;
     return traces.map((record) => ({
       event: 'decision',
       data: traceDocument(record, this.#source.plannedRegions(record.plan)),

@@ -12,7 +12,7 @@ export interface PlannedRegion {
 
 /** @param planned regions of the plan that the request was decided on; undefined when it is too old to be known. */
 export function traceDocument(record: TraceRecord, planned: readonly PlannedRegion[] | undefined): object {
-  const { decision, attempts, at, route, ...rest } = record;
+  const { decision, attempts, at, keptAt: _, route, ...rest } = record;
   return {
     ...rest,
     at: new Date(at).toISOString(),

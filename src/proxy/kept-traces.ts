@@ -16,6 +16,8 @@ export interface TraceQuery {
   readonly keptFor?: KeptFor;
   /** Wall milliseconds; requests that began then or later. */
   readonly since?: number;
+  /** Wall milliseconds, the second one excluded: requests that ended between them. */
+  readonly keptWithin?: readonly [number, number];
   /** Most records of the answer. */
   readonly limit: number;
 }
@@ -53,8 +55,9 @@ export class KeptTraces {
     const { traceSlow, traceKeep } = under.snapshot.settings;
     const keptFor = reasonToKeep(trace, traceSlow);
     if (keptFor === undefined || (traceKeep === 0 && trace.span === undefined)) return undefined;
-    const at = this.#clock.wallMs() - (this.#clock.monotonicMs() - trace.startedAt);
-    const record = traceRecord(trace, under, { keptFor, worker: this.#worker, at: Math.round(at) });
+    const keptAt = this.#clock.wallMs();
+    const at = Math.round(keptAt - (this.#clock.monotonicMs() - trace.startedAt));
+    const record = traceRecord(trace, under, { keptFor, worker: this.#worker, at, keptAt });
     if (traceKeep === 0) return record;
     const capacity = Math.max(1, Math.floor((traceKeep * SHARES[keptFor]) / this.#workers));
     this.#rings[keptFor].push(record, capacity);
@@ -77,9 +80,11 @@ function reasonToKeep(trace: RequestTrace, slowMs: number): KeptFor | undefined 
   return trace.isSampled || trace.span !== undefined ? 'sample' : undefined;
 }
 
-function matches(record: TraceRecord, { requestId, region, status, since }: TraceQuery): boolean {
+function matches(record: TraceRecord, { requestId, region, status, since, keptWithin }: TraceQuery): boolean {
   if (requestId !== undefined && record.requestId !== requestId) return false;
   if (since !== undefined && record.at < since) return false;
+  if (keptWithin !== undefined && !(record.keptAt >= keptWithin[0] && record.keptAt < keptWithin[1]))
+    return false;
   if (typeof status === 'number' && record.status !== status) return false;
   if (typeof status === 'object' && Math.floor(record.status / 100) !== status.hundreds) return false;
   if (region === undefined) return true;

@@ -64,6 +64,8 @@ export interface TraceRecord {
   readonly requestId: string;
   /** Wall milliseconds of its start. */
   readonly at: number;
+  /** Wall milliseconds of its end. */
+  readonly keptAt: number;
   readonly durationMs: number;
   /** Until the first attempt began, without what the client took for its body; undefined without an attempt. */
   readonly decidedMs: number | undefined;
@@ -94,8 +96,10 @@ export interface TracedUnder {
 export interface TraceStamp {
   readonly keptFor: KeptFor;
   readonly worker: number;
-  /** Wall milliseconds. */
+  /** Wall milliseconds, of the request's start. */
   readonly at: number;
+  /** Wall milliseconds, of its end. */
+  readonly keptAt: number;
 }
 
 // Lengths in characters: a trace has a bounded size.
@@ -108,6 +112,7 @@ export function traceRecord(trace: RequestTrace, under: TracedUnder, stamp: Trac
     keptFor: stamp.keptFor,
     worker: stamp.worker,
     at: stamp.at,
+    keptAt: stamp.keptAt,
     requestId: trace.requestId,
     durationMs: roundMs(trace.endedAt - trace.startedAt),
     decidedMs:

@@ -88,6 +88,16 @@ t.test('what is kept is bounded, and a flood of one kind does not push out the o
   t.strictSame(ids({ keptFor: 'error', limit: 2 }), ['e999', 'e998']);
 });
 
+t.test('a request is found by the time of its end, in one of two times that join', async (t) => {
+  const { end, ids, clock } = rig(config(100));
+  const start = clock.wallMs();
+  end({ id: 'long', status: 500, ms: 5000 });
+  const middle = clock.wallMs();
+  t.strictSame(ids({ keptWithin: [start, middle] }), []);
+  t.strictSame(ids({ keptWithin: [middle, middle + 1] }), ['long']);
+  t.strictSame(ids({ keptWithin: [middle + 1, middle + 2] }), []);
+});
+
 t.test('another trace.keep after a reload keeps the newest', async (t) => {
   const { end, ids, under } = rig(config(100));
   for (let i = 0; i < 50; i++) end({ id: `e${i}`, status: 500 });
@@ -153,7 +163,7 @@ t.test('a recorded decision, made again from its record, names the same region',
           if (decision.kind !== 'forward') return decision.kind === 'refuse';
           const trace = new RequestTrace('x', 0, 'GET', true);
           Object.assign(trace, { decision, inputs });
-          const stamp = { keptFor: 'sample', worker: 0, at: 0 } as const;
+          const stamp = { keptFor: 'sample', worker: 0, at: 0, keptAt: 0 } as const;
           const { decision: recorded } = traceRecord(trace, { snapshot: world.snapshot, live }, stamp);
           const again = decideAgain(
             world.snapshot,
