@@ -119,6 +119,7 @@ function plannerRegion(id: string, listed: number, round: number): PlannerRegion
       anomaly: risk,
       reasons: [],
     },
+    isFailing: false,
     signals: { errorShare: 0, p99: 10, utilisation: 0.4, requests: 1000 },
     listed,
   };

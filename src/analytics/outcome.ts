@@ -28,6 +28,9 @@ export const NO_OUTCOME: OutcomeState = {
   erredAt: Number.NEGATIVE_INFINITY,
 };
 
+// From this share of its capacity on the errors of a region are those of too much load: nobody answers in time there, and
+// sending its requests to others, who are full as well, would fell these too.
+const FULL = 0.9;
 // Half of a region's servers gone is a failure for those it serves, as a tenth of its answers errors is.
 const LEAST_HEALTHY = 0.5;
 // A share of errors says little of few requests: one of three is no failure.
@@ -52,7 +55,7 @@ export function observeOutcome(
   row: Row,
   { capacity, isConfirmed, stepMs }: OutcomeFacts,
 ): { readonly state: OutcomeState; readonly began: readonly Outcome[] } {
-  const isErring = errs(row.values, stepMs);
+  const isErring = errs(row.values, stepMs) && !isAt(FULL, row.values, capacity);
   const erredAt = isErring ? row.at : state.erredAt;
   const isSilent =
     state.since.failure !== undefined &&
@@ -60,7 +63,7 @@ export function observeOutcome(
     row.at - erredAt < SILENT_ROWS * stepMs;
   const now: Record<OutcomeKind, boolean> = {
     failure: isConfirmed || isErring || isSilent || isDown(row.values),
-    overload: isOverloaded(row.values, capacity),
+    overload: isAt(1, row.values, capacity),
   };
   const since = { ...state.since };
   const seen = { ...state.seen };
@@ -96,7 +99,8 @@ function requestsOf(values: ReadonlyMap<string, number>, stepMs: number): number
   return rps === undefined ? Number.POSITIVE_INFINITY : (rps * stepMs) / 1000;
 }
 
-function isOverloaded(values: ReadonlyMap<string, number>, capacity: number | undefined): boolean {
+/** More than this share of the capacity comes. */
+function isAt(share: number, values: ReadonlyMap<string, number>, capacity: number | undefined): boolean {
   const rps = values.get('rps');
-  return rps !== undefined && capacity !== undefined && rps > capacity;
+  return rps !== undefined && capacity !== undefined && rps > share * capacity;
 }

@@ -30,6 +30,7 @@ export function plannerRegions(engine: Engine, config: Config, facts: RegionFact
         healthFactor: healthFactor(share, 1),
         capacity,
         assessment: watch === undefined ? undefined : assessmentOf(watch),
+        isFailing: watch?.outcome.since.failure !== undefined,
         signals: watch === undefined ? undefined : signalsOf(watch, engine.settings.stepMs, capacity),
         listed,
       };
@@ -171,6 +172,6 @@ export function demotedByForecast(
     regions.filter(({ assessment }) => assessment?.confidence === 1).map(({ id }) => id),
   );
   return demotedRegions(weights)
-    .filter(({ id }) => !certain.has(id))
+    .filter(({ id, trust }) => !certain.has(id) && trust === 1)
     .map(({ id }) => ({ id, isInTrouble: troubled.has(id) }));
 }

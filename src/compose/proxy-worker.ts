@@ -105,6 +105,7 @@ class DataPlaneWorker {
         loads: {
           inFlight: (region) => cells.regionInFlight(region),
           waiting: (region) => cells.regionWaiting(region),
+          healthyShare: (region) => cells.healthyShare(region),
           utilisation: (region) => cells.utilisation(region),
         },
         key: new KeyBytes(),

@@ -143,6 +143,7 @@ function plannerRegion(
     healthFactor: change.fail.includes(id) ? 0 : (figures.healthFactor ?? 1),
     capacity: figures.capacity ?? capacity,
     assessment: isKnown ? { risk, failureProbability, load, confidence, anomaly: 0, reasons: [] } : undefined,
+    isFailing: false,
     signals: undefined,
     listed,
   };

@@ -7,6 +7,7 @@ import type { EngineScore, GuardLimits, GuardState, RegionSignals } from './guar
 import type { Plan } from './plan.ts';
 import type { Lend } from './rebalance.ts';
 import type { TableState } from './shift.ts';
+import type { Trust } from './slow-return.ts';
 import type { RiskThresholds } from './weights.ts';
 
 /** What an operator has said of a region; wins over every prediction. */
@@ -35,6 +36,8 @@ export interface PlannerRegion {
   /** Requests/s that its healthy servers can take, configured or learnt; undefined = unknown. */
   readonly capacity: number | undefined;
   readonly assessment: RiskAssessment | undefined;
+  /** Requests fail there now. */
+  readonly isFailing: boolean;
   readonly signals: RegionSignals | undefined;
   /** Position in the operator's list. */
   readonly listed: number;
@@ -112,6 +115,8 @@ export interface PlannerState {
   readonly actedFailure: ReadonlyMap<string, ActedRisk>;
   /** 1 - health factor, damped like risk: a flapping region must not move its keys twice a second. */
   readonly actedIllness: ReadonlyMap<string, ActedRisk>;
+  /** Regions that failed, and how much of their weight they may have again. */
+  readonly trust: ReadonlyMap<string, Trust>;
   /** Demand that the last rounds expected, the latest last (room.ts). */
   readonly medians: readonly number[];
   /** Region ids of `tables`' indices; they change with the configuration. */
@@ -163,6 +168,8 @@ export interface WeightRecord {
   readonly projected: number;
   readonly desired: number;
   readonly actedRisk: number;
+  /** 0..1, below 1 while the region comes back from a failure. */
+  readonly trust: number;
   readonly reason: string | undefined;
 }
 

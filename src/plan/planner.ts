@@ -26,6 +26,7 @@ import type {
 } from './planner-types.ts';
 import { nextMedians, roomFor } from './room.ts';
 import { destinationsOf, holdShift, resumeShift, revertShift, sourcesOf } from './shift.ts';
+import { FULL_TRUST, nextTrust, type Trust } from './slow-return.ts';
 import { stepTables } from './step-tables.ts';
 import { PROBE_SHARE, type RegionWeights, type RiskThresholds, weighRegions } from './weights.ts';
 import {
@@ -47,6 +48,7 @@ export function newPlannerState(incarnation: string): PlannerState {
     acted: new Map(),
     actedFailure: new Map(),
     actedIllness: new Map(),
+    trust: new Map(),
     medians: [],
     regionIds: [],
     tables: new Map(),
@@ -91,8 +93,9 @@ export function planRound(before: PlannerState, input: PlannerInput): PlannerRes
     (region) => region.assessment?.failureProbability ?? 0,
   );
   const actedIllness = damp(before.actedIllness, input, (region) => 1 - region.healthFactor);
+  const trust = trustIn(input, before.trust);
   const medians = nextMedians(before.medians, input);
-  const seen = { ...before, acted, actedFailure, actedIllness, medians };
+  const seen = { ...before, acted, actedFailure, actedIllness, trust, medians };
   const damped = { ...seen, own: ownBefore(seen, input) };
 
   const wish = wishFor(damped, input, input.rules.thresholds);
@@ -180,12 +183,22 @@ function damp(
   );
 }
 
+function trustIn({ regions, rules, now }: PlannerInput, before: PlannerState['trust']): Map<string, Trust> {
+  return new Map(
+    regions.map(({ id, isFailing, healthFactor }) => [
+      id,
+      nextTrust(before.get(id) ?? FULL_TRUST, { isFailing, isWhole: healthFactor === 1 }, now, rules),
+    ]),
+  );
+}
+
 function weighable(input: PlannerInput, state: PlannerState) {
   return input.regions.map((region) => ({
     id: region.id,
     baseWeight: baseWeightOf(region),
     risk: isPredicting(input) ? state.acted.get(region.id)!.risk : 0,
     failure: isPredicting(input) ? state.actedFailure.get(region.id)!.risk : 0,
+    trust: isPredicting(input) ? state.trust.get(region.id)!.share : 1,
     carries: carriedShare(region, input),
     confidence: region.assessment?.confidence ?? 0,
     healthFactor: 1 - state.actedIllness.get(region.id)!.risk,
@@ -342,6 +355,7 @@ function records(
     projected: projection[i]!.weight,
     desired: desired.get(region.id)!,
     actedRisk: state.acted.get(region.id)!.risk,
+    trust: state.trust.get(region.id)!.share,
     reason:
       region.admin === 'active' ? (projection[i]!.isHeldBack ? 'no_room' : weighed[i]!.reason) : region.admin,
   }));

@@ -20,18 +20,24 @@ export function nextMedians(before: readonly number[], { medianDemand }: Planner
  * Too much load, or a failure that may well not come: demand is the one that may come, the limit is the target. A likely
  * failure: the demand that is expected, or want of knowledge about demand would keep in a failing region what has room
  * elsewhere. A failure that is there or is announced: up to what the guards allow a destination as well, its requests are
- * better off in a full region. What has been moved stays until half of what is then left is taken.
+ * better off in a full region. What has been moved stays until half of what is then left is taken, and until the region
+ * has come back.
  */
 export function roomFor(
-  { medians, weights, actedFailure }: Pick<PlannerState, 'medians' | 'weights' | 'actedFailure'>,
+  {
+    medians,
+    weights,
+    actedFailure,
+    trust,
+  }: Pick<PlannerState, 'medians' | 'weights' | 'actedFailure' | 'trust'>,
   { regions, rules, demand }: PlannerInput,
   weighed: readonly RegionWeights[],
 ): Pick<ProjectionRules, 'demand' | 'targetUtilisation'> {
   const isDemoted = (i: number): boolean => weighed[i]!.health < weighed[i]!.base;
   const isCertain = regions.some(({ assessment }, i) => assessment?.confidence === 1 && isDemoted(i));
-  const isLikely = regions.some(
-    ({ id }, i) => (actedFailure.get(id)?.risk ?? 0) >= rules.thresholds.high && isDemoted(i),
-  );
+  const isEndangered = ({ id }: PlannerRegion): boolean =>
+    (actedFailure.get(id)?.risk ?? 0) >= rules.thresholds.high || (trust.get(id)?.share ?? 1) < 1;
+  const isLikely = regions.some((region, i) => isEndangered(region) && isDemoted(i));
   if (!isCertain && !isLikely) return { demand, targetUtilisation: rules.targetUtilisation };
   const expected = middleOf(medians) ?? demand;
   const weightOf = ({ id, baseWeight }: PlannerRegion): number => weights.get(id) ?? baseWeight;

@@ -49,6 +49,8 @@ export interface ShiftRules {
   readonly idOf: (moving: ReadonlyMap<number, number>, owners: Uint16Array) => string;
   /** Regions that can serve nothing: what they own or are about to get moves at once. */
   readonly unavailable: ReadonlySet<number>;
+  /** Regions whose requests fail: what shall leave them leaves at once. */
+  readonly failing: ReadonlySet<number>;
   /** Regions that must not get what is on its way to them any more. */
   readonly evicted: ReadonlySet<number>;
 }
@@ -104,17 +106,21 @@ export function settleShift(table: TableState, now: number): TableState {
 function rescue(
   table: TableState,
   wanted: Uint16Array,
-  { unavailable, evicted }: Pick<ShiftRules, 'unavailable' | 'evicted'>,
+  { unavailable, failing, evicted }: Pick<ShiftRules, 'unavailable' | 'failing' | 'evicted'>,
 ): TableState {
-  if (unavailable.size === 0 && evicted.size === 0) return table;
+  if (unavailable.size === 0 && failing.size === 0 && evicted.size === 0) return table;
   const owners = Uint16Array.from(table.owners);
   const moving = new Map(table.shift?.moving);
   let isChanged = false;
   for (let shard = 0; shard < owners.length; shard++) {
     const before = moving.get(shard);
-    const isBarred = before !== undefined && evicted.has(owners[shard]!) && owners[shard] !== wanted[shard];
+    const isUnwanted = owners[shard] !== wanted[shard];
+    const isBarred = before !== undefined && evicted.has(owners[shard]!) && isUnwanted;
+    const isLeft = isUnwanted
+      ? failing.has(owners[shard]!)
+      : before !== undefined && failing.has(before) && !failing.has(owners[shard]!);
     const isLost = unavailable.has(owners[shard]!) || (before !== undefined && unavailable.has(before));
-    if (!isLost && !isBarred) continue;
+    if (!isLost && !isLeft && !isBarred) continue;
     isChanged = true;
     moving.delete(shard);
     // The side of the move that is still there, if the wish is gone as well.

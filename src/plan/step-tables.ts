@@ -58,6 +58,7 @@ export function stepTables(before: PlannerState, desired: Desired, input: Planne
       notice: input.rules.notice,
       idOf: (moving, owners) => shiftId(id, moving, owners),
       unavailable: unavailableRegions(input),
+      failing: new Set([...regionIds.keys()].filter((i) => input.regions[i]!.isFailing)),
       evicted: new Set([...regionIds.keys()].filter((i) => weights.get(regionIds[i]!) === 0)),
     });
     const moved = wanted.isFirst ? 0 : countMoved(current.owners, stepped.owners);

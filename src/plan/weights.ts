@@ -31,6 +31,8 @@ export interface WeighedRegion {
   readonly risk: number;
   /** The part of it that is failure and not too much load, likewise. */
   readonly failure: number;
+  /** 0..1: what it may have at most since it failed (slow-return.ts). */
+  readonly trust: number;
   /** Share of its ordinary load that it can carry, 0..1; undefined = unknown. */
   readonly carries: number | undefined;
   /** 0..1: how far the risk is proven. */
@@ -49,7 +51,14 @@ export interface RegionWeights {
   /** After risk and health. */
   readonly health: number;
   /** Why the weight is below its base, or why a demotion was not made. */
-  readonly reason: 'at_risk' | 'evicted' | 'unhealthy' | 'max_demoted' | 'last_region' | undefined;
+  readonly reason:
+    | 'at_risk'
+    | 'evicted'
+    | 'returning'
+    | 'unhealthy'
+    | 'max_demoted'
+    | 'last_region'
+    | undefined;
 }
 
 export interface WeightRules {
@@ -80,14 +89,15 @@ export function weighRegions(regions: readonly WeighedRegion[], rules: WeightRul
  */
 function multiplierOf(region: WeighedRegion, thresholds: RiskThresholds): number {
   const carried = Math.max(riskMultiplier(region.risk, thresholds), region.carries ?? 0);
-  const multiplier = Math.min(riskMultiplier(region.failure, thresholds), carried);
+  const multiplier = Math.min(riskMultiplier(region.failure, thresholds), carried, region.trust);
   return multiplier === 0 && region.confidence <= UNPROVEN_CONFIDENCE ? PROBE_SHARE : multiplier;
 }
 
 function reasonOf(region: WeighedRegion, multiplier: number): RegionWeights['reason'] {
   if (region.healthFactor < 1) return 'unhealthy';
   if (multiplier === 0) return 'evicted';
-  return multiplier < 1 ? 'at_risk' : undefined;
+  if (multiplier === 1) return undefined;
+  return multiplier < region.trust ? 'at_risk' : 'returning';
 }
 
 /** Regions that the bounds keep at their base although their risk would lower them. */
@@ -95,13 +105,16 @@ function spareFromDemotion(
   regions: readonly WeighedRegion[],
   { thresholds, maxDemoted }: WeightRules,
 ): Map<string, 'max_demoted' | 'last_region'> {
+  const failing = ({ failure, trust }: WeighedRegion): number =>
+    Math.min(riskMultiplier(failure, thresholds), trust);
   const spared = new Map<string, 'max_demoted' | 'last_region'>();
   const serving = regions.filter((region) => region.baseWeight > 0 && region.healthFactor > 0);
   const total = serving.reduce((sum, region) => sum + sizeOf(region, serving), 0);
-  // The most endangered first; equal ones by id, so that every engine chooses the same.
+  // Who may fail before who has too much to do, or a busy survivor would be spared instead of the region that it stands
+  // in for; then the most endangered; equal ones by id, so that every engine chooses the same.
   const endangered = serving
     .filter((region) => multiplierOf(region, thresholds) < 1)
-    .sort((a, b) => b.risk - a.risk || (a.id < b.id ? -1 : 1));
+    .sort((a, b) => failing(a) - failing(b) || b.risk - a.risk || (a.id < b.id ? -1 : 1));
   let demoted = 0;
   endangered.forEach((region, i) => {
     const share = total === 0 ? 0 : sizeOf(region, serving) / total;

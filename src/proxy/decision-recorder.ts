@@ -19,6 +19,8 @@ export interface DecisionInputs {
   readonly inFlight: readonly (number | null)[];
   /** Of those, the ones without a response head. */
   readonly waiting: readonly (number | null)[];
+  /** Of each region's stated capacity, what its servers in rotation are. */
+  readonly healthyShare: readonly (number | null)[];
   /** Credit of each region before a round robin's turn. */
   readonly credit: readonly number[] | null;
   /** Share of the keys of moving shards that had crossed; null without a shift. */
@@ -73,6 +75,7 @@ export class DecisionRecorder {
       utilisation: listed(this.#loads.utilisations),
       inFlight: listed(this.#loads.counts),
       waiting: listed(this.#loads.waits),
+      healthyShare: listed(this.#loads.shares),
       credit: this.#cursors.credit,
       progress: shift === null ? null : progressOf(shift, this.#now),
       neutrality: neutralityAt(snapshot, live, this.#now),
@@ -100,6 +103,7 @@ class RecordedLoads implements RegionLoads {
   readonly utilisations = new Map<number, number>();
   readonly counts = new Map<number, number>();
   readonly waits = new Map<number, number>();
+  readonly shares = new Map<number, number>();
 
   constructor(loads: RegionLoads) {
     this.#loads = loads;
@@ -109,6 +113,7 @@ class RecordedLoads implements RegionLoads {
     this.utilisations.clear();
     this.counts.clear();
     this.waits.clear();
+    this.shares.clear();
   }
 
   /** The first answer is kept for the decision: it must not see two. */
@@ -124,6 +129,10 @@ class RecordedLoads implements RegionLoads {
 
   waiting(region: RegionIndex): number {
     return remembered(this.waits, region, (one) => this.#loads.waiting(one));
+  }
+
+  healthyShare(region: RegionIndex): number {
+    return remembered(this.shares, region, (one) => this.#loads.healthyShare(one));
   }
 }
 

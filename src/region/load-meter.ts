@@ -59,8 +59,8 @@ export class LoadMeter {
   #publish(): void {
     this.#regions.forEach((region, i) => {
       const { index, capacity } = region;
-      const left = capacity === undefined ? Number.NaN : capacity * this.#healthyShare(region);
-      this.#cells.setUtilisation(index, this.#rates[i]! / left);
+      const healthyShare = this.#healthyShare(region);
+      this.#cells.setLoad(index, this.#rates[i]! / ((capacity ?? Number.NaN) * healthyShare), healthyShare);
     });
   }
 

@@ -377,7 +377,7 @@ export function idleContext(random: Random, claims: ClaimReader, verify: TokenVe
   return {
     random,
     now: () => 0,
-    loads: { inFlight: () => 0, waiting: () => 0, utilisation: () => Number.NaN },
+    loads: { inFlight: () => 0, waiting: () => 0, healthyShare: () => 1, utilisation: () => Number.NaN },
     cursors: new Map(),
     key: new KeyBytes(),
     claims,

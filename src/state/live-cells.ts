@@ -67,6 +67,7 @@ export class LiveCells {
   readonly #reports: Int32Array;
   readonly #groups: Int32Array;
   readonly #utilisation: Float64Array;
+  readonly #healthyShare: Float64Array;
   readonly #staleSince: Float64Array;
 
   /** @param buffer of another thread's cells with the same number of workers; else new ones are made. */
@@ -75,7 +76,7 @@ export class LiveCells {
     lengths.push(workers * WORKER_STRIDE, workers * MAX_REGIONS * REGION_STRIDE, MAX_REGIONS * REPORT_STRIDE);
     lengths.push(workers * SHARD_GROUPS * GROUP_STRIDE);
     const ints = lengths.reduce((sum, length) => sum + length, 0);
-    this.buffer = buffer ?? new SharedArrayBuffer(ints * 4 + MAX_REGIONS * 8 + 8);
+    this.buffer = buffer ?? new SharedArrayBuffer(ints * 4 + 2 * MAX_REGIONS * 8 + 8);
     this.workers = workers;
     let at = 0;
     const take = (length: number): Int32Array => {
@@ -87,9 +88,11 @@ export class LiveCells {
     [this.#global, this.#main, this.#servers, this.#workers, this.#regions] = views;
     [, , , , , this.#reports, this.#groups] = views;
     this.#utilisation = new Float64Array(this.buffer, at, MAX_REGIONS);
-    this.#staleSince = new Float64Array(this.buffer, at + MAX_REGIONS * 8, 1);
+    this.#healthyShare = new Float64Array(this.buffer, at + MAX_REGIONS * 8, MAX_REGIONS);
+    this.#staleSince = new Float64Array(this.buffer, at + 2 * MAX_REGIONS * 8, 1);
     if (buffer === undefined) {
       this.#utilisation.fill(Number.NaN);
+      this.#healthyShare.fill(1);
       this.#staleSince[0] = Number.POSITIVE_INFINITY;
     }
   }
@@ -132,9 +135,13 @@ export class LiveCells {
     this.#main[slot * MAIN_STRIDE + RAMP_PERMILLE] = Math.round(ramp * 1000);
   }
 
-  /** @param utilisation requests/s over capacity; NaN when the capacity is not known. */
-  setUtilisation(region: number, utilisation: number): void {
+  /**
+   * @param utilisation requests/s over what is left of the capacity; NaN when the capacity is not known.
+   * @param healthyShare of the stated capacity that is left, 0..1.
+   */
+  setLoad(region: number, utilisation: number, healthyShare: number): void {
     this.#utilisation[region] = utilisation;
+    this.#healthyShare[region] = healthyShare;
   }
 
   /**
@@ -184,6 +191,10 @@ export class LiveCells {
 
   utilisation(region: number): number {
     return this.#utilisation[region]!;
+  }
+
+  healthyShare(region: number): number {
+    return this.#healthyShare[region]!;
   }
 
   /** What the region's manager says of its servers; undefined while it says nothing, or has none. */

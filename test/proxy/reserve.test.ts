@@ -26,7 +26,12 @@ function triedInB(options: Partial<WorldOptions> = {}, request: RequestParts = {
     snapshot: world.snapshot,
     decision,
     loads: LOADS,
-    regionLoads: { inFlight: () => 0, waiting: () => 0, utilisation: () => utilisation },
+    regionLoads: {
+      inFlight: () => 0,
+      waiting: () => 0,
+      healthyShare: () => 1,
+      utilisation: () => utilisation,
+    },
     random: seededRandom(1),
     triedRegions: [decision.region],
     triedSlots: [decision.view.servers[decision.region]![0]!.slot],

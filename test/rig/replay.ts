@@ -50,6 +50,7 @@ export function decideAgain(snapshot: Snapshot, recorded: Recorded, facts: Reque
     utilisation: (region) => inputs.utilisation[region] ?? Number.NaN,
     inFlight: (region) => inputs.inFlight[region] ?? 0,
     waiting: (region) => inputs.waiting[region] ?? 0,
+    healthyShare: (region) => inputs.healthyShare[region] ?? 1,
   });
   const index = snapshot.matcher.match(facts);
   if (inputs.credit !== null) context.cursors.set(index, Float64Array.from(inputs.credit));

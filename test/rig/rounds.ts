@@ -86,6 +86,7 @@ export class Rounds {
         healthFactor: 1,
         capacity: undefined,
         assessment: assessed(0),
+        isFailing: false,
         signals: WELL,
         listed,
       });

@@ -195,6 +195,7 @@ export interface ContextParts {
   readonly now?: () => number;
   readonly inFlight?: (region: number) => number;
   readonly waiting?: (region: number) => number;
+  readonly healthyShare?: (region: number) => number;
   readonly utilisation?: (region: number) => number;
   readonly claims?: ClaimReader;
   readonly verify?: TokenVerifier;
@@ -207,6 +208,7 @@ export function contextOf(parts: ContextParts = {}): DecideContext {
     loads: {
       inFlight: parts.inFlight ?? (() => 0),
       waiting: parts.waiting ?? (() => 0),
+      healthyShare: parts.healthyShare ?? (() => 1),
       utilisation: parts.utilisation ?? (() => Number.NaN),
     },
     cursors: new Map(),

@@ -37,8 +37,8 @@ t.test('what the main thread writes is read from the same memory, first and last
     cells.setRamp(slot, 0.1);
     t.equal(other.ramp(slot), 0.1);
   }
-  cells.setUtilisation(0, 0.25);
-  cells.setUtilisation(LAST_REGION, 1.5);
+  cells.setLoad(0, 0.25, 0.5);
+  cells.setLoad(LAST_REGION, 1.5, 1);
   cells.setStaleSince(12.5);
   t.strictSame([other.utilisation(0), other.utilisation(LAST_REGION), other.staleSince], [0.25, 1.5, 12.5]);
   const before = other.version;

@@ -35,7 +35,9 @@ export interface RegionLoads {
   inFlight(region: RegionIndex): number;
   /** Of those, the ones whose response head has not come yet. */
   waiting(region: RegionIndex): number;
-  /** Requests/s over capacity, 1 = full; NaN where the capacity is not known. */
+  /** Of the stated capacity, what the servers in rotation are: 0..1. */
+  healthyShare(region: RegionIndex): number;
+  /** Requests/s over what these can take, 1 = full; NaN where the capacity is not known. */
   utilisation(region: RegionIndex): number;
 }
 
