@@ -5,7 +5,7 @@ import { NO_OUTCOME, type OutcomeState, observeOutcome } from '../../src/analyti
 const STEP_MS = 1000;
 
 /** Plays rows of a region, one a second; says for each whether it is failing. */
-function failing(rows: readonly Readonly<Record<string, number>>[]): boolean[] {
+function failing(rows: readonly Readonly<Record<string, number>>[], capacity?: number): boolean[] {
   let state: OutcomeState = NO_OUTCOME;
   return rows.map((values, i) => {
     const row = {
@@ -14,7 +14,7 @@ function failing(rows: readonly Readonly<Record<string, number>>[]): boolean[] {
       at: i * STEP_MS,
       values: new Map(Object.entries(values)),
     };
-    ({ state } = observeOutcome(state, row, { capacity: undefined, isConfirmed: false, stepMs: STEP_MS }));
+    ({ state } = observeOutcome(state, row, { capacity, isConfirmed: false, stepMs: STEP_MS }));
     return state.since.failure !== undefined;
   });
 }
@@ -26,6 +26,13 @@ t.test('a tenth of many answers as errors is a failure, one of three is not', as
   t.strictSame(failing([{ rps: 60, error_rate: 0.09 }]), [false]);
   t.strictSame(failing([{ rps: 3, error_rate: 0.34 }]), [false]);
   t.strictSame(failing([{ error_rate: 0.2 }]), [true], 'whoever tells shares alone is believed');
+});
+
+t.test('errors of a region at its capacity are those of too much load', async (t) => {
+  const shown = (rps: number): boolean[] => failing([{ rps, error_rate: 0.5 }], 100);
+  t.strictSame(shown(91), [false]);
+  t.strictSame(shown(90), [true]);
+  t.strictSame(failing([{ rps: 91, error_rate: 0.5, healthy_share: 0 }], 100), [true], 'down is down');
 });
 
 t.test('three rows of calm end it', async (t) => {

@@ -58,6 +58,10 @@ t.test('risk becomes weight, weight becomes a ramp', async (t) => {
     site.risk('b', 0.95).risk('c', 0.8).pass(ROUND_MS);
     t.strictSame(site.weights, { a: 1, b: 0, c: 1, d: 1 });
     t.equal(site.record('c').reason, 'max_demoted');
+    site.say('c', { assessment: { ...assessed(1), failureProbability: 0 }, capacity: 100 });
+    site.demand = 900;
+    site.pass(ROUND_MS);
+    t.equal(site.record('c').reason, 'max_demoted', 'who has too much to do comes after who may fail');
     const freer = inPeace(['a', 'b', 'c', 'd'], { rules: { maxDemoted: 0.5 } });
     freer.risk('b', 0.95).risk('c', 0.8).pass(ROUND_MS);
     t.strictSame(freer.weights, { a: 1, b: 0, c: 0.1, d: 1 });

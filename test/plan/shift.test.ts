@@ -62,6 +62,15 @@ t.test('a region that can serve nothing', async (t) => {
     t.ok(site.progress()! > 0, 'the others of the ramp go on');
   });
 
+  t.test('what shall leave a failing region leaves at once, what is on its way to it returns', async (t) => {
+    const site = inPeace();
+    site.risk('a', 0.8).pass(30_000);
+    t.ok(site.progress()! > 0 && site.served('a') > 0.02);
+    site.risk('a', 1, 1).say('a', { isFailing: true }).pass(ROUND_MS);
+    t.equal(site.served('a'), 0);
+    t.equal(site.progress(), undefined);
+  });
+
   t.test('a destination that is evicted in mid-ramp gets no further keys', async (t) => {
     const site = inPeace(['a', 'b', 'c', 'd'], { rules: { maxDemoted: 0.5 } });
     site.risk('a', 0.8).pass(30_000);

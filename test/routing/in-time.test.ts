@@ -5,7 +5,7 @@ import { type ContextParts, contextOf, factsOf, World } from '../rig/world.ts';
 
 const capacity = 100;
 const REGIONS = ['a', 'b', 'c'].map((id) => ({ id, capacity }));
-/** Half a second of 100 requests/s are 50. */
+/** Half a second of 100 requests/s are 50, of which four fifths may wait. */
 const ROUTE = { timeouts: { response: '500ms' } };
 
 const worldOf = (route: Record<string, unknown> = {}): World =>
@@ -27,19 +27,29 @@ t.test('a region with a longer queue than it can answer in time is passed over',
   const own = ownerOf(world);
   const queued = (most: number) =>
     decided(world, { waiting: (region) => (region === own ? most : 0) }) as Forward;
-  t.equal(queued(37).region, own);
-  t.not(queued(38).region, own);
-  t.equal(queued(38).choice, 'headroom');
+  t.equal(queued(29).region, own);
+  t.not(queued(30).region, own);
+  t.equal(queued(30).choice, 'headroom');
 });
 
 t.test('where no region could answer in time the request is refused at once', async (t) => {
   const world = worldOf();
-  t.match(decided(world, { waiting: () => 38 }), { kind: 'refuse', reason: 'shed', priority: 'normal' });
-  t.match(decided(world, { waiting: () => 37, utilisation: () => 2 }), { kind: 'forward' });
+  t.match(decided(world, { waiting: () => 30 }), { kind: 'refuse', reason: 'shed', priority: 'normal' });
+  t.match(decided(world, { waiting: () => 29, utilisation: () => 2 }), { kind: 'forward' });
+});
+
+t.test('half of the servers answer half as many in time', async (t) => {
+  const large = new World({
+    regions: REGIONS.map((region) => ({ ...region, capacity: 1000 })),
+    routes: [ROUTE],
+  });
+  const healthyShare = (): number => 0.5;
+  t.match(decided(large, { waiting: () => 149, healthyShare }), { kind: 'forward' });
+  t.match(decided(large, { waiting: () => 150, healthyShare }), { reason: 'shed' });
 });
 
 t.test('what matters less makes room first', async (t) => {
-  const most = { sheddable: 25, normal: 37.5, high: 45, critical: 50 };
+  const most = { sheddable: 20, normal: 30, high: 36, critical: 40 };
   for (const [priority, limit] of Object.entries(most)) {
     const world = worldOf({ priority });
     t.match(decided(world, { waiting: () => Math.ceil(limit) - 1 }), { kind: 'forward' }, priority);

@@ -41,6 +41,7 @@ t.test('what the main thread writes is read from the same memory, first and last
   cells.setLoad(LAST_REGION, 1.5, 1);
   cells.setStaleSince(12.5);
   t.strictSame([other.utilisation(0), other.utilisation(LAST_REGION), other.staleSince], [0.25, 1.5, 12.5]);
+  t.strictSame([other.healthyShare(0), other.healthyShare(1), other.healthyShare(LAST_REGION)], [0.5, 1, 1]);
   const before = other.version;
   cells.publish();
   t.equal(other.version, before + 1);
