@@ -93,7 +93,7 @@ export function planRound(before: PlannerState, input: PlannerInput): PlannerRes
     (region) => region.assessment?.failureProbability ?? 0,
   );
   const actedIllness = damp(before.actedIllness, input, (region) => 1 - region.healthFactor);
-  const trust = trustIn(input, before.trust);
+  const trust = trustIn(input, before.trust, actedFailure);
   const medians = nextMedians(before.medians, input);
   const seen = { ...before, acted, actedFailure, actedIllness, trust, medians };
   const damped = { ...seen, own: ownBefore(seen, input) };
@@ -183,12 +183,18 @@ function damp(
   );
 }
 
-function trustIn({ regions, rules, now }: PlannerInput, before: PlannerState['trust']): Map<string, Trust> {
+function trustIn(
+  { regions, rules, now }: PlannerInput,
+  before: PlannerState['trust'],
+  actedFailure: PlannerState['actedFailure'],
+): Map<string, Trust> {
   return new Map(
-    regions.map(({ id, isFailing, healthFactor }) => [
-      id,
-      nextTrust(before.get(id) ?? FULL_TRUST, { isFailing, isWhole: healthFactor === 1 }, now, rules),
-    ]),
+    regions.map(({ id, isFailing, healthFactor }) => {
+      const isWhole = healthFactor === 1;
+      const isLikely = actedFailure.get(id)!.risk >= rules.thresholds.high;
+      const facts = { isFailing: isFailing || (isLikely && !isWhole), isWhole };
+      return [id, nextTrust(before.get(id) ?? FULL_TRUST, facts, now, rules)];
+    }),
   );
 }
 

@@ -26,7 +26,7 @@ const STEP = 2;
 const MOST_DWELLS = 10;
 
 export interface TrustFacts {
-  /** It fails, or is as good as certain to. */
+  /** Its requests fail, or servers are out and more of the kind is likely. */
   readonly isFailing: boolean;
   /** All of its servers can serve. */
   readonly isWhole: boolean;

@@ -5,8 +5,9 @@
 import type { RegionIndex } from '../core/ids.ts';
 import type { PolicyKind, Priority } from '../core/model.ts';
 import type { Reason } from '../core/reasons.ts';
-import type { Choice, Forward } from '../routing/decide.ts';
+import type { Forward } from '../routing/decide.ts';
 import type { LiveView, SetView } from '../routing/eligibility.ts';
+import type { Choice } from '../routing/fallbacks.ts';
 import type { EligibleSet, Snapshot } from '../routing/snapshot.ts';
 import type { DecisionInputs } from './decision-recorder.ts';
 import type { SpanIds } from './request-ids.ts';

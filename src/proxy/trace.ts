@@ -5,7 +5,8 @@ import type { RegionIndex } from '../core/ids.ts';
 import type { Priority } from '../core/model.ts';
 import type { Reason } from '../core/reasons.ts';
 
-import type { Choice, Forward } from '../routing/decide.ts';
+import type { Forward } from '../routing/decide.ts';
+import type { Choice } from '../routing/fallbacks.ts';
 import type { Route } from '../routing/snapshot.ts';
 import type { DecisionInputs } from './decision-recorder.ts';
 import type { SpanIds } from './request-ids.ts';

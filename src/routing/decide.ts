@@ -4,23 +4,17 @@
 // after it, one at a time, because most requests never need a second.
 
 import { unreachable } from '../core/assert.ts';
-import { NO_REGION, type RegionIndex, regionIndex } from '../core/ids.ts';
+import { NO_REGION, type RegionIndex } from '../core/ids.ts';
 import { type Location, type PolicyKind, PRIORITIES, type Priority } from '../core/model.ts';
 import { hex64, type Random } from '../core/random.ts';
-import {
-  firstUsable,
-  type LiveView,
-  mayStandIn,
-  type SetView,
-  viewOfSet,
-  viewWithinReach,
-} from './eligibility.ts';
+import { type LiveView, type SetView, viewOfSet, viewWithinReach } from './eligibility.ts';
+import { type Choice, type FallbackInput, hasRoom, redirect } from './fallbacks.ts';
 import { fractionOf, newU64, SEED_ZERO, type U64, xxh64Text } from './hash.ts';
-import { answersInTime, type RoomInput } from './in-time.ts';
+import type { RoomInput } from './in-time.ts';
 import { KeyBytes } from './key-bytes.ts';
 import { isMoving } from './ownership.ts';
 import { consistentHash, shardOf } from './policies/consistent-hash.ts';
-import { geographicProximity, nearestUsable } from './policies/geographic-proximity.ts';
+import { geographicProximity } from './policies/geographic-proximity.ts';
 import { leastLoaded } from './policies/least-loaded.ts';
 import type { Cursors, PickInput, Policy, RegionLoads } from './policies/policy.ts';
 import { roundRobin } from './policies/round-robin.ts';
@@ -54,16 +48,6 @@ export interface DecideContext {
   readonly claims: ClaimReader;
   readonly verify: TokenVerifier;
 }
-
-export type Choice =
-  /** The policy's own pick. */
-  | 'policy'
-  /** The pick may not have all that is its own (health, weight); this request is of the rest. */
-  | 'spill'
-  /** The pick may not be chosen now. */
-  | 'failover'
-  /** The pick is full. */
-  | 'headroom';
 
 export interface Forward {
   readonly kind: 'forward';
@@ -198,45 +182,6 @@ function place(
   };
 }
 
-/** Where a request goes that the picked region does not get itself, or why nowhere. */
-function redirect(
-  from: FallbackInput,
-  picked: RegionIndex,
-  choice: Choice,
-  room: RoomInput,
-): Pick<Forward, 'region' | 'choice'> | 'no_eligible_region' | 'shed' {
-  let turned = { region: elsewhere(from, picked, room), choice };
-  // Every region that may have it is at its capacity: whoever can wait makes room for the others.
-  const isWaitable = choice !== 'spill' && room.priority === 'sheddable' && from.view.usable.length > 0;
-  if (turned.region === NO_REGION && isWaitable) return 'shed';
-  if (turned.region === NO_REGION && choice === 'failover') {
-    turned = { region: lastResort(room.snapshot, from), choice };
-    if (turned.region === NO_REGION) return 'no_eligible_region';
-  }
-  // A full or half-healthy pick rather than a full stranger.
-  if (turned.region === NO_REGION) turned = { region: picked, choice: 'policy' };
-  // What a full region cannot answer in time is lost there too, and costs it the work.
-  return answersInTime(turned.region, room) ? turned : 'shed';
-}
-
-/**
- * First region after `picked` that is below its capacity: what one region loses must not fell the next
- * while a third has room.
- */
-function elsewhere(from: FallbackInput, picked: RegionIndex, room: RoomInput): RegionIndex {
-  const passed = picked === NO_REGION ? [] : [picked];
-  for (;;) {
-    const region = nextRegion(room.snapshot, from, passed);
-    if (region === NO_REGION || hasRoom(region, room)) return region;
-    passed.push(region);
-  }
-}
-
-function hasRoom(region: RegionIndex, room: RoomInput): boolean {
-  // NaN (capacity unknown) is not full.
-  return !(room.loads.utilisation(region) >= FULL) && answersInTime(region, room);
-}
-
 function priorityOf({ priority }: Route, facts: RequestFacts): Priority {
   if (typeof priority === 'string') return priority;
   const named = facts.isTrusted ? facts.field(priority.header) : undefined;
@@ -312,63 +257,6 @@ function shareKept(picked: RegionIndex, { snapshot, set, route, view, isKeyed }:
     }
     default:
       return unreachable(route.policy);
-  }
-}
-
-/** Where nobody has room, a full region rather than none; and where nobody can, one that a forecast has emptied. */
-function lastResort(snapshot: Snapshot, from: FallbackInput): RegionIndex {
-  const full = nextRegion(snapshot, from, []);
-  if (full !== NO_REGION) return full;
-  const { reserve } = from.view;
-  const [spared = NO_REGION] = [...snapshot.failoverOrder]
-    .map(regionIndex)
-    .filter((region) => reserve.includes(region));
-  return spared;
-}
-
-/**
- * A region at its stated capacity sheds to its fallbacks; those at capacity as well are no help, and then the
- * pick keeps what is its own. At the very capacity queues already grow without end.
- */
-export const FULL = 0.95;
-
-const isByTable = (policy: PolicyKind): boolean =>
-  policy === 'consistent_hash' || policy === 'weighted_random';
-
-/** The parts of a decision that its fallbacks depend on. */
-export type FallbackInput = Pick<Forward, 'route' | 'set' | 'view' | 'shard' | 'isKeyed' | 'clientLocation'>;
-
-/**
- * The next region to turn to after `tried`, NO_REGION when none is left. A keyed request follows its
- * shard's ring order, so that a lost region's keys spread over the survivors, the same way on every
- * proxy; geographic_proximity goes by distance; others follow the plan's failover order.
- */
-export function nextRegion(
-  snapshot: Snapshot,
-  from: FallbackInput,
-  tried: readonly RegionIndex[],
-): RegionIndex {
-  const { route, view } = from;
-  if (route.policy === 'geographic_proximity') {
-    return nearestUsable(snapshot, view, from.clientLocation, (region) => tried.includes(region));
-  }
-  if (!from.isKeyed || !isByTable(route.policy)) return firstUsable(view, snapshot.failoverOrder, tried);
-  const { orders, members } = from.set;
-  const row = from.shard * orders.regionCount;
-  for (let rank = 0; rank < orders.regionCount; rank++) {
-    const region = regionIndex(members[orders.regions[row + rank]!]!);
-    if (mayStandIn(view, region) && !tried.includes(region)) return region;
-  }
-  return NO_REGION;
-}
-
-/** All regions after the decision's own, in the order in which they would be turned to. */
-export function fallbacksOf(snapshot: Snapshot, decision: Forward): RegionIndex[] {
-  const tried = [decision.region];
-  for (;;) {
-    const next = nextRegion(snapshot, decision, tried);
-    if (next === NO_REGION) return tried.slice(1);
-    tried.push(next);
   }
 }
 

@@ -44,6 +44,8 @@ export interface SetView {
   readonly usable: Uint16Array;
   /** By region index: 1 = may stand in for others. One that is being emptied serves what is still its own. */
   readonly standsIn: Uint8Array;
+  /** By region index: 1 = the plan has not demoted it, so that it may take what is too much for others. */
+  readonly takesOverflow: Uint8Array;
   /**
    * Members with a healthy server that the plan, not a human, has left without weight. A forecast may be wrong: they
    * take what no other region can.
@@ -98,6 +100,9 @@ function buildView(snapshot: Snapshot, set: EligibleSet, live: LiveView): SetVie
 
   const keeps = new Float64Array(snapshot.regions.length);
   const standsIn = new Uint8Array(snapshot.regions.length);
+  const takesOverflow = new Uint8Array(snapshot.regions.length);
+  const least =
+    LEAST_OF_SUBSTITUTES * Math.max(...[...set.members].map((region) => shareLeft(snapshot, set, region)));
   const usable: number[] = [];
   for (const region of candidates) {
     // In panic, too, a region without a healthy server is not chosen while another has one.
@@ -110,6 +115,7 @@ function buildView(snapshot: Snapshot, set: EligibleSet, live: LiveView): SetVie
     const health = healthFactor(live.healthy[region]!, live.registered[region]!) / (plannedHealth || 1);
     keeps[region] = panic ? 1 : Math.min(1, health);
     standsIn[region] = set.weights[region]! > 0 ? 1 : 0;
+    takesOverflow[region] = standsIn[region]! * (shareLeft(snapshot, set, region) >= least ? 1 : 0);
     usable.push(region);
   }
   const servers = panic ? live.present : live.servers;
@@ -117,12 +123,22 @@ function buildView(snapshot: Snapshot, set: EligibleSet, live: LiveView): SetVie
     keeps,
     usable: Uint16Array.from(usable),
     standsIn,
+    takesOverflow,
     reserve,
     servers,
     nearby: panic ? null : live.nearby,
     removed,
     panic,
   };
+}
+
+/** A region that has lost more of its weight than this, compared with the others, has been emptied for a reason. */
+const LEAST_OF_SUBSTITUTES = 0.5;
+
+/** Of its base weight, what the plan has left to a region; 0 where there is none. */
+function shareLeft({ regions }: Snapshot, { weights }: EligibleSet, region: number): number {
+  const { baseWeight } = regions[region]!;
+  return baseWeight === 0 ? 0 : weights[region]! / baseWeight;
 }
 
 /**

@@ -2,8 +2,9 @@
 // out. For the command line, the control API and anyone who wonders.
 
 import { NO_REGION, type RegionIndex } from '../core/ids.ts';
-import { type DecideContext, decide, type Forward, fallbacksOf, type RequestFacts } from './decide.ts';
+import { type DecideContext, decide, type Forward, type RequestFacts } from './decide.ts';
 import { type LiveView, viewOfSet } from './eligibility.ts';
+import { fallbacksOf } from './fallbacks.ts';
 import { JsonScan } from './json-scan.ts';
 import { decodePathForMatching, hostForMatching } from './route-matcher.ts';
 import type { Route, Snapshot } from './snapshot.ts';

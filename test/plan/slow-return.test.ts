@@ -58,6 +58,15 @@ t.test('in a plan', async (t) => {
     t.equal(site.weights.a, 1);
   });
 
+  t.test('one that had lost servers when more of it was likely does not', async (t) => {
+    const site = inPeace();
+    site.risk('a', 0.8).say('a', { healthFactor: 0.7 }).pass(ROUND_MS);
+    site.risk('a', 0).pass(300_000);
+    t.ok(site.weights.a! <= 0.02, `${site.weights.a}`);
+    site.say('a', { healthFactor: 1 }).pass(600_000);
+    t.equal(site.weights.a, 1);
+  });
+
   t.test('what an engine says that may only look on is not acted upon', async (t) => {
     const site = inPeace();
     site.mode = 'off';

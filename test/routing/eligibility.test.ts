@@ -1,8 +1,9 @@
 import fc from 'fast-check';
 import t from 'tap';
 import { NO_REGION, regionIndex } from '../../src/core/ids.ts';
-import { decide, fallbacksOf } from '../../src/routing/decide.ts';
+import { decide } from '../../src/routing/decide.ts';
 import { firstUsable, healthFactor, type SetView, viewOfSet } from '../../src/routing/eligibility.ts';
+import { fallbacksOf } from '../../src/routing/fallbacks.ts';
 import { policyDocument } from '../../src/routing/regional-policy.ts';
 import { contextOf, factsOf, World, type WorldOptions } from '../rig/world.ts';
 

@@ -4,7 +4,8 @@ import { kilometresBetween } from '../../src/core/distance.ts';
 import { NO_REGION, regionIndex } from '../../src/core/ids.ts';
 import { POLICY_KINDS, type PolicyKind } from '../../src/core/model.ts';
 import { seededRandom } from '../../src/core/random.ts';
-import { decide, type Forward, nextRegion } from '../../src/routing/decide.ts';
+import { decide, type Forward } from '../../src/routing/decide.ts';
+import { nextRegion } from '../../src/routing/fallbacks.ts';
 import { distanceOrder, parseLocation } from '../../src/routing/policies/geographic-proximity.ts';
 import {
   type ContextParts,

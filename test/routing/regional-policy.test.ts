@@ -2,7 +2,8 @@
 // fails closed.
 
 import t from 'tap';
-import { decide, fallbacksOf } from '../../src/routing/decide.ts';
+import { decide } from '../../src/routing/decide.ts';
+import { fallbacksOf } from '../../src/routing/fallbacks.ts';
 import { type PolicyDocument, policyDocument } from '../../src/routing/regional-policy.ts';
 import { contextOf, factsOf, type RequestParts, World } from '../rig/world.ts';
 

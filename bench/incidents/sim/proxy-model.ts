@@ -13,7 +13,7 @@ import {
   type OutlierState,
   settleOutlier,
 } from '../../../src/health/outlier.ts';
-import { FULL } from '../../../src/routing/decide.ts';
+import { FULL } from '../../../src/routing/fallbacks.ts';
 import type { Outcome, ServerModel } from '../server-model.ts';
 import type { PlannedRequest } from '../traffic.ts';
 import type { SeenRequest } from '../wire.ts';
