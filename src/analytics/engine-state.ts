@@ -10,7 +10,7 @@ import { Drift, PROBABILITIES } from './drift.ts';
 import type { EntityWatch } from './entity-watch.ts';
 import type { EventCalendar } from './ingest/event-calendar.ts';
 import type { ExternalEvent } from './ingest/external-event.ts';
-import type { OutcomeKind, OutcomeState } from './outcome.ts';
+import { NO_OUTCOME, type OutcomeKind, type OutcomeState } from './outcome.ts';
 import type { Row } from './series-store.ts';
 import { packNumbers, StateReader, UnreadableState } from './state-reader.ts';
 
@@ -130,6 +130,7 @@ function outcomeOf(numbers: Float64Array): OutcomeState {
     seen: { failure: of('failure', 1), overload: of('overload', 1) },
     // A restart is a look with fresh eyes: the next rows show whether it errs still.
     erredAt: Number.NEGATIVE_INFINITY,
+    few: NO_OUTCOME.few,
   };
 }
 

@@ -20,12 +20,23 @@ export interface OutcomeState {
   readonly seen: Readonly<Record<OutcomeKind, number>>;
   /** Last row with a failing share of errors. */
   readonly erredAt: number;
+  /** Of the last rows that had too few requests to say anything alone. */
+  readonly few: Few;
 }
+
+interface Few {
+  readonly rows: number;
+  readonly requests: number;
+  readonly errors: number;
+}
+
+const NONE: Few = { rows: 0, requests: 0, errors: 0 };
 
 export const NO_OUTCOME: OutcomeState = {
   since: { failure: undefined, overload: undefined },
   seen: { failure: Number.NEGATIVE_INFINITY, overload: Number.NEGATIVE_INFINITY },
   erredAt: Number.NEGATIVE_INFINITY,
+  few: NONE,
 };
 
 // From this share of its capacity on the errors of a region are those of too much load: nobody answers in time there, and
@@ -55,7 +66,10 @@ export function observeOutcome(
   row: Row,
   { capacity, isConfirmed, stepMs }: OutcomeFacts,
 ): { readonly state: OutcomeState; readonly began: readonly Outcome[] } {
-  const isErring = errs(row.values, stepMs) && !isAt(FULL, row.values, capacity);
+  const few = nextFew(state.few, row.values, stepMs);
+  const isTold = errs(row.values.get('error_rate') ?? 0, requestsOf(row.values, stepMs));
+  const isErring =
+    (isTold || errs(few.errors / few.requests, few.requests)) && !isAt(FULL, row.values, capacity);
   const erredAt = isErring ? row.at : state.erredAt;
   const isSilent =
     state.since.failure !== undefined &&
@@ -79,7 +93,7 @@ export function observeOutcome(
     } else if (since[kind] !== undefined && Math.abs(row.at - seen[kind]) >= CALM_ROWS * stepMs)
       since[kind] = undefined;
   }
-  return { state: { since, seen, erredAt }, began };
+  return { state: { since, seen, erredAt, few }, began };
 }
 
 function isDown(values: ReadonlyMap<string, number>): boolean {
@@ -87,10 +101,18 @@ function isDown(values: ReadonlyMap<string, number>): boolean {
   return (values.get('healthy_share') ?? 1) < LEAST_HEALTHY;
 }
 
-function errs(values: ReadonlyMap<string, number>, stepMs: number): boolean {
-  const share = values.get('error_rate') ?? 0;
-  const errors = share * requestsOf(values, stepMs);
-  return share >= FAILING_ERROR_RATE && errors >= LEAST_ERRORS;
+function errs(share: number, requests: number): boolean {
+  return share >= FAILING_ERROR_RATE && share * requests >= LEAST_ERRORS;
+}
+
+/** One of three is no failure; but of a region with three requests in each row, one of three again and again is one. */
+function nextFew(before: Few, values: ReadonlyMap<string, number>, stepMs: number): Few {
+  const requests = requestsOf(values, stepMs);
+  if (requests >= TELLING_REQUESTS) return NONE;
+  const isOver = before.requests >= TELLING_REQUESTS || before.rows >= SILENT_ROWS;
+  const { rows, requests: earlier, errors } = isOver ? NONE : before;
+  const now = (values.get('error_rate') ?? 0) * requests;
+  return { rows: rows + 1, requests: earlier + requests, errors: errors + now };
 }
 
 /** In a row; without end where no rate is told: whoever tells shares alone is believed. */

@@ -26,6 +26,7 @@ t.test('a tenth of many answers as errors is a failure, one of three is not', as
   t.strictSame(failing([{ rps: 60, error_rate: 0.09 }]), [false]);
   t.strictSame(failing([{ rps: 3, error_rate: 0.34 }]), [false]);
   t.strictSame(failing([{ error_rate: 0.2 }]), [true], 'whoever tells shares alone is believed');
+  t.strictSame(failing([{ error_rate: 0.05 }, { error_rate: 0 }, {}]), [false, false, false]);
 });
 
 t.test('errors of a region at its capacity are those of too much load', async (t) => {
@@ -33,6 +34,18 @@ t.test('errors of a region at its capacity are those of too much load', async (t
   t.strictSame(shown(91), [false]);
   t.strictSame(shown(90), [true]);
   t.strictSame(failing([{ rps: 91, error_rate: 0.5, healthy_share: 0 }], 100), [true], 'down is down');
+});
+
+t.test('what a few requests do not tell, those of several rows do', async (t) => {
+  const few = { rps: 3, error_rate: 0.34 };
+  t.strictSame(failing([few, few, few]), [false, false, true]);
+  t.strictSame(
+    failing([few, { rps: 60, error_rate: 0 }, few, few]),
+    [false, false, false, false],
+    'many tell more',
+  );
+  const rare = [few, ...many(10, { rps: 0.5, error_rate: 0 }), few, few];
+  t.notOk(failing(rare).some(Boolean), 'what is long ago is another matter');
 });
 
 t.test('three rows of calm end it', async (t) => {
