@@ -1,5 +1,6 @@
-// nginx at its best for this job: it sees failures in traffic alone, leaves a server out after three of them, and takes
-// the next one for what may be sent again.
+// nginx at its best for this job: it sees failures in traffic alone, leaves a server out after twenty of them, and takes
+// the next one for what may be sent again. With fewer, time-outs that a full server has by chance take out one after the
+// other until none is left.
 
 import { join } from 'node:path';
 import { findProgram } from '../../load/proxies/definition.ts';
@@ -47,7 +48,7 @@ export function nginxConfig(setup: ContestantSetup): string {
     // Weight 100 is 16,000 points on the ring instead of 160: even shares. The bound on connections is what it has against
     // a server that drowns: about four times what a calm one has at this load.
     servers.map(
-      ({ port }) => `server 127.0.0.1:${port} weight=100 max_conns=32 max_fails=3 fail_timeout=5s;`,
+      ({ port }) => `server 127.0.0.1:${port} weight=100 max_conns=32 max_fails=20 fail_timeout=5s;`,
     ),
   );
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
