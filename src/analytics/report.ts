@@ -12,9 +12,14 @@ export interface ReportFacts {
   readonly mode: string;
   /** Wall milliseconds. */
   readonly now: number;
+  /** Without shard groups and routes. */
+  readonly regionsOnly?: boolean;
 }
 
-export function riskReport(engine: Engine, { mode, now }: ReportFacts): Record<string, unknown> {
+export function riskReport(
+  engine: Engine,
+  { mode, now, regionsOnly = false }: ReportFacts,
+): Record<string, unknown> {
   const watches = [...engine.watches()];
   const of = (kind: EntityWatch['entity']['kind']): EntityWatch[] =>
     watches.filter(({ entity }) => entity.kind === kind);
@@ -29,10 +34,12 @@ export function riskReport(engine: Engine, { mode, now }: ReportFacts): Record<s
         .filter(({ entity }) => entity.region === watch.entity.id)
         .map(partReport),
     })),
-    shardGroups: of('group')
-      .sort((a, b) => Number(a.entity.id) - Number(b.entity.id))
-      .map(partReport),
-    routes: of('route').map(partReport),
+    ...(!regionsOnly && {
+      shardGroups: of('group')
+        .sort((a, b) => Number(a.entity.id) - Number(b.entity.id))
+        .map(partReport),
+      routes: of('route').map(partReport),
+    }),
     telemetry: { accepted: engine.counts.accepted, dropped: engine.dropped },
   };
 }

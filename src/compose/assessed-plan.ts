@@ -22,7 +22,7 @@ const scores = z.looseObject({
 
 /** @param engine undefined, or one that does not answer: then it is what the plan said when it was made. */
 export async function assessedPlan(plan: Plan, engine: EnginePort | undefined): Promise<Plan> {
-  const answer = await engine?.ask({ kind: 'risk_scores', historyMs: 0 });
+  const answer = await engine?.ask({ kind: 'risk_scores', historyMs: 0, regionsOnly: true });
   const said = answer?.status === 200 ? scores.safeParse(answer.body) : undefined;
   if (said?.success !== true) return plan;
   const { regions, planning } = said.data;

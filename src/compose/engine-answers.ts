@@ -35,7 +35,7 @@ export async function answerAsk(host: EngineHost, ask: EngineAsk): Promise<Engin
     case 'plan_command':
       return obeyPlanCommand(host.shards, ask.command, ask.body);
     case 'risk_scores':
-      return { status: 200, body: await riskScores(host, ask.historyMs) };
+      return { status: 200, body: await riskScores(host, ask) };
     case 'events':
       return { status: 200, body: { events: [...host.engine.calendar.all()].map(shownEvent) } };
     case 'add_event':
@@ -57,9 +57,12 @@ function takeTelemetry(host: EngineHost, body: unknown, isBackfill: boolean): En
   return { status: 202, body: intake };
 }
 
-async function riskScores(host: EngineHost, historyMs: number): Promise<object> {
+async function riskScores(
+  host: EngineHost,
+  { historyMs, regionsOnly = false }: Omit<EngineAsk & { readonly kind: 'risk_scores' }, 'kind'>,
+): Promise<object> {
   const now = systemClock.wallMs();
-  const scores = riskReport(host.engine, { mode: host.config.pae.mode, now });
+  const scores = riskReport(host.engine, { mode: host.config.pae.mode, now, regionsOnly });
   const report = { ...scores, planning: planningReport(host.shards) };
   if (historyMs === 0 || host.history === undefined) return report;
   const regions = scores.regions as { id: string }[];

@@ -3,8 +3,8 @@
 
 export type EngineAsk =
   | { readonly kind: 'telemetry'; readonly body: unknown; readonly isBackfill: boolean }
-  /** With the history of so many milliseconds; 0 = none. */
-  | { readonly kind: 'risk_scores'; readonly historyMs: number }
+  /** With the history of so many milliseconds; 0 = none. Groups of shards and routes are nine tenths of it. */
+  | { readonly kind: 'risk_scores'; readonly historyMs: number; readonly regionsOnly?: boolean }
   /** What a proxy has counted per shard. */
   | { readonly kind: 'shard_loads'; readonly body: unknown }
   | { readonly kind: 'capacity_forecast' }

@@ -34,7 +34,7 @@ export class ChangeFeed implements StreamFeed {
 
   async #state(): Promise<StreamMessage[]> {
     const plan = this.#source.plan();
-    const risk = await this.#source.engine()?.ask({ kind: 'risk_scores', historyMs: 0 });
+    const risk = await this.#source.engine()?.ask({ kind: 'risk_scores', historyMs: 0, regionsOnly: true });
     const health = { event: 'health', data: { regions: this.#source.regions() } } as const;
     const risks = risk?.status === 200 ? [{ event: 'risk', data: risk.body as object } as const] : [];
     if (plan === undefined) return [health, ...risks];
