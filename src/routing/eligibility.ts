@@ -133,7 +133,7 @@ function buildView(snapshot: Snapshot, set: EligibleSet, live: LiveView): SetVie
 }
 
 /** A region that has lost more of its weight than this, compared with the others, has been emptied for a reason. */
-const LEAST_OF_SUBSTITUTES = 0.5;
+export const LEAST_OF_SUBSTITUTES = 0.5;
 
 /** Of its base weight, what the plan has left to a region; 0 where there is none. */
 function shareLeft({ regions }: Snapshot, { weights }: EligibleSet, region: number): number {

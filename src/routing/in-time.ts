@@ -28,7 +28,7 @@ const SHARES: Readonly<Record<Priority, number>> = { critical: 1, high: 0.9, nor
 const ON_TIME = 0.8;
 
 /** Requests/s over capacity from which on a region is given no second tries: they are load of our own making. */
-const SPENT = 1;
+export const SPENT = 1;
 
 /** Fewer than these say nothing of a queue: they may well be worked on side by side. */
 const FEW_WAITING = 16;
@@ -37,9 +37,15 @@ export function answersInTime(region: RegionIndex, { snapshot, route, loads, pri
   const { capacity } = snapshot.regions[region]!;
   const { response } = route.timeouts;
   if (capacity === undefined || response === 0) return true;
-  const left = capacity * loads.healthyShare(region);
-  const room = (left * response * ON_TIME * SHARES[priority]) / 1000;
-  return loads.waiting(region) < Math.max(FEW_WAITING, room);
+  return loads.waiting(region) < mostWaiting(capacity * loads.healthyShare(region), response, priority);
+}
+
+/**
+ * Requests without a response head from which on one more would be too late.
+ * @param capacity requests/s, of the servers in rotation. @param response time-out, milliseconds.
+ */
+export function mostWaiting(capacity: number, response: number, priority: Priority): number {
+  return Math.max(FEW_WAITING, (capacity * response * ON_TIME * SHARES[priority]) / 1000);
 }
 
 /**

@@ -14,6 +14,7 @@ import {
   settleOutlier,
 } from '../../../src/health/outlier.ts';
 import { FULL } from '../../../src/routing/fallbacks.ts';
+import { mostWaiting, SPENT } from '../../../src/routing/in-time.ts';
 import type { Outcome, ServerModel } from '../server-model.ts';
 import type { PlannedRequest } from '../traffic.ts';
 import type { SeenRequest } from '../wire.ts';
@@ -108,7 +109,9 @@ export class ProxyModel {
   send(request: PlannedRequest, done: (seen: SeenRequest) => void): void {
     this.#requestsAt.push(this.#time.nowMs());
     const route = this.#routing.routeOf(request.key);
-    this.#attempt({ request, route, tried: new Set(), done }, this.#regionFor(route));
+    const region = this.#regionFor(route);
+    if (region === 'shed') done(this.#seen(request, 503, ''));
+    else this.#attempt({ request, route, tried: new Set(), done }, region);
   }
 
   /** One check of every server; to be called every healthCheckInterval. */
@@ -169,11 +172,10 @@ export class ProxyModel {
     const { request, tried, done } = walk;
     const mayRepeat = request.method === 'GET' || UNSENT.has(how);
     const { attempts, base, cap } = this.#config.routes[0]!.retry;
-    if (how !== 'ok' && mayRepeat && tried.size < attempts && this.#takeRetry()) {
+    const next =
+      how !== 'ok' && mayRepeat && tried.size < attempts ? this.#regionAfter(walk, how) : undefined;
+    if (next !== undefined && this.#takeRetry()) {
       const pause = this.#random.next() * Math.min(cap, base * 2 ** (tried.size - 1));
-      // Another region first, as the product does.
-      const regions = new Set([...tried].map(({ region }) => region));
-      const next = walk.route.regions.find((region) => !regions.has(region) && this.#hasHealthy(region));
       this.#time.afterMs(pause, () => this.#attempt(walk, next));
       return;
     }
@@ -182,17 +184,47 @@ export class ProxyModel {
     done(this.#seen(request, STATUS[how], isAnswer ? server.name : ''));
   }
 
-  /** The owner, unless it has no healthy server, gives this key away as half-healthy, or is at its capacity. */
-  #regionFor({ regions, spillPlace }: KeyRoute): string | undefined {
+  /** Another region first, as the product does; none whose work it would only add to. */
+  #regionAfter({ route, tried }: Walk, how: AttemptEnd): string | undefined {
+    const takes = (region: string): boolean =>
+      this.#hasHealthy(region) &&
+      this.#answersInTime(region) &&
+      (UNSENT.has(how) || this.#utilisation(region) < SPENT);
+    const been = new Set([...tried].map(({ region }) => region));
+    const fresh = route.regions.filter((region) => !been.has(region));
+    return [...fresh, ...been].find(takes);
+  }
+
+  /**
+   * The owner, unless it has no healthy server, gives this key away as half-healthy, is at its capacity or too late;
+   * undefined = nobody is healthy.
+   */
+  #regionFor({ regions, spillPlace }: KeyRoute): string | 'shed' | undefined {
     const [owner = '', ...others] = regions;
     const own = this.servers.filter(({ region }) => region === owner);
     const healthy = own.filter((server) => this.isHealthy(server)).length;
     const keeps = Math.min(1, (OVERPROVISIONING * healthy) / own.length);
-    if (healthy > 0 && spillPlace < keeps && this.#utilisation(owner) < FULL) return owner;
-    return (
-      others.find((region) => this.#hasHealthy(region) && this.#utilisation(region) < FULL) ??
-      (healthy > 0 ? owner : others.find((region) => this.#hasHealthy(region)))
-    );
+    if (healthy > 0 && spillPlace < keeps && this.#hasRoom(owner)) return owner;
+    const able = others.filter((region) => this.#hasHealthy(region));
+    const { demoted } = this.#routing;
+    const region =
+      able.find((other) => !demoted.has(other) && this.#hasRoom(other)) ?? (healthy > 0 ? owner : able[0]);
+    if (region === undefined || this.#answersInTime(region)) return region;
+    return able.find((other) => this.#hasRoom(other)) ?? 'shed';
+  }
+
+  #hasRoom(region: string): boolean {
+    return this.#utilisation(region) < FULL && this.#answersInTime(region);
+  }
+
+  #answersInTime(id: string): boolean {
+    const { capacity } = this.#config.regions.find((region) => region.id === id)!;
+    if (capacity === undefined) return true;
+    const own = this.servers.filter(({ region }) => region === id);
+    const left = own.filter((server) => this.isHealthy(server)).length || own.length;
+    const waiting = own.reduce((sum, { inFlight }) => sum + inFlight, 0);
+    const { response } = this.#config.routes[0]!.timeouts;
+    return waiting < mostWaiting((capacity * left) / own.length, response, 'normal');
   }
 
   /** As the product's load meter has it. */

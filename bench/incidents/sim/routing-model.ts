@@ -4,6 +4,7 @@
 import type { Clock } from '../../../src/core/clock.ts';
 import type { Random } from '../../../src/core/random.ts';
 import type { Plan } from '../../../src/plan/plan.ts';
+import { LEAST_OF_SUBSTITUTES } from '../../../src/routing/eligibility.ts';
 import { fractionOf, newU64, SEED_ZERO, type U64, xxh64Text } from '../../../src/routing/hash.ts';
 import { KeyBytes } from '../../../src/routing/key-bytes.ts';
 import { ownerNow } from '../../../src/routing/ownership.ts';
@@ -32,6 +33,8 @@ export class RoutingModel {
   #plan: Plan | undefined;
   #table: ReturnType<SharedTables['tablesOf']>[string] | undefined;
   #regions: readonly string[] = [];
+  /** Regions that the plan has emptied so far that they are no substitute for others. */
+  demoted: ReadonlySet<string> = new Set();
   /** Requests per shard since they were last taken. */
   counts = new Uint32Array(0);
 
@@ -47,6 +50,9 @@ export class RoutingModel {
     const offset = this.#clock.wallMs() - this.#clock.monotonicMs();
     this.#table = Object.values(this.#tables.tablesOf(plan, (wallMs) => wallMs - offset))[0]!;
     this.#regions = plan.regions.map(({ id }) => id);
+    const shares = plan.regions.map(({ weight, baseWeight }) => weight / baseWeight);
+    const least = LEAST_OF_SUBSTITUTES * Math.max(...shares);
+    this.demoted = new Set(this.#regions.filter((_, i) => shares[i]! < least));
     const shards = this.#table.owners.length;
     if (this.counts.length !== shards) this.counts = new Uint32Array(shards);
   }
