@@ -51,14 +51,17 @@ t.test('in a plan', async (t) => {
     t.equal(site.weights.a, 1);
   });
 
-  t.test('what has left it stays where it is, although the others are above their target by it', async (t) => {
-    const site = inPeace();
-    for (const id of ['a', 'b', 'c']) site.say(id, { capacity: 100 });
-    site.demand = 180;
-    site.risk('a', 1, 1).say('a', { isFailing: true }).pass(ROUND_MS);
-    site.risk('a', 0).say('a', { isFailing: false }).pass(70_000);
-    t.ok(site.weights.a! <= 0.04, `${site.weights.a}`);
-  });
+  t.test(
+    'what has left it stays where it is, although the others are above their target by it',
+    async (t) => {
+      const site = inPeace();
+      for (const id of ['a', 'b', 'c']) site.say(id, { capacity: 100 });
+      site.demand = 180;
+      site.risk('a', 1, 1).say('a', { isFailing: true }).pass(ROUND_MS);
+      site.risk('a', 0).say('a', { isFailing: false }).pass(70_000);
+      t.ok(site.weights.a! <= 0.04, `${site.weights.a}`);
+    },
+  );
 
   t.test('one whose failure was only foreseen comes back at once', async (t) => {
     const site = inPeace();
