@@ -18,7 +18,7 @@ Eleven incidents, the same for every proxy: Foreshard auto and off, HAProxy, ngi
   --seed N            first seed (default 1)
   --side-by-side N    proxies that run at the same time, each with servers and client of its own (default 2)
   --max-delay 10ms    a run is void when client or servers were late by more (99th percentile): the machine was busy
-  --sim               auto, off and shuffled predictions under virtual time, without processes; exact for a seed
+  --sim               auto, off, shuffled and no predictions under virtual time, without processes; exact for a seed
   --days N            healthy days under virtual time instead of incidents (7: a week, some minutes)
   --out DIR           default bench/results
   --json              the result as JSON on stdout instead of the tables

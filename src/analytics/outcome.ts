@@ -56,6 +56,8 @@ const SILENT_ROWS = 10;
 export interface OutcomeFacts {
   /** Requests/s; undefined = not known. */
   readonly capacity: number | undefined;
+  /** The same where somebody says so: errors are not excused by a capacity that was learnt from errors. */
+  readonly statedCapacity: number | undefined;
   /** An operator says that it is failing now. */
   readonly isConfirmed: boolean;
   readonly stepMs: number;
@@ -64,12 +66,12 @@ export interface OutcomeFacts {
 export function observeOutcome(
   state: OutcomeState,
   row: Row,
-  { capacity, isConfirmed, stepMs }: OutcomeFacts,
+  { capacity, statedCapacity, isConfirmed, stepMs }: OutcomeFacts,
 ): { readonly state: OutcomeState; readonly began: readonly Outcome[] } {
   const few = nextFew(state.few, row.values, stepMs);
   const isTold = errs(row.values.get('error_rate') ?? 0, requestsOf(row.values, stepMs));
   const isErring =
-    (isTold || errs(few.errors / few.requests, few.requests)) && !isAt(FULL, row.values, capacity);
+    (isTold || errs(few.errors / few.requests, few.requests)) && !isAt(FULL, row.values, statedCapacity);
   const erredAt = isErring ? row.at : state.erredAt;
   const isSilent =
     state.since.failure !== undefined &&

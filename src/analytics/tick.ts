@@ -7,7 +7,7 @@ import type { EntityWatch, RegionWatch, World } from './entity-watch.ts';
 import type { EventsNear } from './ingest/event-calendar.ts';
 import type { AnomalyReading, FailureReading, LoadOutlook } from './models.ts';
 import { observeOutcome } from './outcome.ts';
-import { regionCapacity } from './region-capacity.ts';
+import { type RegionCapacity, regionCapacity } from './region-capacity.ts';
 import { regionFailure } from './region-failure.ts';
 import { assessRisk, type RiskReason } from './risk.ts';
 import type { Row } from './series-store.ts';
@@ -84,7 +84,13 @@ function settleOutcome(watch: EntityWatch, row: Row, world: World): void {
     world
       .eventsNear(watch.entity.region)
       .events.some(({ kind, start }) => kind === 'incident' && start <= row.at);
-  const facts = { capacity: capacityOf(watch, world), isConfirmed, stepMs: world.settings.stepMs };
+  const capacity = capacityOf(watch, world);
+  const facts = {
+    capacity: capacity?.value,
+    statedCapacity: capacity?.source === 'learnt' ? undefined : capacity?.value,
+    isConfirmed,
+    stepMs: world.settings.stepMs,
+  };
   const { state, began } = observeOutcome(before, row, facts);
   watch.capacity.observe(row.values);
   watch.outcome = state;
@@ -148,9 +154,9 @@ function assess({ watch, servers }: RegionWatch, world: World): void {
 }
 
 /** Only a region has one. */
-function capacityOf(watch: EntityWatch, world: World): number | undefined {
+function capacityOf(watch: EntityWatch, world: World): RegionCapacity | undefined {
   if (watch.entity.kind !== 'region') return undefined;
-  return regionCapacity(watch, world.settings.capacities.get(watch.entity.region))?.value;
+  return regionCapacity(watch, world.settings.capacities.get(watch.entity.region));
 }
 
 /** By the load as it comes, and by the demand that the region will own, as far as that forecast is proven. */
@@ -162,7 +168,7 @@ function overloadOf(
 ): { readonly p: number; readonly reasons: readonly RiskReason[] } {
   const { now, settings } = world;
   const { row, over } = watch;
-  const capacity = capacityOf(watch, world);
+  const capacity = capacityOf(watch, world)?.value;
   const rps = row?.at === now ? row.values.get('rps') : undefined;
   if (capacity === undefined || !(capacity > 0)) return { p: 0, reasons: [] };
   // Measurements stall first where a region drowns: what was seen last counts for a while.

@@ -14,7 +14,12 @@ function failing(rows: readonly Readonly<Record<string, number>>[], capacity?: n
       at: i * STEP_MS,
       values: new Map(Object.entries(values)),
     };
-    ({ state } = observeOutcome(state, row, { capacity, isConfirmed: false, stepMs: STEP_MS }));
+    ({ state } = observeOutcome(state, row, {
+      capacity: undefined,
+      statedCapacity: capacity,
+      isConfirmed: false,
+      stepMs: STEP_MS,
+    }));
     return state.since.failure !== undefined;
   });
 }

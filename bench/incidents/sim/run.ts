@@ -1,5 +1,7 @@
-// bench:incidents --sim: Foreshard auto, off and the shuffled control under virtual time, from a seed. No process, no
-// socket, no noise of the machine; HAProxy and nginx take part in the bench with processes alone.
+// bench:incidents --sim: Foreshard auto, off and two controls under virtual time, from a seed: auto with its predictions
+// shuffled, and auto that is told all the time what the engine said in a calm moment, which leaves it what is seen,
+// capacity and demand. No process, no socket, no noise of the machine; HAProxy and nginx take part in the bench with
+// processes alone.
 
 import { seededRandom } from '../../../src/core/random.ts';
 import type { Progress } from '../../report/progress.ts';
@@ -40,15 +42,20 @@ function simulateOne(id: string, set: ScriptSet, seed: number): Run[] {
   };
   const auto = simulate({ ...fixed, top: AUTO });
   const until = Math.floor(incident.failsAt ?? incident.seconds);
-  const predictionAt = shuffledPredictions(auto.predicted, until, seededRandom(seed ^ 0x5_4ff));
+  const shuffled = shuffledPredictions(auto.predicted, until, seededRandom(seed ^ 0x5_4ff));
+  const calm = auto.predicted[Math.floor(LEAD_IN_SECONDS / 2)];
   return [
     run('auto', auto),
     run('off', simulate({ ...fixed, top: OFF })),
-    run('shuffled', simulate({ ...fixed, top: AUTO, predictionAt })),
+    run('shuffled', simulate({ ...fixed, top: AUTO, predictionAt: shuffled })),
+    run('calm', simulate({ ...fixed, top: AUTO, predictionAt: () => calm })),
   ];
 }
 
-/** Bad requests over all incidents: what prediction is worth, and what the same moves at other times are. */
+/**
+ * Bad requests over all incidents: what prediction is worth, and what the same predictions at other times are. Off has no
+ * planner at all; calm has one that foresees nothing.
+ */
 export function controlTable(runs: readonly Run[], set: ScriptSet): Table {
   const ofSet = runs.filter((run) => run.set === set);
   const seeds = [...new Set(ofSet.map(({ seed }) => seed))];
@@ -58,7 +65,7 @@ export function controlTable(runs: readonly Run[], set: ScriptSet): Table {
         .filter((run) => run.contestant === contestant && run.seed === seed)
         .reduce((sum, { figures }) => sum + (figures?.bad ?? 0), 0),
     );
-  const rows = ['auto', 'off', 'shuffled'].map((contestant) => {
+  const rows = ['auto', 'off', 'shuffled', 'calm'].map((contestant) => {
     const bad = badOf(contestant);
     return [contestant, String(Math.round(median(bad))), String(Math.max(...bad))];
   });
@@ -70,6 +77,6 @@ export function controlTable(runs: readonly Run[], set: ScriptSet): Table {
       { title: 'worst', align: 'right' },
     ],
     rows,
-    notes: ['shuffled must do no better than off.'],
+    notes: ['shuffled must do no better than off, nor than calm.'],
   };
 }
