@@ -120,6 +120,7 @@ function plannerRegion(id: string, listed: number, round: number): PlannerRegion
       reasons: [],
     },
     isFailing: false,
+    isErring: false,
     signals: { errorShare: 0, p99: 10, utilisation: 0.4, requests: 1000 },
     listed,
   };

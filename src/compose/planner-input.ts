@@ -30,7 +30,7 @@ export function plannerRegions(engine: Engine, config: Config, facts: RegionFact
         healthFactor: healthFactor(share, 1),
         capacity,
         assessment: watch === undefined ? undefined : assessmentOf(watch),
-        isFailing: watch?.outcome.since.failure !== undefined,
+        ...failureOf(watch),
         signals: watch === undefined ? undefined : signalsOf(watch, engine.settings.stepMs, capacity),
         listed,
       };
@@ -50,6 +50,11 @@ function remainingCapacity(
   const known = watch === undefined ? undefined : regionCapacity(watch, configured);
   if (known === undefined) return configured;
   return known.source === 'configured' ? known.value * healthyShare : known.value;
+}
+
+function failureOf(watch: EntityWatch | undefined): Pick<PlannerRegion, 'isFailing' | 'isErring'> {
+  const isFailing = watch?.outcome.since.failure !== undefined;
+  return { isFailing, isErring: isFailing && watch.outcome.erredAt === watch.row?.at };
 }
 
 function assessmentOf({ risk, load, row }: EntityWatch): RiskAssessment | undefined {

@@ -144,6 +144,7 @@ function plannerRegion(
     capacity: figures.capacity ?? capacity,
     assessment: isKnown ? { risk, failureProbability, load, confidence, anomaly: 0, reasons: [] } : undefined,
     isFailing: false,
+    isErring: false,
     signals: undefined,
     listed,
   };

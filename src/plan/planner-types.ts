@@ -36,8 +36,10 @@ export interface PlannerRegion {
   /** Requests/s that its healthy servers can take, configured or learnt; undefined = unknown. */
   readonly capacity: number | undefined;
   readonly assessment: RiskAssessment | undefined;
-  /** Requests fail there now. */
+  /** It has failed, and not recovered. */
   readonly isFailing: boolean;
+  /** Of its last requests a share failed that is a failure. */
+  readonly isErring: boolean;
   readonly signals: RegionSignals | undefined;
   /** Position in the operator's list. */
   readonly listed: number;

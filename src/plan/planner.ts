@@ -189,10 +189,11 @@ function trustIn(
   actedFailure: PlannerState['actedFailure'],
 ): Map<string, Trust> {
   return new Map(
-    regions.map(({ id, isFailing, healthFactor }) => {
+    regions.map(({ id, isErring, healthFactor }) => {
       const isWhole = healthFactor === 1;
       const isLikely = actedFailure.get(id)!.risk >= rules.thresholds.high;
-      const facts = { isFailing: isFailing || (isLikely && !isWhole), isWhole };
+      const isFailing = isErring || (isLikely && !isWhole);
+      const facts = { isFailing, isDown: healthFactor === 0, isWhole };
       return [id, nextTrust(before.get(id) ?? FULL_TRUST, facts, now, rules)];
     }),
   );

@@ -26,8 +26,10 @@ const STEP = 2;
 const MOST_DWELLS = 10;
 
 export interface TrustFacts {
-  /** Its requests fail, or servers are out and more of the kind is likely. */
+  /** Its requests fail although it has servers, or servers are out and more of the kind is likely. */
   readonly isFailing: boolean;
+  /** No server can serve: that is seen without its traffic, and so is its end. */
+  readonly isDown: boolean;
   /** All of its servers can serve. */
   readonly isWhole: boolean;
 }
@@ -35,10 +37,11 @@ export interface TrustFacts {
 /** @param now milliseconds on any clock that does not go back. */
 export function nextTrust(
   before: Trust,
-  { isFailing, isWhole }: TrustFacts,
+  { isFailing, isDown, isWhole }: TrustFacts,
   now: number,
   { dwell }: RiskDamping,
 ): Trust {
+  if (isDown) return FULL_TRUST;
   if (isFailing) return { share: PROBE_SHARE, since: now, failedAt: now };
   if (before.share >= 1) return before;
   const isAwaited = !isWhole && now - before.failedAt < MOST_DWELLS * dwell;

@@ -7,11 +7,16 @@ import { inPeace, ROUND_MS } from '../rig/rounds.ts';
 
 const RULES = { hysteresis: 0.1, dwell: 1000 };
 
-/** Shares after each of these seconds: f = fails, h = half of its servers are out, . = well. */
+/** Shares after each of these seconds: f = fails, h = half of its servers are out, d = all of them, . = well. */
 function shares(seconds: string): number[] {
   let trust: Trust = FULL_TRUST;
   return [...seconds].map((second, i) => {
-    trust = nextTrust(trust, { isFailing: second === 'f', isWhole: second !== 'h' }, i * 1000, RULES);
+    trust = nextTrust(
+      trust,
+      { isFailing: second === 'f', isDown: second === 'd', isWhole: second !== 'h' },
+      i * 1000,
+      RULES,
+    );
     return trust.share;
   });
 }
@@ -29,6 +34,10 @@ t.test('what took a server may take the rest: it waits for the others, but not f
   t.strictSame(waited.slice(10), [0.04, 0.08]);
 });
 
+t.test('one that was down comes back when it is up: health has seen the end of it', async (t) => {
+  t.strictSame(shares('fd..'), [0.02, 1, 1, 1]);
+});
+
 t.test('whatever happens, the share is within bounds and never more than doubles', async (t) => {
   fc.assert(
     fc.property(fc.array(fc.constantFrom('f', 'h', '.')), (seconds) => {
@@ -42,9 +51,9 @@ t.test('whatever happens, the share is within bounds and never more than doubles
 t.test('in a plan', async (t) => {
   t.test('a region that failed gets back a part of its keys after each dwell', async (t) => {
     const site = inPeace();
-    site.risk('a', 1, 1).say('a', { isFailing: true }).pass(ROUND_MS);
+    site.risk('a', 1, 1).say('a', { isFailing: true, isErring: true }).pass(ROUND_MS);
     t.equal(site.weights.a, 0);
-    site.risk('a', 0).say('a', { isFailing: false }).pass(70_000);
+    site.risk('a', 0).say('a', { isFailing: false, isErring: false }).pass(70_000);
     t.ok(site.weights.a! <= 0.04, `${site.weights.a}`);
     t.equal(site.record('a').reason, 'returning');
     site.pass(600_000);
@@ -57,8 +66,8 @@ t.test('in a plan', async (t) => {
       const site = inPeace();
       for (const id of ['a', 'b', 'c']) site.say(id, { capacity: 100 });
       site.demand = 180;
-      site.risk('a', 1, 1).say('a', { isFailing: true }).pass(ROUND_MS);
-      site.risk('a', 0).say('a', { isFailing: false }).pass(70_000);
+      site.risk('a', 1, 1).say('a', { isFailing: true, isErring: true }).pass(ROUND_MS);
+      site.risk('a', 0).say('a', { isFailing: false, isErring: false }).pass(70_000);
       t.ok(site.weights.a! <= 0.04, `${site.weights.a}`);
     },
   );
@@ -82,7 +91,7 @@ t.test('in a plan', async (t) => {
   t.test('what an engine says that may only look on is not acted upon', async (t) => {
     const site = inPeace();
     site.mode = 'off';
-    site.say('a', { isFailing: true }).pass(ROUND_MS);
+    site.say('a', { isFailing: true, isErring: true }).pass(ROUND_MS);
     t.equal(site.weights.a, 1);
   });
 });

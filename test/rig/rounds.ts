@@ -87,6 +87,7 @@ export class Rounds {
         capacity: undefined,
         assessment: assessed(0),
         isFailing: false,
+        isErring: false,
         signals: WELL,
         listed,
       });
