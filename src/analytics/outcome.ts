@@ -40,8 +40,9 @@ export const NO_OUTCOME: OutcomeState = {
 };
 
 // From this share of its capacity on the errors of a region are those of too much load: nobody answers in time there, and
-// sending its requests to others, who are full as well, would fell these too.
-const FULL = 0.9;
+// sending its requests to others, who are full as well, would fell these too. Proxies pass over a region at 95 %, so that
+// a row of one that is full stays around that.
+const CROWDED = 0.9;
 // Half of a region's servers gone is a failure for those it serves, as a tenth of its answers errors is.
 const LEAST_HEALTHY = 0.5;
 // A share of errors says little of few requests: one of three is no failure.
@@ -71,7 +72,7 @@ export function observeOutcome(
   const few = nextFew(state.few, row.values, stepMs);
   const isTold = errs(row.values.get('error_rate') ?? 0, requestsOf(row.values, stepMs));
   const isErring =
-    (isTold || errs(few.errors / few.requests, few.requests)) && !isAt(FULL, row.values, statedCapacity);
+    (isTold || errs(few.errors / few.requests, few.requests)) && !isAt(CROWDED, row.values, statedCapacity);
   const erredAt = isErring ? row.at : state.erredAt;
   const isSilent =
     state.since.failure !== undefined &&

@@ -167,7 +167,10 @@ export function demotedRegions(weights: readonly WeightRecord[]): WeightRecord[]
   return weights.filter(({ base, risk, desired }) => risk < base - 1e-9 && desired < base - 1e-9);
 }
 
-/** Of those, the ones that nobody has announced or sees failing: forecasts, to be judged by what shows. */
+/**
+ * Of those, the ones that nobody has announced or sees failing, and that do not come back from a failure: forecasts, to be
+ * judged by what shows.
+ */
 export function demotedByForecast(
   weights: readonly WeightRecord[],
   regions: readonly PlannerRegion[],
