@@ -34,7 +34,8 @@ export function redirect(
   choice: Choice,
   room: RoomInput,
 ): { readonly region: RegionIndex; readonly choice: Choice } | 'no_eligible_region' | 'shed' {
-  let turned = { region: elsewhere(from, picked, room, isSubstitute), choice };
+  // What is emptied because it may fail must not be filled by what is too much for those that stand in for it.
+  let turned = { region: elsewhere(from, picked, room, from.view.takesOverflow), choice };
   // Every region that may have it is at its capacity: whoever can wait makes room for the others.
   const isWaitable = choice !== 'spill' && room.priority === 'sheddable' && from.view.usable.length > 0;
   if (turned.region === NO_REGION && isWaitable) return 'shed';
@@ -46,28 +47,25 @@ export function redirect(
   if (turned.region === NO_REGION) turned = { region: picked, choice: 'policy' };
   if (answersInTime(turned.region, room)) return turned;
   // Better where it may fail than where it is too late; else it is lost there too, and costs the work.
-  const demoted = elsewhere(from, picked, room, mayStandIn);
+  const demoted = elsewhere(from, picked, room, from.view.standsIn);
   return demoted === NO_REGION ? 'shed' : { region: demoted, choice: 'headroom' };
 }
-
-/** What is emptied because it may fail must not be filled by what is too much for those that stand in for it. */
-const isSubstitute = ({ takesOverflow }: SetView, region: RegionIndex): boolean =>
-  takesOverflow[region] === 1;
 
 /**
  * First region after `picked` that is below its capacity: what one region loses must not fell the next
  * while a third has room.
+ * @param mayTake by region index: 1 = comes into question.
  */
 function elsewhere(
   from: FallbackInput,
   picked: RegionIndex,
   room: RoomInput,
-  mayTake: (view: SetView, region: RegionIndex) => boolean,
+  mayTake: Uint8Array,
 ): RegionIndex {
   const passed = picked === NO_REGION ? [] : [picked];
   for (;;) {
     const region = nextRegion(room.snapshot, from, passed);
-    if (region === NO_REGION || (mayTake(from.view, region) && hasRoom(region, room))) return region;
+    if (region === NO_REGION || (mayTake[region] === 1 && hasRoom(region, room))) return region;
     passed.push(region);
   }
 }
