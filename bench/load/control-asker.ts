@@ -1,6 +1,8 @@
 // Thread of `control`: asks a control port at a constant rate and keeps streams open, between two messages. Apart from
-// the sender, so that neither waits for the other.
+// the sender, so that neither waits for the other; and at the lowest priority, because those who ask sit elsewhere in
+// life: the cores that they share with the proxy here are no cost of the proxy's.
 
+import { constants, setPriority } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parentPort, workerData } from 'node:worker_threads';
 
@@ -27,6 +29,7 @@ const PATHS = [
 ];
 const STEP_MS = 20;
 
+setPriority(constants.priority.PRIORITY_LOW);
 const { control, perSecond, streams } = workerData as AskerPlan;
 let stop: AbortController | undefined;
 let ended: Promise<unknown> = Promise.resolve();

@@ -35,7 +35,8 @@ export async function answerAsk(host: EngineHost, ask: EngineAsk): Promise<Engin
     case 'plan_command':
       return obeyPlanCommand(host.shards, ask.command, ask.body);
     case 'risk_scores':
-      return { status: 200, body: await riskScores(host, ask) };
+      if (ask.historyMs > 0 || ask.regionsOnly) return { status: 200, body: await riskScores(host, ask) };
+      return { status: 200, body: host.riskText.of(() => riskNow(host, false)), isJsonText: true };
     case 'events':
       return { status: 200, body: { events: [...host.engine.calendar.all()].map(shownEvent) } };
     case 'add_event':
@@ -57,15 +58,20 @@ function takeTelemetry(host: EngineHost, body: unknown, isBackfill: boolean): En
   return { status: 202, body: intake };
 }
 
+function riskNow({ engine, config, shards }: EngineHost, regionsOnly: boolean): Record<string, unknown> {
+  const now = systemClock.wallMs();
+  const scores = riskReport(engine, { mode: config.pae.mode, now, regionsOnly });
+  return { ...scores, planning: planningReport(shards) };
+}
+
 async function riskScores(
   host: EngineHost,
   { historyMs, regionsOnly = false }: Omit<EngineAsk & { readonly kind: 'risk_scores' }, 'kind'>,
 ): Promise<object> {
   const now = systemClock.wallMs();
-  const scores = riskReport(host.engine, { mode: host.config.pae.mode, now, regionsOnly });
-  const report = { ...scores, planning: planningReport(host.shards) };
+  const report = riskNow(host, regionsOnly);
   if (historyMs === 0 || host.history === undefined) return report;
-  const regions = scores.regions as { id: string }[];
+  const regions = report.regions as { id: string }[];
   const from = now - Math.min(MOST_HISTORY_MS, historyMs);
   const history = await Promise.all(regions.map(({ id }) => regionHistory(host, id, from, now)));
   return { ...report, regions: regions.map((region, i) => ({ ...region, history: history[i] })) };

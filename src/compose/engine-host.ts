@@ -21,6 +21,7 @@ import { HistoryStore } from '../state/stores/history-store.ts';
 import { type Delta, MetricDeltas } from '../telemetry/deltas.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { bucketsOf } from '../telemetry/metric-table.ts';
+import { BriefText } from './brief-text.ts';
 import { CapacityHook } from './capacity-hook.ts';
 import { capacityGauges, capacityNow, capacityReport } from './capacity-report.ts';
 import { CapacityTrainer } from './capacity-trainer.ts';
@@ -64,6 +65,8 @@ export class EngineHost {
   readonly log: Logger;
   readonly history: HistoryStore | undefined;
   readonly planSpans: PlanSpans;
+  /** Of GET /risk_scores without a history. */
+  readonly riskText = new BriefText(systemClock);
   #shards: ShardManager | undefined;
   readonly #options: HostOptions;
   readonly #lock: LockResult | undefined;
@@ -174,8 +177,11 @@ export class EngineHost {
     return this.#shards;
   }
 
-  ask(ask: EngineAsk): Promise<EngineAnswer> {
-    return answerAsk(this, ask);
+  async ask(ask: EngineAsk): Promise<EngineAnswer> {
+    const answer = await answerAsk(this, ask);
+    // Who has changed something and then asks what holds must not be told what held before.
+    if (ask.kind !== 'risk_scores') this.riskText.forget();
+    return answer;
   }
 
   /** Samples from wherever; counted by what became of them. */
@@ -274,6 +280,7 @@ export class EngineHost {
     if (!this.engine.advance()) return;
     this.planSpans.evaluated({ startMs, endMs: startMs + systemClock.monotonicMs() - begunAt });
     this.#shards?.round();
+    this.riskText.forget();
     this.#keeper?.saveSome();
     this.#publish();
     this.#trainer.train();

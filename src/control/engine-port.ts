@@ -20,6 +20,8 @@ export interface EngineAnswer {
   readonly status: number;
   /** The resource; for an error, its sentence. */
   readonly body: object | string;
+  /** The body is the resource's JSON as text: made once for all who ask within a moment. */
+  readonly isJsonText?: true;
   /** What was changed, for the audit log: there when something was. */
   readonly change?: EngineChange;
 }

@@ -5,6 +5,7 @@ import t from 'tap';
 import { type Delta, HistogramCell, MetricDeltas } from '../../src/telemetry/deltas.ts';
 import { bucketsOf, METRICS, type MetricInfo } from '../../src/telemetry/metric-table.ts';
 import { MetricsRegistry } from '../../src/telemetry/registry.ts';
+import { HandClock } from '../rig/clock.ts';
 
 // Contract, "Metrics": name without prefix -> labels, where it gives any.
 const CONTRACT: Readonly<Record<string, readonly string[] | undefined>> = {
@@ -164,4 +165,20 @@ t.test('a gauge that is reset keeps what is set behind it', async (t) => {
   const text = await registry.text();
   t.match(text, 'foreshard_forecast_error{region="a",model="median"} 2');
   t.notMatch(text, 'ridge');
+});
+
+t.test('what is counted is always fresh; what a process says of itself is read once a second', async (t) => {
+  const clock = new HandClock();
+  const registry = new MetricsRegistry(clock);
+  const ofProcess = async (): Promise<string[]> => linesOf(registry, 'process_cpu_seconds_total');
+  const first = await ofProcess();
+  t.equal(first.length, 1);
+  // Time on the processor, so that a reading anew must differ.
+  for (const until = process.cpuUsage().user + 50_000; process.cpuUsage().user < until; ) Math.random();
+  registry.set('foreshard_connections', [], 4);
+  clock.pass(999);
+  t.strictSame(await ofProcess(), first);
+  t.strictSame(await linesOf(registry, 'foreshard_connections'), ['foreshard_connections 4']);
+  clock.pass(1);
+  t.notSame(await ofProcess(), first);
 });

@@ -54,7 +54,8 @@ export async function relayChange(
   return answer(reply, said);
 }
 
-function answer(reply: FastifyReply, { status, body }: EngineAnswer): FastifyReply {
+function answer(reply: FastifyReply, { status, body, isJsonText }: EngineAnswer): FastifyReply {
+  if (isJsonText) return reply.code(status).type('application/json; charset=utf-8').send(body);
   return typeof body === 'string' ? sendProblem(reply, status, body) : reply.code(status).send(body);
 }
 

@@ -58,3 +58,10 @@ t.test('what is done but cannot be kept in the audit log says so', async (t) => 
   const answer = await app.inject({ method: 'DELETE', url: '/external_events/e1' });
   t.match([answer.statusCode, answer.json().title], [503, /it is done, but not in the audit log: disk full/]);
 });
+
+t.test('what comes as text already goes out as it came', async (t) => {
+  const { app } = start(t, { status: 200, body: '{"regions":[]}', isJsonText: true });
+  const answer = await app.inject('/risk_scores');
+  t.strictSame([answer.statusCode, answer.json()], [200, { regions: [] }]);
+  t.match(answer.headers['content-type'], /^application\/json/);
+});
