@@ -1,26 +1,15 @@
 // Entry of the analytics thread of a proxy: runs an engine at low priority, so that a core that is short goes to
 // requests first.
 
-import { setPriority } from 'node:os';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { createLogger } from '../telemetry/logger.ts';
 import { EngineHost } from './engine-host.ts';
 import type { EngineStart, FromEngine, ToEngine } from './engine-messages.ts';
-
-// 10 of 19: half a dozen times less time than a worker when both want a core, and never starved.
-const NICE = 10;
+import { lowerPriority } from './thread-priority.ts';
 
 async function run(port: MessagePort, start: EngineStart): Promise<void> {
   const log = createLogger({ level: start.logLevel, thread: 'analytics' });
-  try {
-    // Of the calling thread, on Linux; elsewhere of the process, which must not be slowed.
-    if (process.platform === 'linux') setPriority(0, NICE);
-  } catch (error) {
-    log.warn(
-      { error: (error as Error).message },
-      'the priority of the analytics thread could not be lowered',
-    );
-  }
+  lowerPriority(log);
   const say = (message: FromEngine): void => port.postMessage(message);
   const host = await EngineHost.start({
     config: start.config,

@@ -35,6 +35,7 @@ import { ReportedRegions } from './reported-regions.ts';
 import { RequestSpans } from './request-spans.ts';
 import { monitorSettings, type Published, RoutingPublisher } from './routing-publisher.ts';
 import { StateFolder, type Waiting } from './state-folder.ts';
+import { lowerPriority } from './thread-priority.ts';
 import { WorkerPool } from './worker-pool.ts';
 
 // How often cells are folded: a failing server is out this soon after the failure that is one too many.
@@ -203,6 +204,7 @@ export class ProxyProcess {
     this.#listening = await this.#workers.start(
       this.#config.listen.map(({ address }) => listenPlan(address)),
     );
+    lowerPriority(this.log);
     if (this.#state.kind === 'busy') this.#follow();
     else await this.#lead();
     this.#state.retry(this.#waiting, () => this.#keepPlan());

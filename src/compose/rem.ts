@@ -29,6 +29,7 @@ import { discoverySources, policyOf, readServerFile, staticMembers } from './rem
 import { RemDesk } from './rem-desk.ts';
 import { RemRouting } from './rem-routing.ts';
 import { monitorSettings } from './routing-publisher.ts';
+import { lowerPriority } from './thread-priority.ts';
 import { WorkerPool } from './worker-pool.ts';
 
 const FOLD_MS = 50;
@@ -153,6 +154,7 @@ export class RemProcess {
     this.#listening = await this.#workers.start(
       this.#config.listen.map(({ address }) => listenPlan(address)),
     );
+    lowerPriority(this.log);
     await this.#discovery.start(discoverySources(this.#config));
     this.#changed();
     this.#timer = setInterval(() => this.#fold(), FOLD_MS);

@@ -39,3 +39,13 @@ export async function freePorts(count: number): Promise<number[]> {
   await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
   return ports;
 }
+
+/** Nice value by thread name; of threads with one name, one. */
+export function niceByThread(pid: number): Readonly<Record<string, number>> {
+  const threads = readdirSync(`/proc/${pid}/task`).map((thread) => {
+    const stat = readFileSync(`/proc/${pid}/task/${thread}/stat`, 'utf8');
+    const name = stat.slice(stat.indexOf('(') + 1, stat.lastIndexOf(')'));
+    return [name, Number(stat.replace(/^.*\) /s, '').split(' ')[16])] as const;
+  });
+  return Object.fromEntries(threads);
+}
