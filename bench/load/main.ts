@@ -15,6 +15,7 @@ const HELP = `npm run bench:load -- [COMMAND] [options]      (--help after a com
   manager    what a Regional Endpoint Manager in the path costs beside the proxy, and how soon its changes
              are seen
   control    what the control port under load costs the data plane, and how soon a trace is found
+  tracing    what traces of errors and of a share of requests cost
   faults     slow clients, slow servers, a silent region, overload: figures beside their bounds
 `;
 
@@ -49,6 +50,10 @@ async function chooseCommand(name: string): Promise<{ run: Command; help: string
       const { control, CONTROL_HELP } = await import('./control.ts');
       return { run: (args) => control(args, systemClock), help: CONTROL_HELP };
     }
+    case 'tracing': {
+      const { tracing, TRACING_HELP } = await import('./tracing.ts');
+      return { run: (args) => tracing(args, systemClock), help: TRACING_HELP };
+    }
     case 'faults': {
       const { faults, FAULTS_HELP } = await import('./faults/faults.ts');
       return { run: (args) => faults(args, systemClock), help: FAULTS_HELP };
@@ -70,7 +75,7 @@ async function main(argv: readonly string[]): Promise<number> {
   const command = await chooseCommand(named ? first : unnamed);
   if (command === null)
     throw new WrongUse(
-      `the command must be compare, drive, idle, transfer, manager, control or faults, not "${first}"`,
+      `the command must be compare, drive, idle, transfer, manager, control, tracing or faults, not "${first}"`,
     );
   const args = named ? argv.slice(1) : argv;
   if (args.includes('--help') || args.includes('-h')) {
