@@ -31,6 +31,7 @@ const OWN_FILES = [
   'live-state.js',
   'load-chart.js',
   'main.js',
+  'memo.js',
   'page.css',
   'plans.js',
   'policies.js',

@@ -2,6 +2,7 @@
 
 import { useState } from 'preact/hooks';
 import { html } from './html.js';
+import { memo } from './memo.js';
 import { stepSentence, stepTitle } from './trace-words.js';
 import { clock, duration } from './words.js';
 
@@ -52,15 +53,24 @@ function List({ shown, chosen, onChoose }) {
   if (shown.length === 0) {
     return html`<p class="empty">No decision is kept that fits. Errors, retries, moved keys and slow requests always are; of the others a sample (trace.sample).</p>`;
   }
-  return html`<ul class="decisions">${shown.slice(0, 100).map(
-    (
-      one,
-    ) => html`<li key=${one.requestId}><button class=${one.requestId === chosen ? 'chosen' : ''} onClick=${() => onChoose(one)}>
-      <time>${clock(one.at)}</time><b class="status s${String(one.status)[0]}">${one.status}</b>
-      <span class="what">${one.method} ${one.path}</span><span>${one.region ?? 'nowhere'}</span>
-      <small>${one.keptFor} · ${duration(one.durationMs)}</small></button></li>`,
-  )}</ul>`;
+  return html`<ul class="decisions">${shown
+    .slice(0, 100)
+    .map(
+      (one) =>
+        html`<${Decision} key=${one.requestId} one=${one} isChosen=${one.requestId === chosen} onChoose=${onChoose} />`,
+    )}</ul>`;
 }
+
+const Decision = memo(
+  ({
+    one,
+    isChosen,
+    onChoose,
+  }) => html`<li><button class=${isChosen ? 'chosen' : ''} onClick=${() => onChoose(one)}>
+    <time>${clock(one.at)}</time><b class="status s${String(one.status)[0]}">${one.status}</b>
+    <span class="what">${one.method} ${one.path}</span><span>${one.region ?? 'nowhere'}</span>
+    <small>${one.keptFor} · ${duration(one.durationMs)}</small></button></li>`,
+);
 
 function Trace({ trace }) {
   if (trace === undefined)

@@ -15,6 +15,7 @@ import { Audit, Plans } from './plans.js';
 import { Policies } from './policies.js';
 import { Regions } from './regions.js';
 import { ShardMap } from './shard-map.js';
+import { movingOf } from './shards.js';
 import { clock, counted, percent, rate } from './words.js';
 
 const TICK_MS = 500;
@@ -47,9 +48,10 @@ function Page() {
     () => html`<${Regions} rows=${rows} selected=${selected?.id} onSelect=${setChosen} ...${shared} />`,
     [rows, selected?.id],
   );
+  const later = useLater(state);
   const decisions = useMemo(
-    () => html`<${Decisions} decisions=${state.decisions} regions=${ids} ask=${ask} />`,
-    [state.decisions, ids],
+    () => html`<${Decisions} decisions=${later.decisions} regions=${ids} ask=${ask} />`,
+    [later.decisions, ids],
   );
   const policies = useMemo(
     () => html`<${Policies} ask=${ask} onAsk=${setQuestion} connection=${state.connection} />`,
@@ -59,6 +61,8 @@ function Page() {
     () => html`<${Events} events=${state.events} regions=${ids} now=${now} ...${shared} />`,
     [state.events, ids],
   );
+  const accuracy = useMemo(() => html`<${Accuracy} regions=${later.risk?.regions ?? []} />`, [later.risk]);
+  const audit = useMemo(() => html`<${Audit} entries=${later.audit} />`, [later.audit]);
   if (state.connection === 'token') return html`<${TokenForm} connection=${connection} />`;
   if (state.connection === 'starting')
     return html`<p class="starting">Foreshard: asking the control port for its state.</p>`;
@@ -75,8 +79,8 @@ function Page() {
       <${Section} id="decisions" title="Decisions" wide>${decisions}<//>
       <${Section} id="events" title="External events" wide>${events}<//>
       <${Section} id="policies" title="Policies" wide>${policies}<//>
-      <${Section} id="accuracy" title="Model accuracy" wide><${Accuracy} regions=${state.risk?.regions ?? []} /><//>
-      <${Section} id="audit" title="Who changed what" wide><${Audit} entries=${state.audit} /><//>
+      <${Section} id="accuracy" title="Model accuracy" wide>${accuracy}<//>
+      <${Section} id="audit" title="Who changed what" wide>${audit}<//>
     </main>
     ${question && html`<${Ask} key=${question.title} question=${question} onClose=${() => setQuestion(undefined)} />`}`;
 }
@@ -106,7 +110,8 @@ function Summary({ rows, state }) {
     (worst, row) => ((row.score?.risk ?? -1) > (worst?.score?.risk ?? -1) ? row : worst),
     undefined,
   );
-  const moving = shiftsOf(state).reduce((sum, table) => sum + table.shift.moving.length, 0);
+  // A shard that moves in two tables, of all requests and of critical ones, is one shard.
+  const moving = new Set(shiftsOf(state).flatMap((table) => [...movingOf(table).keys()])).size;
   const tile = (label, value, note) =>
     html`<div><dt>${label}</dt><dd>${value}</dd><small>${note}</small></div>`;
   return html`<dl class="summary">
@@ -139,6 +144,16 @@ function useTheme() {
       setTheme(next);
     },
   ];
+}
+
+/** The state of a frame ago, for what stands further down: all at once would be too long for one frame. */
+function useLater(state) {
+  const [later, setLater] = useState(NOTHING_KNOWN);
+  useEffect(() => {
+    const frame = requestAnimationFrame(() => setLater(state));
+    return () => cancelAnimationFrame(frame);
+  }, [state]);
+  return later;
 }
 
 /** Milliseconds of the browser, now; told anew while something moves. */

@@ -2,6 +2,7 @@
 
 import { causeOf } from './ask.js';
 import { html } from './html.js';
+import { memo } from './memo.js';
 import { colourOf } from './shards.js';
 import { clock, figure, percent, rate, weight } from './words.js';
 
@@ -15,59 +16,88 @@ export function Regions({ rows, selected, onSelect, onAsk, act }) {
     <thead><tr><th>Region</th><th>State</th><th>Weight</th><th>Risk</th><th>Load</th><th>Servers</th><th>Operator</th></tr></thead>
     <tbody>${rows.map(
       (row) => html`<tr key=${row.id} class=${row.id === selected ? 'selected' : ''} data-region=${row.id}>
-        <th scope="row"><button class="link" aria-pressed=${row.id === selected} onClick=${() => onSelect(row.id)}>
-          <i class="swatch" style=${{ background: colourOf(row.index) }}></i>${row.id}</button></th>
-        <td data-label="State"><${State} row=${row} /></td>
-        <td data-label="Weight"><${Weight} row=${row} top=${top} /></td>
-        <td data-label="Risk"><${Risk} score=${row.score} /></td>
-        <td data-label="Load"><${Load} row=${row} /></td>
+        <th scope="row"><${Name} id=${row.id} index=${row.index} isSelected=${row.id === selected} onSelect=${onSelect} /></th>
+        <td data-label="State"><${State} word=${row.word} ...${row.override ?? {}} /></td>
+        <td data-label="Weight"><${Weight} ...${row.weight} top=${top} index=${row.index} /></td>
+        <td data-label="Risk"><${Risk} ...${riskFacts(row.score)} /></td>
+        <td data-label="Load"><${Load} ...${loadFacts(row)} /></td>
         <td data-label="Servers">${row.healthy} of ${row.registered} healthy</td>
-        <td data-label="Operator"><${Actions} row=${row} onAsk=${onAsk} act=${act} /></td>
+        <td data-label="Operator"><${Actions} id=${row.id} configuredWeight=${row.configuredWeight}
+          isOverridden=${row.override !== undefined} onAsk=${onAsk} act=${act} /></td>
       </tr>`,
     )}</tbody>
   </table></div>`;
 }
 
-function State({ row }) {
-  const { word, override } = row;
-  const until = override?.until === undefined ? '' : ` until ${clock(override.until)}`;
-  return html`<span class="badge ${word}">${word}</span>
-    ${override && html`<small>${override.kind}${until} by ${override.by}: ${override.reason}</small>`}`;
-}
+const Name = memo(
+  ({
+    id,
+    index,
+    isSelected,
+    onSelect,
+  }) => html`<button class="link" aria-pressed=${isSelected} onClick=${() => onSelect(id)}>
+    <i class="swatch" style=${{ background: colourOf(index) }}></i>${id}</button>`,
+);
 
-function Weight({ row, top }) {
-  const { base, risk, desired, effective } = row.weight;
+const State = memo(({ word, kind, until, by, reason }) => {
+  const lasts = until === undefined ? '' : ` until ${clock(until)}`;
+  return html`<span class="badge ${word}">${word}</span>
+    ${kind && html`<small>${kind}${lasts} by ${by}: ${reason}</small>`}`;
+});
+
+const Weight = memo(({ base, risk, desired, effective, top, index }) => {
   const title = `base ${weight(base)}, after risk ${weight(risk)}, desired ${weight(desired)}, effective ${weight(effective)}`;
   return html`<div class="bar" role="img" aria-label=${title} title=${title}>
-      <b style=${{ width: `${(100 * effective) / top}%`, background: colourOf(row.index) }}></b>
+      <b style=${{ width: `${(100 * effective) / top}%`, background: colourOf(index) }}></b>
       <u style=${{ left: `${(100 * desired) / top}%` }}></u>
     </div>
     <small>base ${weight(base)} › risk ${weight(risk)} › desired <strong class="desired">${weight(desired)}</strong> · effective <strong class="effective">${weight(effective)}</strong></small>`;
+});
+
+/** As it is shown: what differs further behind the point is drawn no other way. */
+function riskFacts(score) {
+  if (score === undefined) return {};
+  const { risk, reasons = [], failureProbability, overloadProbability } = score;
+  return {
+    risk: risk ?? 0,
+    said: percent(risk),
+    failure: percent(failureProbability),
+    overload: percent(overloadProbability),
+    reasons: reasons.map(reasonText).join('\n'),
+  };
 }
 
-function Risk({ score }) {
-  if (score === undefined) return html`<small>not assessed</small>`;
-  const { risk, reasons = [], failureProbability, overloadProbability } = score;
+const Risk = memo(({ risk, said, failure, overload, reasons }) => {
+  if (said === undefined) return html`<small>not assessed</small>`;
   const level = risk >= 0.6 ? 'high' : risk >= 0.2 ? 'some' : 'low';
-  return html`<div class="bar ${level}"><b style=${{ width: `${100 * (risk ?? 0)}%` }}></b></div>
-    <small><strong>${percent(risk)}</strong> · failure ${percent(failureProbability)} · overload ${percent(overloadProbability)}</small>
-    ${reasons.map((reason) => html`<small class="reason">${reasonText(reason)}</small>`)}`;
-}
+  return html`<div class="bar ${level}"><b style=${{ width: `${100 * risk}%` }}></b></div>
+    <small><strong>${said}</strong> · failure ${failure} · overload ${overload}</small>
+    ${reasons.split('\n').map((reason) => reason && html`<small class="reason">${reason}</small>`)}`;
+});
 
 const reasonText = (reason) =>
   typeof reason === 'string' ? reason : (reason.text ?? JSON.stringify(reason));
 
-function Load({ row }) {
-  const { requestsPerSecond, capacity, utilisation, score } = row;
+/** As it is shown, like that of the risk. */
+function loadFacts({ requestsPerSecond, capacity, utilisation, score }) {
   const share = utilisation ?? (capacity ? requestsPerSecond / capacity : undefined);
   const forecast = score?.forecast;
-  return html`${
-    share !== undefined &&
-    html`<div class="bar ${share > 0.9 ? 'high' : share > 0.7 ? 'some' : 'load'}"><b style=${{ width: `${Math.min(100, 100 * share)}%` }}></b></div>`
-  }
-    <small><strong>${rate(requestsPerSecond)}</strong>${capacity ? ` of ${figure(capacity)} (${percent(share)})` : ', capacity not known'}</small>
-    ${forecast && html`<small>forecast ${figure(forecast.p50)}, at most ${rate(forecast.p90)} (90 %)</small>`}`;
+  return {
+    filled: share === undefined ? undefined : Math.min(100, Math.round(100 * share)),
+    level: share > 0.9 ? 'high' : share > 0.7 ? 'some' : 'load',
+    now: rate(requestsPerSecond),
+    of: capacity ? ` of ${figure(capacity)} (${percent(share)})` : ', capacity not known',
+    ahead: forecast && `forecast ${figure(forecast.p50)}, at most ${rate(forecast.p90)} (90 %)`,
+  };
 }
+
+const Load = memo(
+  ({ filled, level, now, of, ahead }) => html`${
+    filled !== undefined && html`<div class="bar ${level}"><b style=${{ width: `${filled}%` }}></b></div>`
+  }
+    <small><strong>${now}</strong>${of}</small>
+    ${ahead && html`<small>${ahead}</small>`}`,
+);
 
 const KINDS = {
   drain: { title: 'Drain', text: 'gets no new keys; what it owns moves to other regions with time.' },
@@ -82,8 +112,7 @@ const LASTS = {
   autocomplete: 'off',
 };
 
-function Actions({ row, onAsk, act }) {
-  const { id, override } = row;
+const Actions = memo(({ id, configuredWeight, isOverridden, onAsk, act }) => {
   const ask = (kind) =>
     onAsk({
       title: `${KINDS[kind].title} ${id}`,
@@ -95,7 +124,7 @@ function Actions({ row, onAsk, act }) {
           ? [
               {
                 name: 'weight',
-                label: `Base weight, 0 to 1000 (configured: ${weight(row.configuredWeight)})`,
+                label: `Base weight, 0 to 1000 (configured: ${weight(configuredWeight)})`,
                 type: 'number',
                 min: 0,
                 max: 1000,
@@ -116,8 +145,8 @@ function Actions({ row, onAsk, act }) {
   const button = (kind, label) =>
     html`<button key=${kind} aria-label="${label} ${id}" onClick=${() => ask(kind)}>${label}</button>`;
   return html`<div class="actions">${
-    override
+    isOverridden
       ? button('undrain', 'Undrain')
       : [button('drain', 'Drain'), button('maintenance', 'Maintenance'), button('weight', 'Weight')]
   }</div>`;
-}
+});
