@@ -4,9 +4,12 @@ import { html } from './html.js';
 import { memo } from './memo.js';
 import { duration, figure, percent } from './words.js';
 
+/** Rows from which on a table is longer than the space that it has. */
+const LONG = 20;
+
 export function Accuracy({ regions }) {
   if (regions.length === 0) return html`<p class="empty">Nothing has been assessed yet.</p>`;
-  return html`<div class="scroll" tabindex="0" role="region" aria-label="Table of model accuracy"><table class="accuracy">
+  return html`<div class="scroll ${regions.length > LONG ? 'long' : ''}" tabindex="0" role="region" aria-label="Table of model accuracy"><table class="accuracy">
     <thead><tr><th>Region</th><th>Load model</th><th>Error (MASE; under 1 beats “as before”)</th><th>Came inside the interval</th><th>Failure model</th><th>Brier score (0 is best)</th><th>Failures foreseen</th><th>Lead</th><th>False alarms</th></tr></thead>
     <tbody>${regions.map((region) => html`<${Row} key=${region.id} ...${factsOf(region)} />`)}</tbody></table></div>`;
 }
