@@ -47,6 +47,9 @@ const MAY_IMPORT: Readonly<Record<string, Rule>> = {
     health: 'types',
     region: 'types',
     analytics: 'types',
+    // Schemas of what is posted: the API describes them.
+    'analytics/ingest/external-event': 'values',
+    'analytics/ingest/telemetry-document': 'values',
     integrations: 'types',
   },
   integrations: { core: 'values', telemetry: 'values' },

@@ -23,8 +23,8 @@ export interface Reloadable<Parsed> {
   readonly log: Logger;
   /** A sentence when the configuration in force stays. */
   reload(config: DeepReadonly<Parsed>): string | undefined | Promise<string | undefined>;
-  /** To be counted: once for each configuration that is refused. */
-  configRejected(): void;
+  /** Once for each configuration that is refused. */
+  configRejected(problems: readonly string[]): void;
 }
 
 /** Hands every new content of the file to the process; what is refused is told and counted. */
@@ -33,7 +33,7 @@ export function followFile<Parsed extends object>(
   running: Reloadable<Parsed>,
 ): ConfigWatcher<Parsed> {
   const refuse = (problems: readonly string[]): void => {
-    running.configRejected();
+    running.configRejected(problems);
     for (const problem of problems) {
       running.log.error({ problem }, 'configuration refused, the one in force stays');
     }

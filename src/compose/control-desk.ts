@@ -8,8 +8,8 @@ import { type AppliedPolicies, applyPolicies, type PolicyChanges } from '../conf
 import { policyProblems } from '../config/policy-problems.ts';
 import type { Config } from '../config/schema.ts';
 import { policyDocument } from '../config/schema-policy.ts';
-import type { Cause, DeskPort, DeskResult, PolicyDocuments } from '../control/desk-port.ts';
-import type { Clock } from '../core/clock.ts';
+import type { Cause, DeskPort, DeskResult, PolicyDocuments, RefusedReload } from '../control/desk-port.ts';
+import { type Clock, wallTimestamp } from '../core/clock.ts';
 import { ownOf } from '../core/own.ts';
 import {
   expiredOverrides,
@@ -33,6 +33,7 @@ export class ControlDesk implements DeskPort {
   #policies: PolicyDocuments = {};
   #revision = 0;
   #written: Config | undefined;
+  #refusedReload: RefusedReload | undefined;
   #tail: Promise<unknown> = Promise.resolve();
   /** Applies a configuration; a sentence when it is refused. */
   apply: (config: Config) => string | undefined = () => undefined;
@@ -75,7 +76,18 @@ export class ControlDesk implements DeskPort {
 
   /** The file's configuration, once what it makes is in force. */
   set written(config: Config) {
+    // A change at run time applies the same content again: what is refused of the file still is.
+    if (config !== this.#written) this.#refusedReload = undefined;
     this.#written = config;
+  }
+
+  get refusedReload(): RefusedReload | undefined {
+    return this.#refusedReload;
+  }
+
+  /** The file has a content that is not taken. */
+  refuseReload(problems: readonly string[]): void {
+    this.#refusedReload = { at: wallTimestamp(this.#clock), problems };
   }
 
   /** What the file and the API make together; a sentence when they contradict each other. */

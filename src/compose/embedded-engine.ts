@@ -7,10 +7,10 @@ import type { Sample } from '../analytics/ingest/sample.ts';
 import type { Config } from '../config/schema.ts';
 import type { EngineAnswer, EngineAsk, EnginePort } from '../control/engine-port.ts';
 import type { Plan } from '../plan/plan.ts';
+import type { ShardCounts } from '../plan/shard-counts.ts';
 import type { Delta } from '../telemetry/deltas.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { EngineStart, FromEngine, ToEngine } from './engine-messages.ts';
-import type { ShardCounts } from './shard-load-book.ts';
 
 export interface EmbeddedOptions {
   start(): EngineStart;

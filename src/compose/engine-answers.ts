@@ -9,10 +9,10 @@ import { riskReport } from '../analytics/report.ts';
 import type { EngineAnswer, EngineAsk } from '../control/engine-port.ts';
 import { unreachable } from '../core/assert.ts';
 import { systemClock } from '../core/clock.ts';
+import { decodeShardCounts } from '../plan/shard-counts.ts';
 import { capacityReport } from './capacity-report.ts';
 import type { EngineHost } from './engine-host.ts';
 import { obeyPlanCommand, planningReport } from './plan-commands.ts';
-import { decodeShardCounts } from './shard-load-book.ts';
 
 const MOST_HISTORY_MS = 14 * 86_400_000;
 // What a chart can show; more points are thinned.

@@ -7,11 +7,11 @@ import type { Config } from '../config/schema.ts';
 import { systemClock } from '../core/clock.ts';
 import { rootCause } from '../core/fetch-text.ts';
 import { decodeOwners, type Plan, type PlanTable } from '../plan/plan.ts';
+import { encodeShardCounts } from '../plan/shard-counts.ts';
 import { SHARD_GROUPS } from '../state/cell-layout.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { EmbeddedEngine } from './embedded-engine.ts';
 import type { MeasuredDocument, MeasuredSite, OwnMeasurements } from './own-measurements.ts';
-import { encodeShardCounts } from './shard-load-book.ts';
 
 export interface FeedOptions {
   readonly config: Config;

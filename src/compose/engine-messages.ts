@@ -4,9 +4,9 @@ import type { Sample } from '../analytics/ingest/sample.ts';
 import type { Config } from '../config/schema.ts';
 import type { EngineAnswer, EngineAsk } from '../control/engine-port.ts';
 import type { Plan } from '../plan/plan.ts';
+import type { ShardCounts } from '../plan/shard-counts.ts';
 import type { Delta } from '../telemetry/deltas.ts';
 import type { LoggerOptions } from '../telemetry/logger.ts';
-import type { ShardCounts } from './shard-load-book.ts';
 
 export interface EngineStart {
   readonly config: Config;

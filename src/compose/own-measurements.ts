@@ -5,13 +5,13 @@
 import { parseOrca } from '../analytics/ingest/orca.ts';
 import { boundsOf, MAX_NAME_CHARACTERS, METRIC_NAME } from '../analytics/ingest/sample.ts';
 import type { HealthMonitor, ServerReport } from '../health/monitor.ts';
+import type { ShardCounts } from '../plan/shard-counts.ts';
 import type { LoadReport } from '../proxy/load-reports.ts';
 import { SHARD_GROUPS } from '../state/cell-layout.ts';
 import type { LiveCells } from '../state/live-cells.ts';
 import { healthyBehind } from '../state/live-view.ts';
 import { addCounts, latencyQuantile, type ServedReport } from '../state/served-tally.ts';
 import type { Delta } from '../telemetry/deltas.ts';
-import type { ShardCounts } from './shard-load-book.ts';
 
 export interface MeasuredDocument {
   readonly region?: string;

@@ -102,7 +102,8 @@ export class PaeProcess {
     return turn;
   }
 
-  configRejected(): void {
+  configRejected(problems: readonly string[]): void {
+    this.#desk.refuseReload(problems);
     this.#metrics.add('foreshard_config_rejected_total', [], 1);
   }
 

@@ -321,7 +321,8 @@ export class ProxyProcess {
     this.#keepPlan();
   }
 
-  configRejected(): void {
+  configRejected(problems: readonly string[]): void {
+    this.#desk.refuseReload(problems);
     this.metrics.add('foreshard_config_rejected_total', [], 1);
   }
 

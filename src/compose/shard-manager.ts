@@ -23,6 +23,7 @@ import type {
   PlannerState,
   PlannerTable,
 } from '../plan/planner-types.ts';
+import type { ShardCounts } from '../plan/shard-counts.ts';
 import { criticalKey, regionSetKey, thresholdsKey } from '../routing/build-snapshot.ts';
 import { SharedTables } from '../state/shared-tables.ts';
 import type { Logger } from '../telemetry/logger.ts';
@@ -38,7 +39,7 @@ import {
   scoreOf,
   troubledRegions,
 } from './planner-input.ts';
-import { type ShardCounts, ShardLoadBook } from './shard-load-book.ts';
+import { ShardLoadBook } from './shard-load-book.ts';
 import { type TableRequest, tableRequests } from './table-requests.ts';
 import { Webhook } from './webhook.ts';
 

@@ -15,6 +15,12 @@ export type DeskResult =
 /** What of a change is told to the log of it. */
 export type Cause = Omit<AuditEntry, 'at'>;
 
+export interface RefusedReload {
+  /** RFC 3339. */
+  readonly at: string;
+  readonly problems: readonly string[];
+}
+
 export interface DeskPort {
   readonly overrides: RegionOverrides;
   readonly policies: PolicyDocuments;
@@ -22,6 +28,8 @@ export interface DeskPort {
   readonly revision: number;
   /** What the file says. */
   readonly written: Config;
+  /** A later content of the file that is not in force: wrong, or against what was changed at run time. */
+  readonly refusedReload: RefusedReload | undefined;
   /** The configuration that these policies would make of it, without touching anything. */
   madeOf(written: Config, documents: PolicyDocuments): AppliedPolicies;
   /** @param override undefined takes it back. @param cause what it was before is known when its turn has come. */

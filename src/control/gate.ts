@@ -22,6 +22,8 @@ export interface Tokens {
 const OPEN_PATHS = new Set(['/healthz', '/readyz']);
 // Asked by POST because the question has a body.
 const READING_POSTS = new Set(['/explain']);
+// With dryRun=1 what would change these says what it would do.
+const TRIED = '/sharding_policies/';
 
 // A fleet of agents and dashboards asks tens of times a second; more is a mistake in a loop.
 const REQUESTS_PER_SECOND = 1000;
@@ -79,8 +81,11 @@ function isOfAnotherSite({ headers }: FastifyRequest): boolean {
   return !URL.canParse(origin) || new URL(origin).host !== host?.toLowerCase();
 }
 
-function onlyReads({ method, routeOptions }: FastifyRequest): boolean {
-  return method === 'GET' || method === 'HEAD' || READING_POSTS.has(routeOptions.url ?? '');
+function onlyReads({ method, routeOptions, query }: FastifyRequest): boolean {
+  const url = routeOptions.url ?? '';
+  if (method === 'GET' || method === 'HEAD' || READING_POSTS.has(url)) return true;
+  // As the routes read it: given twice it is an array, and refused.
+  return url.startsWith(TRIED) && (query as { readonly dryRun?: unknown }).dryRun === '1';
 }
 
 /** No Host at all is an HTTP/1.0 client, which is no browser. */

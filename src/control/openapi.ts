@@ -2,7 +2,10 @@
 // the routes that are served, and asks each with made-up requests.
 
 import { z } from 'zod';
+import { eventSchema } from '../analytics/ingest/external-event.ts';
+import { telemetrySchema } from '../analytics/ingest/telemetry-document.ts';
 import { policyDocument } from '../config/schema-policy.ts';
+import { shardCountsDocument } from '../plan/shard-counts.ts';
 import { eventQuery, historyQuery, telemetryQuery } from './api/engine.ts';
 import { explainBody } from './api/explain.ts';
 import { commandBody, planQuery, rollbackBody } from './api/plan.ts';
@@ -23,8 +26,6 @@ interface Operation {
   /** Where it is not JSON. */
   readonly answers?: string;
 }
-
-const anyDocument = z.record(z.string(), z.unknown());
 
 export const OPERATIONS: readonly Operation[] = [
   { method: 'get', path: '/healthz', summary: 'The process answers.' },
@@ -103,8 +104,19 @@ export const OPERATIONS: readonly Operation[] = [
     query: streamQuery,
     answers: 'text/event-stream',
   },
-  { method: 'post', path: '/telemetry', summary: 'Measurements.', query: telemetryQuery, body: anyDocument },
-  { method: 'post', path: '/shard_loads', summary: 'Requests by shard, from proxies.', body: anyDocument },
+  {
+    method: 'post',
+    path: '/telemetry',
+    summary: 'Measurements.',
+    query: telemetryQuery,
+    body: telemetrySchema,
+  },
+  {
+    method: 'post',
+    path: '/shard_loads',
+    summary: 'Requests by shard, from proxies.',
+    body: shardCountsDocument,
+  },
   {
     method: 'get',
     path: '/risk_scores',
@@ -118,7 +130,7 @@ export const OPERATIONS: readonly Operation[] = [
     path: '/external_events',
     summary: 'Adds an event.',
     query: eventQuery,
-    body: anyDocument,
+    body: eventSchema,
   },
   { method: 'delete', path: '/external_events/:id', summary: 'Takes an event out.', query: eventQuery },
 ];

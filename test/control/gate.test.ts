@@ -36,6 +36,14 @@ t.test('a read token opens what changes nothing', async (t) => {
   t.equal(await ask('GET', '/plan'), 401);
 });
 
+t.test('what is only tried changes nothing', async (t) => {
+  const ask = await start(t, { token: TOKEN, readToken: READ });
+  t.equal(await ask('DELETE', '/sharding_policies/a?dryRun=1', bearer(READ)), 200);
+  for (const query of ['dryRun=0', 'dryRun=1&dryRun=0', 'dryRun=1&dryRun=1', 'dryrun=1', 'dryRun'])
+    t.equal(await ask('DELETE', `/sharding_policies/a?${query}`, bearer(READ)), 403, query);
+  t.equal(await ask('POST', '/regions/a/drain?dryRun=1', bearer(READ)), 403, 'a drain cannot be tried');
+});
+
 t.test('a page of another site opens nothing, with or without a token', async (t) => {
   const open = await start(t, {});
   const closed = await start(t, { token: TOKEN });

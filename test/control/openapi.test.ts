@@ -33,6 +33,15 @@ interface Description {
   >;
 }
 
+interface Schema {
+  readonly properties?: object;
+  readonly anyOf?: readonly Schema[];
+}
+
+interface Body {
+  readonly content: { readonly 'application/json': { readonly schema: Schema } };
+}
+
 const description = (await (await fetch(`${proxy.controlUrl}/openapi.json`)).json()) as Description;
 const operations = Object.entries(description.paths).flatMap(([path, methods]) =>
   Object.entries(methods).map(([method, operation]) => ({ path, method, operation })),
@@ -47,6 +56,16 @@ t.test('every operation of the description is served, with the methods it names'
     const allowed = answer.headers.get('allow')!.toLowerCase().split(', ');
     for (const { method } of operations.filter((one) => one.path === path))
       t.ok(allowed.includes(method), path);
+  }
+});
+
+t.test('what is posted is described by its fields', async (t) => {
+  const posted = operations.filter(({ operation }) => operation.requestBody !== undefined);
+  t.ok(posted.length > 10);
+  for (const { path, method, operation } of posted) {
+    const { schema } = (operation.requestBody as Body).content['application/json'];
+    const [first = schema] = schema.anyOf ?? [];
+    t.ok(Object.keys(first.properties ?? {}).length > 0, `${method} ${path}`);
   }
 });
 

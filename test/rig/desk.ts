@@ -9,6 +9,7 @@ export function idleDesk(written: Config): DeskPort {
     policies: {},
     revision: 0,
     written,
+    refusedReload: undefined,
     madeOf: (config) => ({ ok: true, config }),
     override: async () => ({ ok: true, revision: 0 }),
     changePolicies: async () => ({ ok: true, revision: 0 }),

@@ -3,6 +3,7 @@
 
 import t from 'tap';
 import { controlJson } from '../rig/control.ts';
+import { until } from '../rig/engine-client.ts';
 import { proxyConfig, type RunningProxy, startProxy } from '../rig/proxy.ts';
 import { startServer } from '../rig/server.ts';
 import { UNWATCHED } from '../rig/wire.ts';
@@ -200,8 +201,24 @@ t.test(
       /changed at run time does not fit: .*gold.* leaves route orders no eligible region/,
     );
     t.strictSame([...(await served(again))], ['east']);
+    const refused = (await call(again, 'GET', '/sharding_policies')).body;
+    t.match(refused, { refusedReload: { problems: [/gold.* leaves route orders no eligible region/] } });
     t.equal((await call(again, 'POST', '/sharding_policies/rollback/99', { match: '*' })).status, 404);
     t.equal((await call(again, 'POST', '/sharding_policies/rollback/0', { match: '*' })).status, 200);
     await untilServed(again, ['east', 'west']);
+    again.writeConfig({ ...written, workers: 0 });
+    await until(async () => {
+      const { refusedReload } = (await call(again, 'GET', '/sharding_policies')).body as {
+        refusedReload: { problems: string[] } | null;
+      };
+      return refusedReload?.problems.some((problem) => problem.includes('workers')) || undefined;
+    }, 'what is wrong with the file is told');
+    again.writeConfig(written);
+    await until(async () => {
+      const { refusedReload } = (await call(again, 'GET', '/sharding_policies')).body as {
+        refusedReload: object | null;
+      };
+      return refusedReload === null || undefined;
+    }, 'the file is in force');
   },
 );

@@ -23,7 +23,8 @@ export interface ExternalEvent {
 
 const time = z.iso.datetime({ offset: true });
 
-const eventSchema = z.strictObject({
+/** POST /external_events. */
+export const eventSchema = z.strictObject({
   kind: z.enum(EVENT_KINDS),
   regions: z.array(z.string().min(1).max(253)).max(512).default([]),
   start: time,

@@ -42,6 +42,9 @@ const documentSchema = z
     metrics: z.record(z.string(), z.unknown()),
   })
   .readonly();
+/** POST /telemetry. */
+export const telemetrySchema = z.union([documentSchema, z.array(documentSchema).max(MAX_DOCUMENTS)]);
+
 type Document = z.output<typeof documentSchema>;
 
 /** @param body the parsed JSON of the request. */

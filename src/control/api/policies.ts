@@ -31,7 +31,8 @@ export function policyRoutes(app: FastifyInstance, source: ControlSource): void 
   const { desk } = source;
   app.get('/sharding_policies', async (_request, reply) => {
     reply.header('etag', tagOf(desk));
-    return { revision: desk.revision, policies: namesOf(desk).map((name) => shown(desk, name)) };
+    const { revision, refusedReload = null } = desk;
+    return { revision, refusedReload, policies: namesOf(desk).map((name) => shown(desk, name)) };
   });
   app.get('/sharding_policies/revisions', async (request, reply) => {
     const query = parsed(revisionsQuery, request.query, reply);

@@ -83,7 +83,9 @@ export function Policies({ ask, onAsk, connection }) {
       'POST',
       `/sharding_policies/rollback/${revision}`,
     );
+  const refused = known?.refusedReload;
   return html`<p class="problem" role="alert">${problem}</p>
+    ${refused && html`<p class="note">The configuration file of ${clock(refused.at)} is not in force: ${refused.problems.join('; ')}</p>`}
     <div class="split">
       <div>${known && html`<${Known} known=${known} onEdit=${setDraftOf(edit)} onDelete=${remove} onRollback=${goBack} />`}</div>
       <form class="draft" onSubmit=${dryRun}>
