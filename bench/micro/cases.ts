@@ -193,9 +193,11 @@ function chooseStep(): Step {
     random: seededRandom(1),
     inFlightLimit: 256,
     tried: [],
+    lateUs: 300_000,
     loads: {
       inFlight: (slot: number) => inFlight[slot]!,
       latencyUs: () => 1000,
+      expectedUs: () => 1000,
       failuresInARow: () => 0,
       ramp: () => 1,
     },

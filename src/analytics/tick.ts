@@ -227,7 +227,7 @@ function serverReasons(server: EntityWatch, count: number): RiskReason[] {
   const { failure, outcome, entity } = server;
   if (failure === undefined) return [];
   if (outcome.since.failure !== undefined) {
-    return [{ text: `server ${entity.id} is down`, weight: 1 / count }];
+    return [{ text: `server ${entity.id} is failing`, weight: 1 / count }];
   }
   // A reason's weight is what the region loses by it: one of ten servers is a tenth.
   return failure.reasons.map(({ text, weight }) => ({

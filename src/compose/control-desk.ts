@@ -4,6 +4,7 @@
 
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { type AppliedPolicies, applyPolicies, type PolicyChanges } from '../config/apply-policies.ts';
 import { policyProblems } from '../config/policy-problems.ts';
 import type { Config } from '../config/schema.ts';
@@ -88,6 +89,18 @@ export class ControlDesk implements DeskPort {
   /** The file has a content that is not taken. */
   refuseReload(problems: readonly string[]): void {
     this.#refusedReload = { at: wallTimestamp(this.#clock), problems };
+  }
+
+  /** Sentences: what the file now says otherwise than before, and what stays as it was changed at run time. */
+  overruled(written: Config): string[] {
+    const saidBy = (config: Config | undefined, name: string) =>
+      config?.shardingPolicies.find((policy) => policy.name === name);
+    return Object.keys(this.#policies)
+      .filter((name) => !isDeepStrictEqual(saidBy(this.#written, name), saidBy(written, name)))
+      .map(
+        (name) =>
+          `shardingPolicies: ${name} of the file is not in force, it was changed at run time (revision ${this.#revision})`,
+      );
   }
 
   /** What the file and the API make together; a sentence when they contradict each other. */

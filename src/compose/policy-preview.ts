@@ -98,9 +98,9 @@ function ownersOf(plans: readonly Plan[], config: Config, route: RouteConfig): s
 }
 
 function differingKeys(from: RouteConfig, to: RouteConfig): { from: object; to: object } {
-  const keys = (Object.keys(to) as (keyof RouteConfig)[]).filter(
-    (key) => !isDeepStrictEqual(from[key], to[key]),
-  );
+  // Of both: what a policy that goes away had said is no key of the route any more.
+  const known = new Set([...Object.keys(from), ...Object.keys(to)] as (keyof RouteConfig)[]);
+  const keys = [...known].filter((key) => !isDeepStrictEqual(from[key], to[key]));
   const pick = (route: RouteConfig): object =>
     Object.fromEntries(keys.map((key) => [key, route[key] ?? null]));
   return { from: pick(from), to: pick(to) };

@@ -115,6 +115,7 @@ class DataPlaneWorker {
       serverLoads: {
         inFlight: (slot) => cells.serverInFlight(slot),
         latencyUs: (slot) => column.latencyUs(slot),
+        expectedUs: (slot) => column.expectedUs(slot),
         failuresInARow: (slot) => column.failuresInARow(slot),
         ramp: (slot) => cells.ramp(slot),
       },

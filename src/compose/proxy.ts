@@ -293,6 +293,7 @@ export class ProxyProcess {
     if (typeof config === 'string') return config;
     const published = this.#publisher.apply(config);
     if (typeof published === 'string') return published;
+    for (const problem of this.#desk.overruled(written)) this.log.warn({ problem }, 'configuration warning');
     this.#desk.written = written;
     this.#config = config;
     this.log.setLevel(config.log.level);

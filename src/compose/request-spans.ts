@@ -87,13 +87,23 @@ function requestSpan(record: TraceRecord, spanId: string): FinishedSpan {
       ...(record.reason !== undefined && { 'error.type': record.reason }),
       ...(decision !== undefined && {
         'foreshard.shard': decision.shard,
-        'foreshard.region': decision.region,
+        // Where it ended, as in its trace; where it was to go first is its first attempt's.
+        'foreshard.region': record.attempts.at(-1)?.region ?? decision.region,
         'foreshard.choice': decision.choice,
         'foreshard.moving': decision.isMoving,
         ...(decision.picked !== null && { 'foreshard.picked': decision.picked }),
       }),
     },
     children: record.attempts.map((attempt, i) => attemptSpan(record, attempt, attemptSpanId(spanId, i + 1))),
+  };
+}
+
+/** As OpenTelemetry parts them. */
+function addressOf(server: string): Record<string, string | number> {
+  const { protocol, hostname, port } = new URL(server);
+  return {
+    'server.address': hostname,
+    'server.port': port === '' ? (protocol === 'https:' ? 443 : 80) : Number(port),
   };
 }
 
@@ -108,7 +118,7 @@ function attemptSpan({ at, method }: TraceRecord, attempt: TracedAttempt, spanId
     endMs: startMs + attempt.durationMs,
     isError: typeof outcome === 'string' || outcome >= 500,
     attributes: {
-      'server.address': attempt.server,
+      ...addressOf(attempt.server),
       'foreshard.region': attempt.region,
       ...(typeof outcome === 'number' ? { 'http.response.status_code': outcome } : { 'error.type': outcome }),
       ...(attempt.retryCause !== undefined && { 'foreshard.retry_cause': attempt.retryCause }),

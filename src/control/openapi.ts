@@ -21,7 +21,7 @@ interface Operation {
   readonly summary: string;
   readonly query?: z.ZodObject;
   readonly body?: z.ZodType;
-  /** Header that must be given. */
+  /** Header that must be given, but with a dry run. */
   readonly needs?: 'if-match';
   /** Where it is not JSON. */
   readonly answers?: string;
@@ -187,12 +187,23 @@ function describe({ path, summary, query, body, needs, answers = 'application/js
   const inHead =
     needs === undefined
       ? []
-      : [{ name: 'If-Match', in: 'header', required: true, schema: { type: 'string' } }];
+      : [
+          {
+            name: 'If-Match',
+            in: 'header',
+            required: false,
+            description: 'The ETag that the change was made from; must be given unless dryRun is 1.',
+            schema: { type: 'string' },
+          },
+        ];
   return {
     summary,
     parameters: [...inPath, ...inQuery, ...inHead],
     ...(body !== undefined && {
-      requestBody: { required: true, content: { 'application/json': { schema: schemaOf(body) } } },
+      requestBody: {
+        required: !body.safeParse({}).success,
+        content: { 'application/json': { schema: schemaOf(body) } },
+      },
     }),
     responses: { '2XX': { description: summary, content: { [answers]: {} } }, default: problem },
   };

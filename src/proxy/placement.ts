@@ -5,10 +5,16 @@
 import { NO_REGION, type RegionIndex } from '../core/ids.ts';
 import type { Random } from '../core/random.ts';
 import type { Reason } from '../core/reasons.ts';
-import { chooseServer, type ServerLoads } from '../region/choose-server.ts';
+import {
+  type Chosen,
+  chooseServer,
+  isLate,
+  type ServerChoice,
+  type ServerLoads,
+} from '../region/choose-server.ts';
 import type { Forward } from '../routing/decide.ts';
-import { nextRegion } from '../routing/fallbacks.ts';
-import { takesRetry } from '../routing/in-time.ts';
+import { hasRoom, nextRegion } from '../routing/fallbacks.ts';
+import { latestUs, takesRetry } from '../routing/in-time.ts';
 import type { RegionLoads } from '../routing/policies/policy.ts';
 import type { Server, Snapshot } from '../routing/snapshot.ts';
 
@@ -29,28 +35,63 @@ export interface Placing {
   readonly triedSlots: readonly number[];
 }
 
-/** A server of `start`, or of the regions after it when all of its servers are at their limit. */
+/**
+ * A server of `start`, or of the regions after it when all of its servers are at their limit, or too late for this
+ * request while another region is not.
+ */
 export function placeAttempt(start: RegionIndex, placing: Placing): Target | Reason {
-  const { snapshot, decision, loads, random, triedRegions, triedSlots } = placing;
-  const { nearby, servers } = decision.view;
-  const choice = {
-    loads,
-    random,
-    inFlightLimit: snapshot.settings.limits.inFlightPerServer,
-    tried: triedSlots,
-  };
+  const { snapshot, decision, triedRegions } = placing;
+  const choice = choiceOf(placing);
   const passed: RegionIndex[] = [];
   let isFull = false;
   for (let region = start; region !== NO_REGION; ) {
-    let server = chooseServer((nearby ?? servers)[region]!, choice);
-    // The own zone is full or was tried: better another zone than nobody.
-    if (typeof server === 'string' && nearby !== null) server = chooseServer(servers[region]!, choice);
-    if (typeof server !== 'string') return { region, server };
+    const server = serverOf(region, decision, choice);
+    if (typeof server !== 'string') {
+      return isLate(server, choice)
+        ? (inTimeElsewhere(region, placing, choice) ?? { region, server })
+        : { region, server };
+    }
     isFull ||= server === 'full';
     passed.push(region);
     region = nextRegion(snapshot, decision, [...triedRegions, ...passed]);
   }
   return isFull ? 'shed' : 'no_healthy_server';
+}
+
+function choiceOf({ snapshot, decision, loads, random, triedSlots }: Placing): ServerChoice {
+  return {
+    loads,
+    random,
+    inFlightLimit: snapshot.settings.limits.inFlightPerServer,
+    tried: triedSlots,
+    lateUs: latestUs(decision.route.timeouts.response),
+  };
+}
+
+function serverOf(region: RegionIndex, { view }: Forward, choice: ServerChoice): Chosen<Server> {
+  const { nearby, servers } = view;
+  const server = chooseServer((nearby ?? servers)[region]!, choice);
+  // The own zone is full or was tried: better another zone than nobody.
+  return typeof server === 'string' && nearby !== null ? chooseServer(servers[region]!, choice) : server;
+}
+
+/**
+ * The best server of a region is too late: where another region that may stand in has room and a server with time, the
+ * request goes there. Else it stays, for a late answer is still one.
+ */
+function inTimeElsewhere(late: RegionIndex, placing: Placing, choice: ServerChoice): Target | undefined {
+  const { snapshot, decision, regionLoads, triedRegions } = placing;
+  const { route, priority, view } = decision;
+  const room = { snapshot, route, priority, loads: regionLoads };
+  const passed = [...triedRegions, late];
+  for (;;) {
+    const region = nextRegion(snapshot, decision, passed);
+    if (region === NO_REGION) return undefined;
+    passed.push(region);
+    if (view.takesOverflow[region] !== 1 || !hasRoom(region, room)) continue;
+    const server = serverOf(region, decision, choice);
+    if (typeof server !== 'string' && !isLate(server, choice)) return { region, server };
+  }
 }
 
 /**

@@ -15,7 +15,23 @@ export interface SpanIds {
   readonly parentId: string | undefined;
 }
 
-const TRACEPARENT = /^00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})$/;
+const TRACEPARENT = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/;
+const NO_ID = /^0+$/;
+
+interface TraceContext {
+  readonly traceId: string;
+  readonly parentId: string;
+  readonly flags: string;
+}
+
+/** W3C Trace Context 3.2: ids of zeros are none, and a version after ours begins as ours does. */
+function traceContext(received: string): TraceContext | undefined {
+  const match = received === '' ? null : TRACEPARENT.exec(received);
+  if (match === null) return undefined;
+  const [, version, traceId = '', parentId = '', flags = '', rest] = match;
+  if (version === 'ff' || (version === '00' && rest !== undefined)) return undefined;
+  return NO_ID.test(traceId) || NO_ID.test(parentId) ? undefined : { traceId, parentId, flags };
+}
 
 export class RequestIds {
   readonly #prefix: string;
@@ -40,8 +56,8 @@ export class RequestIds {
    * @param received of a trusted peer; empty when there is none.
    */
   traceparent(received: string, requestId: string): string {
-    const match = received === '' ? null : TRACEPARENT.exec(received);
-    return `00-${match?.[1] ?? requestId}-${this.#spanPrefix}${requestId.slice(-COUNTER_DIGITS)}-${match?.[3] ?? '00'}`;
+    const { traceId = requestId, flags = '00' } = traceContext(received) ?? {};
+    return `00-${traceId}-${this.#spanPrefix}${requestId.slice(-COUNTER_DIGITS)}-${flags}`;
   }
 
   /**
@@ -50,13 +66,13 @@ export class RequestIds {
    * @param received as for `traceparent`.
    */
   span(received: string, requestId: string, isSampled: boolean): SpanIds | undefined {
-    const match = received === '' ? null : TRACEPARENT.exec(received);
-    const isWanted = match === null ? isSampled : (Number.parseInt(match[3]!, 16) & 1) === 1;
+    const context = traceContext(received);
+    const isWanted = context === undefined ? isSampled : (Number.parseInt(context.flags, 16) & 1) === 1;
     if (!isWanted) return undefined;
     return {
-      traceId: match?.[1] ?? requestId,
+      traceId: context?.traceId ?? requestId,
       spanId: this.#spanPrefix + requestId.slice(-COUNTER_DIGITS),
-      parentId: match?.[2],
+      parentId: context?.parentId,
     };
   }
 }

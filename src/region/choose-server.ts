@@ -16,6 +16,8 @@ export interface ServerLoads {
   inFlight(slot: number): number;
   /** Average time to a response head, microseconds; 0 = not known yet. */
   latencyUs(slot: number): number;
+  /** Time to the response head that one more request would take, microseconds; 0 = not known yet. */
+  expectedUs(slot: number): number;
   failuresInARow(slot: number): number;
   /** 0..1: share of its weight that a server in slow start has. */
   ramp(slot: number): number;
@@ -28,6 +30,8 @@ export interface ServerChoice {
   readonly inFlightLimit: number;
   /** Slots that this request has been to. */
   readonly tried: readonly number[];
+  /** Expected time from which on a server is too late for the client, microseconds; Infinity = none is. */
+  readonly lateUs: number;
 }
 
 /** `full`: there are servers, each at its limit. `none`: none that was not tried. */
@@ -47,8 +51,12 @@ export function chooseServer<S extends Candidate>(servers: readonly S[], choice:
   const second = count === 1 ? first : servers[(at + 1 + below(choice.random, count - 1)) % count]!;
   const firstFits = fits(first, choice);
   const secondFits = second !== first && fits(second, choice);
-  if (firstFits && secondFits)
+  if (firstFits && secondFits) {
+    const isFirstLate = isLate(first, choice);
+    // The cost shares work out; of two servers only one may have time for it.
+    if (isFirstLate !== isLate(second, choice)) return isFirstLate ? second : first;
     return cost(second, first, choice) < cost(first, second, choice) ? second : first;
+  }
   if (firstFits) return first;
   if (secondFits) return second;
   return scan(servers, choice);
@@ -60,6 +68,11 @@ function below(random: Random, n: number): number {
 
 function fits(server: Candidate, { loads, inFlightLimit, tried }: ServerChoice): boolean {
   return !tried.includes(server.slot) && loads.inFlight(server.slot) < inFlightLimit;
+}
+
+/** Whether the answer of this server would come later than after `lateUs`. */
+export function isLate({ slot }: Candidate, { loads, lateUs }: ServerChoice): boolean {
+  return loads.expectedUs(slot) > lateUs;
 }
 
 /** Expected work before the request is served, relative to `other`; only comparisons mean something. */

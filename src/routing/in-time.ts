@@ -49,6 +49,16 @@ export function mostWaiting(capacity: number, response: number, priority: Priori
 }
 
 /**
+ * The same of one server: expected time to its response head from which on it is too late, microseconds. Above what a
+ * region at its stated capacity is allowed, whatever the priority: where the statement is true the region's bound comes
+ * first, and this is for servers that can do less than is said of them.
+ * @param response time-out, milliseconds; 0 = none, and nothing is too late.
+ */
+export function latestUs(response: number): number {
+  return response === 0 ? Number.POSITIVE_INFINITY : response * ON_TIME * 1000;
+}
+
+/**
  * Whether a region may be given a request again that failed.
  * @param isMore the try before was work for a server; false for what never reached one.
  */

@@ -15,6 +15,8 @@ export const RUN_5XX = 6;
 export const RUN_CONNECT = 7;
 export const LATENCY_US = 8;
 export const ATTEMPTS_BEFORE = 9;
+/** Thousandths of a request: what was usually in flight already when another one came. */
+export const CROWD_MILLI = 10;
 
 // Fields of a region in a worker's column.
 export const REGION_STRIDE = 2;

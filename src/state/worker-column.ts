@@ -5,6 +5,7 @@ import {
   ATTEMPTS_BEFORE,
   CONNECT_FAILURES,
   CONNECTIONS,
+  CROWD_MILLI,
   ERRORS_5XX,
   GROUP_STRIDE,
   IN_FLIGHT,
@@ -23,8 +24,8 @@ import type { LiveCells } from './live-cells.ts';
 
 export type Outcome = 'success' | 'error5xx' | 'connect_failure' | 'other_failure';
 
-/** Share of a new sample in the moving average of latency: about the last ten answers count. */
-const LATENCY_GAIN = 0.2;
+/** Share of a new sample in a moving average: about the last ten requests count. */
+const GAIN = 0.2;
 /** Per second without a request: a server that was 400 times slower than others is tried again after nine. */
 const LATENCY_FADE = 0.5;
 
@@ -61,8 +62,11 @@ export class WorkerColumn {
 
   attemptBegan(slot: number, region: number): void {
     const at = slot * SERVER_STRIDE;
-    this.#servers[at + IN_FLIGHT]! += 1;
-    this.#servers[at + ATTEMPTS]! += 1;
+    const cells = this.#servers;
+    const crowd = cells[at + CROWD_MILLI]!;
+    cells[at + CROWD_MILLI] = Math.round(crowd + GAIN * (1000 * cells[at + IN_FLIGHT]! - crowd));
+    cells[at + IN_FLIGHT]! += 1;
+    cells[at + ATTEMPTS]! += 1;
     const of = region * REGION_STRIDE;
     this.#regions[of + REGION_IN_FLIGHT]! += 1;
     this.#regions[of + REGION_WAITING]! += 1;
@@ -119,6 +123,17 @@ export class WorkerColumn {
   }
 
   /**
+   * Time to the response head that one more request would take, microseconds; 0 before the first answer. By Little's
+   * law what is in flight is rate x time: a server with twice as much before it as those had that it answered lately
+   * takes about twice as long, whatever it is that holds it up, and before any answer shows it.
+   */
+  expectedUs(slot: number): number {
+    const at = slot * SERVER_STRIDE;
+    const cells = this.#servers;
+    return (cells[at + LATENCY_US]! * (cells[at + IN_FLIGHT]! + 1)) / (cells[at + CROWD_MILLI]! / 1000 + 1);
+  }
+
+  /**
    * To be called once a second: what is known of the slowness of servers that were not asked since the last call
    * ages. Otherwise one that was slow once would never be asked again, however fast it has become.
    */
@@ -143,5 +158,5 @@ export class WorkerColumn {
 function nextAverage(average: number, sampleUs: number): number {
   // At least 1: 0 means that there is no sample yet.
   const sample = Math.max(1, sampleUs);
-  return Math.round(average === 0 ? sample : average + LATENCY_GAIN * (sample - average));
+  return Math.round(average === 0 ? sample : average + GAIN * (sample - average));
 }

@@ -1,5 +1,9 @@
 import t from 'tap';
+import { seededRandom } from '../../src/core/random.ts';
+import { type Placing, placeAttempt } from '../../src/proxy/placement.ts';
+import { decide, type Forward } from '../../src/routing/decide.ts';
 import { runSchedules } from '../rig/residency-schedules.ts';
+import { type ContextParts, contextOf, factsOf, World } from '../rig/world.ts';
 
 // `npm run bench:residency` runs a million.
 const SCHEDULES = 100_000;
@@ -14,4 +18,79 @@ t.test('no fault, retry, fallback or panic lets a locked key out of its regions'
   t.ok(counts.retries > SCHEDULES / 4, 'many were tried again');
   t.ok(counts.elsewhere > SCHEDULES / 4, 'many of them in another region');
   t.ok(counts.panics > SCHEDULES / 10, 'and many in panic mode');
+});
+
+/** A keyed request and three regions; more than 0.8 s is too late for it: its time-out is a second. */
+function decided() {
+  const world = new World({
+    regions: ['a', 'b', 'c'].map((id) => ({ id, servers: 2, capacity: 100 })),
+    routes: [
+      {
+        key: { from: [{ header: 'x-key' }] },
+        policy: 'consistent_hash',
+        timeouts: { response: '1s' },
+      },
+    ],
+  });
+  for (const { id } of world.config.regions) world.setHealthy(id, 2);
+  const facts = factsOf({ fields: ['x-key', 'k'] });
+  return { world, decision: decide(world.snapshot, world.live(), facts, contextOf()) as Forward };
+}
+
+t.test('who would be served too late goes where there is time', async (t) => {
+  const { world, decision } = decided();
+  const place = (
+    expected: (region: number) => number,
+    loads: ContextParts = {},
+    changes: Partial<Placing> = {},
+  ) => {
+    const slots = world.snapshot.regions.map(({ servers }) => servers.map(({ slot }) => slot));
+    const placing: Placing = {
+      snapshot: world.snapshot,
+      decision,
+      loads: {
+        inFlight: () => 1,
+        latencyUs: () => 1000,
+        expectedUs: (slot) => expected(slots.findIndex((own) => own.some((one) => one === slot))),
+        failuresInARow: () => 0,
+        ramp: () => 1,
+      },
+      regionLoads: contextOf(loads).loads,
+      random: seededRandom(1),
+      triedRegions: [],
+      triedSlots: [],
+      ...changes,
+    };
+    const placed = placeAttempt(decision.region, placing);
+    if (typeof placed === 'string') throw new Error(placed);
+    return placed.region;
+  };
+  const isOwn = (region: number): boolean => region === decision.region;
+  t.equal(
+    place(() => 600_000),
+    decision.region,
+    'in time',
+  );
+  const next = place((region) => (isOwn(region) ? 800_001 : 800_000));
+  t.not(next, decision.region);
+  const last = place((region) => (isOwn(region) || region === next ? 800_001 : 800_000));
+  t.ok(last !== decision.region && last !== next);
+  t.equal(
+    place(() => 600_001),
+    decision.region,
+    'nobody has time: it stays',
+  );
+  const late = (region: number): number => (isOwn(region) ? 800_001 : 800_000);
+  t.equal(place(late, { utilisation: () => 0.96 }), decision.region, 'nobody has room');
+  t.equal(place(late, { utilisation: (region) => (region === next ? 0.96 : 0) }), last);
+  t.equal(place(late, { waiting: () => 60 }), decision.region, 'others are too late as well');
+  const sparing = new Uint8Array(decision.view.takesOverflow).fill(1);
+  sparing[next] = 0;
+  const spared = { ...decision, view: { ...decision.view, takesOverflow: sparing } };
+  t.equal(place(late, {}, { decision: spared }), last, 'a region that is emptied is not filled');
+  const patient = {
+    ...decision,
+    route: { ...decision.route, timeouts: { ...decision.route.timeouts, response: 0 } },
+  };
+  t.equal(place(late, {}, { decision: patient }), decision.region, 'without a time-out nothing is too late');
 });

@@ -9,7 +9,13 @@ import { decide, type Forward } from '../../src/routing/decide.ts';
 import { policyDocument } from '../../src/routing/regional-policy.ts';
 import { contextOf, factsOf, type RequestParts, World, type WorldOptions } from '../rig/world.ts';
 
-const LOADS = { inFlight: () => 0, latencyUs: () => 0, failuresInARow: () => 0, ramp: () => 1 };
+const LOADS = {
+  inFlight: () => 0,
+  latencyUs: () => 0,
+  expectedUs: () => 0,
+  failuresInARow: () => 0,
+  ramp: () => 1,
+};
 
 /** A request that was tried in `b`; the plan has left `a` no weight. */
 function triedInB(options: Partial<WorldOptions> = {}, request: RequestParts = {}, utilisation = 0): Placing {

@@ -13,13 +13,21 @@ const servers = (...weights: number[]): Candidate[] => weights.map((weight, slot
 interface Facts {
   readonly inFlight?: readonly number[];
   readonly latencyUs?: readonly number[];
+  readonly expectedUs?: readonly number[];
   readonly failures?: readonly number[];
   readonly ramp?: readonly number[];
 }
 
-const loadsOf = ({ inFlight = [], latencyUs = [], failures = [], ramp = [] }: Facts): ServerLoads => ({
+const loadsOf = ({
+  inFlight = [],
+  latencyUs = [],
+  expectedUs = [],
+  failures = [],
+  ramp = [],
+}: Facts): ServerLoads => ({
   inFlight: (slot) => inFlight[slot] ?? 0,
   latencyUs: (slot) => latencyUs[slot] ?? 0,
+  expectedUs: (slot) => expectedUs[slot] ?? 0,
   failuresInARow: (slot) => failures[slot] ?? 0,
   ramp: (slot) => ramp[slot] ?? 1,
 });
@@ -29,6 +37,7 @@ const choice = (facts: Facts, some: Partial<ServerChoice> = {}): ServerChoice =>
   random: seededRandom(1),
   inFlightLimit: 10,
   tried: [],
+  lateUs: 1000,
   ...some,
 });
 
@@ -133,4 +142,16 @@ t.test('a server in slow start gets little, never nothing', async (t) => {
   const [cold = 0] = shares(servers(1, 1, 1, 1), { ramp: [0.1, 1, 1, 1] });
   t.ok(cold > 0.005 && cold < 0.12, `${cold}`);
   t.match(chooseServer(servers(1), choice({ ramp: [0] })), { slot: 0 });
+});
+
+t.test('a server that is too late for the client gets nothing while another one has time', async (t) => {
+  // The slow one costs less: it has hardly anything to do.
+  const facts = { inFlight: [1, 8], latencyUs: [2000, 1000], expectedUs: [1001, 1000] };
+  for (let seed = 0; seed < 20; seed++) {
+    const one = choice(facts, { random: seededRandom(seed) });
+    t.match(chooseServer(servers(1, 1), one), { slot: 1 });
+    t.match(chooseServer(servers(1, 1), { ...one, lateUs: 1001 }), { slot: 0 }, 'both have time');
+    t.match(chooseServer(servers(1, 1), { ...one, lateUs: 999 }), { slot: 0 }, 'neither has');
+    t.match(chooseServer(servers(1, 1), { ...one, tried: [1] }), { slot: 0 }, 'better late than never');
+  }
 });

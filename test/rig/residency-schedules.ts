@@ -234,7 +234,8 @@ class Schedule {
   #serverLoads() {
     const random = this.#random;
     const inFlight = random.next() < 0.3 ? () => (random.next() < 0.5 ? 1_000_000 : 0) : () => 1;
-    return { inFlight, latencyUs: () => 1000, failuresInARow: () => 0, ramp: () => 1 };
+    const expectedUs = random.next() < 0.3 ? () => (random.next() < 0.5 ? 1e9 : 0) : () => 1000;
+    return { inFlight, latencyUs: () => 1000, expectedUs, failuresInARow: () => 0, ramp: () => 1 };
   }
 }
 

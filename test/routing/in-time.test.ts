@@ -74,7 +74,13 @@ t.test('second tries', async (t) => {
   const decision = decided(world) as Forward;
   const again = (parts: ContextParts, isMore = true) => {
     const { loads, random } = contextOf(parts);
-    const serverLoads = { inFlight: () => 0, latencyUs: () => 0, failuresInARow: () => 0, ramp: () => 1 };
+    const serverLoads = {
+      inFlight: () => 0,
+      latencyUs: () => 0,
+      expectedUs: () => 0,
+      failuresInARow: () => 0,
+      ramp: () => 1,
+    };
     const placing = { snapshot: world.snapshot, decision, random, loads: serverLoads, regionLoads: loads };
     return placeRetry(1, { ...placing, triedRegions: [decision.region], triedSlots: [] }, isMore)?.region;
   };

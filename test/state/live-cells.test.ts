@@ -111,6 +111,28 @@ t.test('latency is a moving average of successes, 0 while there is none', async 
   t.equal(column.latencyUs(1), 1, 'an answer in no time is a sample too');
 });
 
+t.test('what one more request would take grows with what is in flight beyond the usual', async (t) => {
+  const cells = new LiveCells(1);
+  cells.resetSlot(1);
+  const column = cells.column(0);
+  t.equal(column.expectedUs(1), 0, 'nothing is known');
+  const serve = (others: number): void => {
+    for (let i = 0; i < others; i++) column.attemptBegan(1, 0);
+    for (let i = 0; i < others; i++) column.attemptEnded(1, 0);
+  };
+  column.attemptBegan(1, 0);
+  column.attemptJudged(1, 1, 'success', 10);
+  column.attemptEnded(1, 0);
+  t.equal(column.expectedUs(1), 10_000, 'alone it takes what it took alone');
+  for (let i = 0; i < 3; i++) column.attemptBegan(1, 0);
+  const crowded = column.expectedUs(1);
+  t.ok(crowded > 20_000 && crowded < 40_000, `behind three others: ${crowded}`);
+  for (let i = 0; i < 3; i++) column.attemptEnded(1, 0);
+  for (let i = 0; i < 20; i++) serve(4);
+  const usual = column.expectedUs(1);
+  t.ok(usual < 10_000, `fewer than usual: ${usual}`);
+});
+
 t.test('a slot that has a new server forgets the old one, whose late reports are dropped', async (t) => {
   const cells = new LiveCells(2);
   cells.resetSlot(3);

@@ -44,7 +44,10 @@ async function stories(): Promise<void> {
     await page.page.getByLabel('Title').fill('Switch replacement');
     await page.page.getByLabel('west', { exact: true }).check();
     await page.page.getByLabel('Severity').fill('0.9');
-    await page.page.getByRole('button', { name: 'Add event' }).click();
+    await page.page.getByRole('button', { name: 'Add event…' }).click();
+    await page.page.getByRole('dialog').getByText('maintenance of west').waitFor();
+    await page.page.getByRole('dialog').getByLabel('Reason').fill('old switches');
+    await page.page.getByRole('button', { name: 'Add', exact: true }).click();
     await page.page.getByText('Switch replacement').first().waitFor();
     await page.page.getByText(/shards? of 4,096 on the move/).waitFor();
     await page.page.getByText('No shard is on the move.').waitFor();
@@ -196,6 +199,7 @@ async function stories(): Promise<void> {
     await page.goto(proxy.controlUrl);
     await page.getByLabel('Token').fill('wrong');
     await page.getByRole('button', { name: 'Open' }).click();
+    await page.getByText('This token is not accepted.').waitFor();
     await page.getByLabel('Token').fill(control.token);
     await page.getByRole('button', { name: 'Open' }).click();
     await page.locator('[data-region=east]').waitFor();

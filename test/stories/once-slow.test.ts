@@ -29,11 +29,18 @@ function secondsUntilAskedAgain(fades: boolean): number {
   const loads = {
     inFlight: (slot: number) => cells.serverInFlight(slot),
     latencyUs: (slot: number) => column.latencyUs(slot),
+    expectedUs: (slot: number) => column.expectedUs(slot),
     failuresInARow: (slot: number) => column.failuresInARow(slot),
     ramp: () => 1,
   };
   for (let second = 1; second < 60; second++) {
-    const chosen = chooseServer(SERVERS, { loads, random, inFlightLimit: 256, tried: [] });
+    const chosen = chooseServer(SERVERS, {
+      loads,
+      random,
+      inFlightLimit: 256,
+      tried: [],
+      lateUs: Number.POSITIVE_INFINITY,
+    });
     if (typeof chosen === 'string') throw new Error(`nobody was chosen: ${chosen}`);
     if (chosen.slot === 0) return second;
     answer(chosen.slot, FAST_MS);

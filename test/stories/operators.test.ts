@@ -76,6 +76,8 @@ t.test(
     await untilServed(proxy, ['east', 'west']);
     const refused = await call(proxy, 'POST', '/regions/east/drain', { body: {} });
     t.equal(refused.status, 400, 'a reason is required');
+    for (const body of [{ reason: '  ' }, { reason: 'new disks', for: '0s' }])
+      t.equal((await call(proxy, 'POST', '/regions/east/drain', { body })).status, 400, JSON.stringify(body));
     t.equal((await call(proxy, 'POST', '/regions/nowhere/drain', { body: { reason: 'x' } })).status, 404);
     const drained = await call(proxy, 'POST', '/regions/east/drain', {
       body: { reason: 'new disks', by: 'ann' },
@@ -173,6 +175,13 @@ t.test(
     await untilServed(proxy, ['east']);
     const shown = await call(proxy, 'GET', path);
     t.match(shown, { etag: '"1"', body: { source: 'api', file: { policy: 'consistent_hash' }, api: near } });
+    t.match((await call(proxy, 'DELETE', `${path}?dryRun=1`)).body, {
+      diff: [{ route: 'orders', from: { regions: ['east'] }, to: { regions: null } }],
+    });
+    t.match(await call(proxy, 'PUT', '/sharding_policies/revisions', { body: near, match: '*' }), {
+      status: 400,
+      body: { title: /revisions is a resource/ },
+    });
     t.equal((await call(proxy, 'DELETE', path, { match: '"1"' })).status, 200);
     await untilServed(proxy, ['east', 'west']);
     t.match((await call(proxy, 'GET', path)).body, { isDeleted: true, inForce: null });
@@ -193,6 +202,11 @@ t.test(
         [1, { gold: near }],
       ],
     );
+    // The file says something else of what was changed.
+    again.writeConfig({ ...written, shardingPolicies: [{ name: 'gold', policy: 'round_robin' }] });
+    const overruled = /gold of the file is not in force, it was changed at run time \(revision 3\)/;
+    await again.waitForLog(({ problem }) => overruled.test(String(problem)));
+    t.strictSame([...(await served(again))], ['east']);
     // The file takes away what the policy needs.
     again.writeConfig({ ...written, regions: [regions[1]] });
     const line = await again.waitForLog(({ msg }) => msg === 'configuration refused, the one in force stays');

@@ -86,11 +86,13 @@ t.test(
     t.notOk(request!.parentSpanId, "a stranger's traceparent is not believed");
     t.equal(request!.name, 'GET all');
     t.equal(attribute(request!, 'url.path'), '/:key');
-    t.equal(attribute(request!, 'foreshard.region'), 'west');
+    t.equal(attribute(request!, 'foreshard.region'), 'east', 'where it was answered');
     t.ok(attempts.every(({ parentSpanId }) => parentSpanId === request!.spanId));
     const [first, second] = attempts.sort((a, b) => (a.startTimeUnixNano < b.startTimeUnixNano ? -1 : 1));
     t.equal(attribute(first!, 'foreshard.region'), 'west');
     t.equal(first!.status.code, 2, 'an error');
+    t.equal(attribute(first!, 'server.address'), '127.0.0.1');
+    t.equal(Number(attribute(first!, 'server.port')), Number(new URL(failing.url).port));
     t.equal(attribute(second!, 'foreshard.retry_cause'), '503');
     const handed = [failing.seen[0]!, fine.seen.at(-1)!].map(({ headers }) => headers.traceparent);
     t.strictSame(handed, [`00-${id}-${first!.spanId}-01`, `00-${id}-${second!.spanId}-01`]);

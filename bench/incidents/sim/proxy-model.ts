@@ -14,7 +14,7 @@ import {
   settleOutlier,
 } from '../../../src/health/outlier.ts';
 import { FULL } from '../../../src/routing/fallbacks.ts';
-import { mostWaiting, SPENT } from '../../../src/routing/in-time.ts';
+import { latestUs, mostWaiting, SPENT } from '../../../src/routing/in-time.ts';
 import type { Outcome, ServerModel } from '../server-model.ts';
 import type { PlannedRequest } from '../traffic.ts';
 import type { SeenRequest } from '../wire.ts';
@@ -33,6 +33,9 @@ export interface SimServer {
   run5xx: number;
   runConnect: number;
   inFlight: number;
+  /** Moving averages, as the product's workers have them: time of an answer, and what was in flight before a request. */
+  latencyMs: number;
+  crowd: number;
   /** Since the last reading. */
   attempts: number;
   errors: number;
@@ -49,6 +52,8 @@ export function simServer(fixed: Pick<SimServer, 'region' | 'name' | 'url' | 'mo
     run5xx: 0,
     runConnect: 0,
     inFlight: 0,
+    latencyMs: 0,
+    crowd: 0,
     attempts: 0,
     errors: 0,
     connectFailures: 0,
@@ -70,6 +75,8 @@ const STATUS: Readonly<Record<AttemptEnd, number>> = {
 const UNSENT: ReadonlySet<AttemptEnd> = new Set(['refused']);
 const BUDGET_WINDOW_MS = 10_000;
 const METER_MS = 1000;
+/** Of a new sample in a moving average of a server. */
+const GAIN = 0.2;
 /** Envoy's: a region keeps all of its requests while five of seven servers are healthy. */
 const OVERPROVISIONING = 1.4;
 
@@ -147,6 +154,7 @@ export class ProxyModel {
     walk.tried.add(server);
     const sentMs = this.#time.nowMs();
     server.attempts += 1;
+    server.crowd += GAIN * (server.inFlight - server.crowd);
     server.inFlight += 1;
     const sent = this.#sentAt.get(server.region) ?? [];
     sent.push(sentMs);
@@ -255,17 +263,29 @@ export class ProxyModel {
     return capacity === undefined ? 0 : times.length / (METER_MS / 1000) / ((capacity * left) / own.length);
   }
 
-  /** The least busy healthy server of the region, else of the key's others; health is ignored when nobody is healthy. */
+  /**
+   * The least busy healthy server of the region, else of the key's others; where that is too late and another region has
+   * room and a server with time, that one. Health is ignored when nobody is healthy.
+   */
   #choose({ tried, route }: Walk, preferred: string | undefined): SimServer | undefined {
     const order = [...(preferred === undefined ? [] : [preferred]), ...route.regions];
     const fresh = this.servers.filter((server) => !tried.has(server));
-    for (const region of order) {
-      const best = this.#leastBusy(
-        fresh.filter((server) => server.region === region && this.isHealthy(server)),
-      );
-      if (best !== undefined) return best;
-    }
-    return this.#leastBusy(fresh);
+    const bestOf = (region: string): SimServer | undefined => {
+      const able = fresh.filter((server) => server.region === region && this.isHealthy(server));
+      const timely = able.filter((server) => !this.#isLate(server));
+      return this.#leastBusy(timely.length > 0 ? timely : able);
+    };
+    const first = order.map(bestOf).find((server) => server !== undefined);
+    if (first === undefined) return this.#leastBusy(fresh);
+    if (!this.#isLate(first)) return first;
+    const { demoted } = this.#routing;
+    const others = route.regions.filter((region) => !demoted.has(region) && this.#hasRoom(region));
+    return others.map(bestOf).find((server) => server !== undefined && !this.#isLate(server)) ?? first;
+  }
+
+  #isLate({ latencyMs, inFlight, crowd }: SimServer): boolean {
+    const { response } = this.#config.routes[0]!.timeouts;
+    return (latencyMs * (inFlight + 1)) / (crowd + 1) > latestUs(response) / 1000;
   }
 
   #leastBusy(servers: readonly SimServer[]): SimServer | undefined {
@@ -286,6 +306,10 @@ export class ProxyModel {
 
   #judge(server: SimServer, how: AttemptEnd, latencyMs: number): void {
     const isFailure = how !== 'ok';
+    if (!isFailure) {
+      server.latencyMs =
+        server.latencyMs === 0 ? latencyMs : server.latencyMs + GAIN * (latencyMs - server.latencyMs);
+    }
     if (isFailure) server.errors += 1;
     if (how === 'refused') server.connectFailures += 1;
     else if (server.latencies.length < MAX_LATENCIES) server.latencies.push(latencyMs);

@@ -17,8 +17,8 @@ export const planQuery = z.object({
   wait: z.string().max(32).prefault('0').transform(parseDuration),
 });
 
-export const commandBody = z.object(cause);
-export const rollbackBody = z.object({
+export const commandBody = z.strictObject(cause);
+export const rollbackBody = z.strictObject({
   ...cause,
   generation: z.int().optional().describe('Of which the weights are taken; default: the ones before.'),
 });
@@ -52,7 +52,7 @@ export function planCommandRoutes(
   for (const command of PLAN_COMMANDS) {
     app.post(`/plan/${command}`, async (request, reply) => {
       const body = request.body ?? {};
-      const said = parsed(commandBody, body, reply);
+      const said = parsed(command === 'rollback' ? rollbackBody : commandBody, body, reply);
       if (said === undefined) return reply;
       const ask = { kind: 'plan_command', command, body } as const;
       const engine = port();

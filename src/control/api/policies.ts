@@ -17,6 +17,9 @@ import { refuseChange } from './regions.ts';
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 
+// Nobody could ask for such a policy.
+const RESERVED = new Set(['revisions']);
+
 export const changeQuery = z.strictObject({
   dryRun: z.enum(['0', '1']).default('0').describe('1: say what would happen and change nothing.'),
   ...cause,
@@ -48,6 +51,7 @@ export function policyRoutes(app: FastifyInstance, source: ControlSource): void 
   app.put<NameParams>('/sharding_policies/:name', async (request, reply) => {
     const { name } = request.params;
     if (!NAME.test(name)) return sendProblem(reply, 400, `name: must match ${NAME.source}`);
+    if (RESERVED.has(name)) return sendProblem(reply, 400, `name: ${name} is a resource of its own`);
     return change(request, reply, source, {
       what: 'policy.put',
       target: name,

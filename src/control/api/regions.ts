@@ -13,7 +13,10 @@ import { parsed, wholeText } from '../query.ts';
 import type { ControlSource, OverrideSource } from '../source.ts';
 import { cause, whoOf } from './cause.ts';
 
-const mustSay = { ...cause, reason: z.string().min(1).max(500).describe('Why; it stands in the audit log.') };
+const mustSay = {
+  ...cause,
+  reason: z.string().trim().min(1).max(500).describe('Why; it stands in the audit log.'),
+};
 const lasting = { ...mustSay, for: z.string().max(16).optional().describe('30m; default: until undrain.') };
 
 export const undrainBody = z.strictObject(mustSay);
@@ -41,6 +44,7 @@ export function overrideRoutes(app: FastifyInstance, source: OverrideSource): vo
       if (body === undefined) return reply;
       const lasts = body.for === undefined ? undefined : parseDuration(body.for);
       if (lasts?.ok === false) return sendProblem(reply, 400, `for: must be ${lasts.allowed}`);
+      if (lasts?.value === 0) return sendProblem(reply, 400, `for: must be above 0, given ${body.for}`);
       const now = source.now();
       return change(request, reply, source, body, {
         kind,

@@ -33,18 +33,22 @@ export class Connection {
       } catch (error) {
         this.#set({ connection: error?.status === 401 || error?.status === 403 ? 'token' : 'lost' });
       }
-      if (this.#state.connection === 'token') await this.#tokenGiven();
-      else if (this.#state.connection !== 'polling') await pause(RETRY_MS);
+      if (this.#state.connection === 'token') {
+        this.#onRefused?.();
+        await this.#tokenGiven();
+      } else if (this.#state.connection !== 'polling') await pause(RETRY_MS);
     }
   }
 
-  /** Kept in this tab until it is closed. */
-  useToken(token) {
+  /** Kept in this tab until it is closed. @param onRefused it is not one that opens anything */
+  useToken(token, onRefused) {
     sessionStorage.setItem(TOKEN, token);
+    this.#onRefused = onRefused;
     this.#gotToken?.();
   }
 
   #gotToken;
+  #onRefused;
 
   #tokenGiven() {
     return new Promise((resolve) => {
@@ -54,7 +58,9 @@ export class Connection {
 
   /** @returns the parsed answer; throws an error with the status and the sentence of a problem document. */
   async ask(path, { method = 'GET', body, match } = {}) {
-    const response = await this.#fetch(path, { method, body, match });
+    const response = await this.#fetch(path, { method, body, match }).catch(() => {
+      throw new Error('the control port does not answer');
+    });
     const text = await response.text();
     let document = {};
     try {

@@ -3,32 +3,38 @@
 import { useState } from 'preact/hooks';
 import { causeOf } from './ask.js';
 import { html } from './html.js';
-import { clock, localField, percent } from './words.js';
+import { localField, moment, percent } from './words.js';
 
 const HOUR_MS = 3_600_000;
 const KINDS = ['maintenance', 'campaign', 'weather', 'incident', 'other'];
 
 export function Events({ events, regions, now, act, onAsk }) {
   const [problem, setProblem] = useState('');
-  const add = async (event) => {
+  const add = (event) => {
     event.preventDefault();
     const form = event.currentTarget;
     const given = new FormData(form);
-    try {
-      await act('/external_events', {
-        kind: given.get('kind'),
-        title: given.get('title'),
-        regions: given.getAll('regions'),
-        start: new Date(given.get('start')).toISOString(),
-        end: new Date(given.get('end')).toISOString(),
-        severity: Number(given.get('severity')),
-        ...(given.get('loadFactor') ? { loadFactor: Number(given.get('loadFactor')) } : {}),
-      });
-      setProblem('');
-      form.elements.namedItem('title').value = '';
-    } catch (error) {
-      setProblem(error.message);
-    }
+    const one = {
+      kind: given.get('kind'),
+      title: given.get('title'),
+      regions: given.getAll('regions'),
+      start: new Date(given.get('start')).toISOString(),
+      end: new Date(given.get('end')).toISOString(),
+      severity: Number(given.get('severity')),
+      ...(given.get('loadFactor') ? { loadFactor: Number(given.get('loadFactor')) } : {}),
+    };
+    if (one.end <= one.start) return setProblem('The end must be after the start.');
+    setProblem('');
+    onAsk({
+      title: 'Add an event',
+      text: `${one.kind} of ${one.regions.length === 0 ? 'all regions' : one.regions.join(', ')}, ${moment(one.start)} to ${moment(one.end)}, severity ${percent(one.severity)}. Forecasts and weights follow it.`,
+      confirm: 'Add',
+      needsReason: true,
+      act: async (said) => {
+        await act(`/external_events?${new URLSearchParams(causeOf(said))}`, one);
+        form.elements.namedItem('title').value = '';
+      },
+    });
   };
   const remove = ({ id, title, kind }) =>
     onAsk({
@@ -49,7 +55,7 @@ export function Events({ events, regions, now, act, onAsk }) {
             (
               one,
             ) => html`<li key=${one.id}><div><b>${one.title || one.kind}</b> <span class="badge">${one.kind}</span>
-              <small>${one.regions.length === 0 ? 'all regions' : one.regions.join(', ')} · ${day(one.start)} to ${day(one.end)} · severity ${percent(one.severity)}</small></div>
+              <small>${one.regions.length === 0 ? 'all regions' : one.regions.join(', ')} · ${moment(one.start)} to ${moment(one.end)} · severity ${percent(one.severity)}</small></div>
               <button aria-label="Remove ${one.title || one.kind}" onClick=${() => remove(one)}>Remove…</button></li>`,
           )}</ul>`
     }</div>
@@ -69,10 +75,6 @@ function Form({ regions, now, add, problem }) {
       <label>Load factor (empty: learnt)<input type="number" name="loadFactor" min="0" max="100" step="any" /></label></div>
     <fieldset><legend>Regions (none chosen: all)</legend>${regions.map((id) => html`<label class="check" key=${id}><input type="checkbox" name="regions" value=${id} />${id}</label>`)}</fieldset>
     <p class="problem" role="alert">${problem}</p>
-    <div class="actions"><button class="primary">Add event</button></div>
+    <div class="actions"><button class="primary">Add event…</button></div>
   </form>`;
-}
-
-function day(iso) {
-  return `${new Date(iso).toLocaleDateString('en-GB', { day: 'numeric', month: 'short' })} ${clock(iso).slice(0, 5)}`;
 }

@@ -48,14 +48,16 @@ function Page() {
     () => html`<${Regions} rows=${rows} selected=${selected?.id} onSelect=${setChosen} ...${shared} />`,
     [rows, selected?.id],
   );
+  const newest = state.audit[0]?.at;
   const later = useLater(state);
   const decisions = useMemo(
     () => html`<${Decisions} decisions=${later.decisions} regions=${ids} ask=${ask} />`,
     [later.decisions, ids],
   );
   const policies = useMemo(
-    () => html`<${Policies} ask=${ask} onAsk=${setQuestion} connection=${state.connection} />`,
-    [state.connection],
+    () =>
+      html`<${Policies} ask=${ask} onAsk=${setQuestion} connection=${state.connection} newest=${newest} />`,
+    [state.connection, newest],
   );
   const events = useMemo(
     () => html`<${Events} events=${state.events} regions=${ids} now=${now} ...${shared} />`,
@@ -96,7 +98,7 @@ function Header({ state, theme, onTheme }) {
       <span class="facts">${plan ? `plan ${plan.tag.split('.').at(-1)}, ${plan.mode}` : 'no plan'}${risk?.planning?.frozen ? html` <b class="badge lowered">frozen</b>` : ''}</span>
       <span class="connection ${state.connection}" role="status">${connectionWords(state)}</span>
       <label class="inline">Theme <select value=${theme} onChange=${(event) => onTheme(event.currentTarget.value)}><option value="">system</option><option>light</option><option>dark</option></select></label></header>
-    ${state.connection === 'lost' && html`<p class="lost" role="alert">The control port does not answer. What stands here is of ${clock(state.heardAt)}; it is asked again every 2 s.</p>`}`;
+    ${state.connection === 'lost' && html`<p class="banner" role="alert">The control port does not answer. What stands here is of ${clock(state.heardAt)}; it is asked again every 2 s.</p>`}`;
 }
 
 function connectionWords({ connection }) {
@@ -123,13 +125,17 @@ function Summary({ rows, state }) {
 }
 
 function TokenForm({ connection }) {
+  const [isRefused, setRefused] = useState(false);
   const submit = (event) => {
     event.preventDefault();
-    connection.useToken(new FormData(event.currentTarget).get('token'));
+    const form = event.currentTarget;
+    setRefused(false);
+    connection.useToken(new FormData(form).get('token'), () => setRefused(true));
   };
   return html`<form class="token" onSubmit=${submit}><h1><img src="/dashboard/icon.svg" alt="" width="24" height="24" />Foreshard</h1>
     <p>The control port asks for a token (control.token, or control.readToken to look only). It is kept in this tab until you close it.</p>
     <label>Token<input name="token" type="password" required autocomplete="off" autofocus /></label>
+    <p class="problem" role="alert">${isRefused && 'This token is not accepted.'}</p>
     <div class="actions"><button class="primary">Open</button></div></form>`;
 }
 

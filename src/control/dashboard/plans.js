@@ -2,7 +2,7 @@
 
 import { causeOf } from './ask.js';
 import { html } from './html.js';
-import { clock, weight } from './words.js';
+import { clock, moment, weight } from './words.js';
 
 const COMMANDS = {
   freeze: {
@@ -27,7 +27,7 @@ export function Plans({ planning, act, onAsk }) {
   const goBack = (past) =>
     onAsk({
       title: `Roll back to generation ${past.generation}`,
-      text: `The weights become ${said(past.weights)}.`,
+      text: `The weights become ${said(past.weights)}, and the plan is frozen there.`,
       confirm: 'Roll back',
       needsReason: true,
       act: (given) => act('/plan/rollback', { ...causeOf(given), generation: past.generation }),
@@ -44,7 +44,7 @@ export function Plans({ planning, act, onAsk }) {
         : html`<ul class="plain past">${[...past].reverse().map(
             (
               one,
-            ) => html`<li key=${one.generation}><div><b>${one.generation}</b> <small>${clock(one.at)} · ${said(one.weights)}</small></div>
+            ) => html`<li key=${one.generation}><div><b>${one.generation}</b> <small>${moment(one.at)} · ${said(one.weights)}</small></div>
         <button aria-label="Roll back to generation ${one.generation}" onClick=${() => goBack(one)}>Roll back…</button></li>`,
           )}</ul>`
     }`;
@@ -59,6 +59,6 @@ export function Audit({ entries }) {
   if (entries.length === 0) return html`<p class="empty">Nobody has changed anything yet.</p>`;
   return html`<ul class="plain">${entries.map(
     ({ at, who, what, target, from, to, why }) =>
-      html`<li><div><b>${what}</b> ${to?.title || from?.title || target} <small>${clock(at)} by ${who}${why ? `: ${why}` : ''}</small></div></li>`,
+      html`<li><div><b>${what}</b> ${to?.title || from?.title || target} <small>${moment(at)} by ${who}${why ? `: ${why}` : ''}</small></div></li>`,
   )}</ul>`;
 }

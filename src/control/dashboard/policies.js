@@ -3,11 +3,12 @@
 import { useEffect, useState } from 'preact/hooks';
 import { causeOf } from './ask.js';
 import { html } from './html.js';
-import { clock, counted, percent, rate } from './words.js';
+import { counted, moment, percent, rate } from './words.js';
 
 const NEW = { name: '', text: '{\n  "policy": "consistent_hash"\n}' };
 
-export function Policies({ ask, onAsk, connection }) {
+/** @param newest the last thing that somebody changed: policies, too, may be other ones since. */
+export function Policies({ ask, onAsk, connection, newest }) {
   const [known, setKnown] = useState(undefined);
   const [draft, setDraft] = useState(NEW);
   const [tried, setTried] = useState(undefined);
@@ -26,7 +27,7 @@ export function Policies({ ask, onAsk, connection }) {
   };
   useEffect(() => {
     if (connection === 'live' || connection === 'polling') void load();
-  }, [connection]);
+  }, [connection, newest]);
   const edit = (change) => {
     setDraft({ ...draft, ...change });
     setTried(undefined);
@@ -48,9 +49,13 @@ export function Policies({ ask, onAsk, connection }) {
       ...question,
       needsReason: true,
       act: async (given) => {
-        await ask(`${target}?${new URLSearchParams(causeOf(given))}`, { method, body, match: known.etag });
-        setTried(undefined);
-        await load();
+        try {
+          await ask(`${target}?${new URLSearchParams(causeOf(given))}`, { method, body, match: known.etag });
+        } finally {
+          // Also when somebody else was faster: a second try is made from what holds now, and tried anew.
+          setTried(undefined);
+          await load();
+        }
       },
     });
   const save = () =>
@@ -85,7 +90,7 @@ export function Policies({ ask, onAsk, connection }) {
     );
   const refused = known?.refusedReload;
   return html`<p class="problem" role="alert">${problem}</p>
-    ${refused && html`<p class="note">The configuration file of ${clock(refused.at)} is not in force: ${refused.problems.join('; ')}</p>`}
+    ${refused && html`<p class="note">The configuration file of ${moment(refused.at)} is not in force: ${refused.problems.join('; ')}</p>`}
     <div class="split">
       <div>${known && html`<${Known} known=${known} onEdit=${setDraftOf(edit)} onDelete=${remove} onRollback=${goBack} />`}</div>
       <form class="draft" onSubmit=${dryRun}>
@@ -110,14 +115,14 @@ function Known({ known, onEdit, onDelete, onRollback }) {
     <ul class="plain">${known.policies.map(
       (
         policy,
-      ) => html`<li key=${policy.name}><div><b>${policy.name}</b> <span class="badge">${policy.isDeleted ? 'deleted' : policy.source === 'api' ? 'changed here' : 'from the file'}</span>
+      ) => html`<li key=${policy.name}><div><b>${policy.name}</b> <span class="badge">${policy.isDeleted ? 'deleted' : policy.source === 'api' ? (policy.file ? 'changed here, not as in the file' : 'made here') : 'from the file'}</span>
         <small>${policy.usedBy.length === 0 ? 'used by no route' : `used by ${policy.usedBy.join(', ')}`}</small></div>
         <div class="actions"><button aria-label="Edit ${policy.name}" onClick=${() => onEdit(policy)}>Edit</button>${
           !policy.isDeleted &&
           html`<button aria-label="Delete ${policy.name}" onClick=${() => void onDelete(policy.name)}>Delete…</button>`
         }</div></li>`,
     )}</ul>
-    ${past.length > 0 && html`<h3>Earlier revisions</h3><ul class="plain">${past.map((revision) => html`<li key=${revision}><span>Revision ${revision} <small>${revision === 0 ? 'what the file says' : clock(at.get(revision))}</small></span><button aria-label="Roll back to revision ${revision}" onClick=${() => onRollback(revision)}>Roll back…</button></li>`)}</ul>`}`;
+    ${past.length > 0 && html`<h3>Earlier revisions</h3><ul class="plain">${past.map((revision) => html`<li key=${revision}><span>Revision ${revision} <small>${revision === 0 ? 'what the file says' : moment(at.get(revision))}</small></span><button aria-label="Roll back to revision ${revision}" onClick=${() => onRollback(revision)}>Roll back…</button></li>`)}</ul>`}`;
 }
 
 function effect({ shardsMoved, loadMoved }) {

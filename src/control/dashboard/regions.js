@@ -4,7 +4,7 @@ import { causeOf } from './ask.js';
 import { html } from './html.js';
 import { memo } from './memo.js';
 import { colourOf } from './shards.js';
-import { clock, figure, percent, rate, weight } from './words.js';
+import { figure, moment, percent, rate, weight } from './words.js';
 
 export function Regions({ rows, selected, onSelect, onAsk, act }) {
   if (rows.length === 0) return html`<p class="empty">No region is known yet.</p>`;
@@ -40,7 +40,7 @@ const Name = memo(
 );
 
 const State = memo(({ word, kind, until, by, reason }) => {
-  const lasts = until === undefined ? '' : ` until ${clock(until)}`;
+  const lasts = until === undefined ? '' : ` until ${moment(until)}`;
   return html`<span class="badge ${word}">${word}</span>
     ${kind && html`<small>${kind}${lasts} by ${by}: ${reason}</small>`}`;
 });

@@ -47,6 +47,17 @@ export function clock(at) {
     .join(':');
 }
 
+/** The same, with the day where it is another one. @param {number | string | undefined} at @param {number} [now] milliseconds */
+export function moment(at, now = Date.now()) {
+  if (at === undefined) return UNKNOWN;
+  const date = new Date(at);
+  const today = new Date(now);
+  if (date.toDateString() === today.toDateString()) return clock(at);
+  const year = date.getFullYear() === today.getFullYear() ? {} : /** @type {const} */ ({ year: 'numeric' });
+  const day = date.toLocaleDateString('en-GB', { day: 'numeric', month: 'short', ...year });
+  return `${day} ${clock(at).slice(0, 5)}`;
+}
+
 /** `3 shards`, `1 shard`. @param {number} count @param {string} noun */
 export function counted(count, noun) {
   return `${count.toLocaleString('en')} ${noun}${count === 1 ? '' : 's'}`;
