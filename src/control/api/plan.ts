@@ -20,7 +20,10 @@ export const planQuery = z.object({
 export const commandBody = z.strictObject(cause);
 export const rollbackBody = z.strictObject({
   ...cause,
-  generation: z.int().optional().describe('Of which the weights are taken; default: the ones before.'),
+  generation: z
+    .int({ error: ({ input }) => `must be a whole number, given ${JSON.stringify(input)}` })
+    .optional()
+    .describe('Of which the weights are taken; default: the ones before.'),
 });
 
 export function planRoutes(app: FastifyInstance, source: PlanSource): void {
