@@ -1,7 +1,7 @@
 // Who goes first when a core is short: the threads of a real process, as the kernel has them.
 
-import { setImmediate } from 'node:timers/promises';
 import t from 'tap';
+import { until } from '../rig/engine-client.ts';
 import { niceByThread } from '../rig/process-facts.ts';
 import { proxyConfig, startProxy } from '../rig/proxy.ts';
 
@@ -16,7 +16,7 @@ t.test('workers come before the main thread, and that before the engine', OF, as
     pae: { mode: 'shadow' },
   });
   // It answers once it runs.
-  while ((await fetch(`${proxy.controlUrl}/risk_scores`)).status !== 200) await setImmediate();
+  await until(async () => (await fetch(`${proxy.controlUrl}/risk_scores`)).ok || undefined, 'the engine');
   const nice = niceByThread(proxy.child.pid!);
   t.match(nice, { 'worker-0': own(), 'node-MainThread': own() + 5, analytics: own() + 10 });
 });
