@@ -41,7 +41,7 @@ export interface Placing {
  */
 export function placeAttempt(start: RegionIndex, placing: Placing): Target | Reason {
   const { snapshot, decision, triedRegions } = placing;
-  const choice = choiceOf(placing);
+  const choice = choiceOf(start, placing);
   const passed: RegionIndex[] = [];
   let isFull = false;
   for (let region = start; region !== NO_REGION; ) {
@@ -58,13 +58,15 @@ export function placeAttempt(start: RegionIndex, placing: Placing): Target | Rea
   return isFull ? 'shed' : 'no_healthy_server';
 }
 
-function choiceOf({ snapshot, decision, loads, random, triedSlots }: Placing): ServerChoice {
+function choiceOf(start: RegionIndex, placing: Placing): ServerChoice {
+  const { snapshot, decision, loads, regionLoads, random, triedSlots } = placing;
+  const { route, priority } = decision;
   return {
     loads,
     random,
     inFlightLimit: snapshot.settings.limits.inFlightPerServer,
     tried: triedSlots,
-    lateUs: latestUs(decision.route.timeouts.response),
+    lateUs: latestUs(start, { snapshot, route, priority, loads: regionLoads }),
   };
 }
 

@@ -45,17 +45,28 @@ export function answersInTime(region: RegionIndex, { snapshot, route, loads, pri
  * @param capacity requests/s, of the servers in rotation. @param response time-out, milliseconds.
  */
 export function mostWaiting(capacity: number, response: number, priority: Priority): number {
-  return Math.max(FEW_WAITING, (capacity * response * ON_TIME * SHARES[priority]) / 1000);
+  return Math.max(FEW_WAITING, (capacity * mostTime(response, priority)) / 1000);
 }
 
+/** Requests/s over capacity up to which servers that are late do less than is said of them; beyond, they are full. */
+export const AS_STATED = 0.9;
+
 /**
- * The same of one server: expected time to its response head from which on it is too late, microseconds. Above what a
- * region at its stated capacity is allowed, whatever the priority: where the statement is true the region's bound comes
- * first, and this is for servers that can do less than is said of them.
- * @param response time-out, milliseconds; 0 = none, and nothing is too late.
+ * The same of one server: expected time to its response head from which on it is too late, microseconds. For servers
+ * that can do less than is stated: where a region has as much as it is said to carry, its own bound keeps the time, and
+ * whoever is sent on only carries the queue about.
+ * @returns Infinity where nothing is too late.
  */
-export function latestUs(response: number): number {
-  return response === 0 ? Number.POSITIVE_INFINITY : response * ON_TIME * 1000;
+export function latestUs(region: RegionIndex, { route, loads, priority }: RoomInput): number {
+  const { response } = route.timeouts;
+  // NaN (capacity unknown) is not full.
+  if (response === 0 || loads.utilisation(region) >= AS_STATED) return Number.POSITIVE_INFINITY;
+  return mostTime(response, priority) * 1000;
+}
+
+/** Mean milliseconds that an answer may take so that nearly all come in time. */
+export function mostTime(response: number, priority: Priority): number {
+  return response * ON_TIME * SHARES[priority];
 }
 
 /**

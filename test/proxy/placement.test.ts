@@ -20,7 +20,7 @@ t.test('no fault, retry, fallback or panic lets a locked key out of its regions'
   t.ok(counts.panics > SCHEDULES / 10, 'and many in panic mode');
 });
 
-/** A keyed request and three regions; more than 0.8 s is too late for it: its time-out is a second. */
+/** A keyed request and three regions; more than 0.6 s is too late for it: its time-out is a second, its priority normal. */
 function decided() {
   const world = new World({
     regions: ['a', 'b', 'c'].map((id) => ({ id, servers: 2, capacity: 100 })),
@@ -71,18 +71,20 @@ t.test('who would be served too late goes where there is time', async (t) => {
     decision.region,
     'in time',
   );
-  const next = place((region) => (isOwn(region) ? 800_001 : 800_000));
+  const next = place((region) => (isOwn(region) ? 600_001 : 600_000));
   t.not(next, decision.region);
-  const last = place((region) => (isOwn(region) || region === next ? 800_001 : 800_000));
+  const last = place((region) => (isOwn(region) || region === next ? 600_001 : 600_000));
   t.ok(last !== decision.region && last !== next);
   t.equal(
     place(() => 600_001),
     decision.region,
     'nobody has time: it stays',
   );
-  const late = (region: number): number => (isOwn(region) ? 800_001 : 800_000);
+  const late = (region: number): number => (isOwn(region) ? 600_001 : 600_000);
   t.equal(place(late, { utilisation: () => 0.96 }), decision.region, 'nobody has room');
   t.equal(place(late, { utilisation: (region) => (region === next ? 0.96 : 0) }), last);
+  const laden = { utilisation: (region: number) => (isOwn(region) ? 0.9 : 0) };
+  t.equal(place(late, laden), decision.region, 'its region has as much as it is said to carry');
   t.equal(place(late, { waiting: () => 60 }), decision.region, 'others are too late as well');
   const sparing = new Uint8Array(decision.view.takesOverflow).fill(1);
   sparing[next] = 0;

@@ -14,7 +14,7 @@ import {
   settleOutlier,
 } from '../../../src/health/outlier.ts';
 import { FULL } from '../../../src/routing/fallbacks.ts';
-import { latestUs, mostWaiting, SPENT } from '../../../src/routing/in-time.ts';
+import { AS_STATED, mostTime, mostWaiting, SPENT } from '../../../src/routing/in-time.ts';
 import type { Outcome, ServerModel } from '../server-model.ts';
 import type { PlannedRequest } from '../traffic.ts';
 import type { SeenRequest } from '../wire.ts';
@@ -270,22 +270,27 @@ export class ProxyModel {
   #choose({ tried, route }: Walk, preferred: string | undefined): SimServer | undefined {
     const order = [...(preferred === undefined ? [] : [preferred]), ...route.regions];
     const fresh = this.servers.filter((server) => !tried.has(server));
+    const [start = ''] = order;
+    const { response } = this.#config.routes[0]!.timeouts;
+    const latestMs =
+      this.#utilisation(start) >= AS_STATED ? Number.POSITIVE_INFINITY : mostTime(response, 'normal');
     const bestOf = (region: string): SimServer | undefined => {
       const able = fresh.filter((server) => server.region === region && this.isHealthy(server));
-      const timely = able.filter((server) => !this.#isLate(server));
+      const timely = able.filter((server) => !this.#isLate(server, latestMs));
       return this.#leastBusy(timely.length > 0 ? timely : able);
     };
     const first = order.map(bestOf).find((server) => server !== undefined);
     if (first === undefined) return this.#leastBusy(fresh);
-    if (!this.#isLate(first)) return first;
+    if (!this.#isLate(first, latestMs)) return first;
     const { demoted } = this.#routing;
     const others = route.regions.filter((region) => !demoted.has(region) && this.#hasRoom(region));
-    return others.map(bestOf).find((server) => server !== undefined && !this.#isLate(server)) ?? first;
+    return (
+      others.map(bestOf).find((server) => server !== undefined && !this.#isLate(server, latestMs)) ?? first
+    );
   }
 
-  #isLate({ latencyMs, inFlight, crowd }: SimServer): boolean {
-    const { response } = this.#config.routes[0]!.timeouts;
-    return (latencyMs * (inFlight + 1)) / (crowd + 1) > latestUs(response) / 1000;
+  #isLate({ latencyMs, inFlight, crowd }: SimServer, latestMs: number): boolean {
+    return (latencyMs * (inFlight + 1)) / (crowd + 1) > latestMs;
   }
 
   #leastBusy(servers: readonly SimServer[]): SimServer | undefined {
