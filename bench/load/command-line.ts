@@ -1,9 +1,22 @@
 // Reads the values of options. Wrong use is thrown as WrongUse and ends the program with 2: it happens
 // before anything was started.
 
+import { type ParseArgsConfig, parseArgs } from 'node:util';
 import { parseDuration, parseSize } from '../../src/core/units.ts';
 
 export class WrongUse extends Error {}
+
+/** The values of a command's options, as text. */
+export function optionValues<const Options extends NonNullable<ParseArgsConfig['options']>>(
+  args: readonly string[],
+  options: Options,
+) {
+  try {
+    return parseArgs({ args: [...args], options, strict: true, allowPositionals: false }).values;
+  } catch (error) {
+    throw new WrongUse((error as Error).message);
+  }
+}
 
 export function durationOption(name: string, text: string, minMs: number, maxMs: number): number {
   const parsed = parseDuration(text);

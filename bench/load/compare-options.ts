@@ -1,7 +1,6 @@
 // The command line of `compare`, and the sections that follow from it.
 
-import { parseArgs } from 'node:util';
-import { durationOption, integerOption, listOption, WrongUse } from './command-line.ts';
+import { durationOption, integerOption, listOption, optionValues, WrongUse } from './command-line.ts';
 import { CASES, type Case, DIRECT, type Section, type Subject } from './compare-plan.ts';
 import { HEADLINE, knownProxies, PROXY_IDS } from './proxies/catalogue.ts';
 import type { ProxyDefinition } from './proxies/definition.ts';
@@ -58,11 +57,7 @@ const OPTIONS = {
 type Values = ReturnType<typeof readValues>;
 
 function readValues(args: readonly string[]) {
-  try {
-    return parseArgs({ args: [...args], options: OPTIONS, strict: true, allowPositionals: false }).values;
-  } catch (error) {
-    throw new WrongUse((error as Error).message);
-  }
+  return optionValues(args, OPTIONS);
 }
 
 /** `features` are those that this checkout has. */

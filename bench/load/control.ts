@@ -4,7 +4,6 @@
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import type { Clock } from '../../src/core/clock.ts';
 import { formatOrigin } from '../report/machine.ts';
@@ -12,7 +11,7 @@ import { openProgress } from '../report/progress.ts';
 import { RESULTS_FOLDER, resultHead, writeResult } from '../report/result-file.ts';
 import { formatTable, median, type Table } from '../report/table.ts';
 import { endChildrenOnSignals, type RunningProcess } from './child-process.ts';
-import { integerOption, WrongUse } from './command-line.ts';
+import { integerOption, optionValues } from './command-line.ts';
 import type { AskerCounts, AskerPlan } from './control-asker.ts';
 import { freePorts } from './free-port.ts';
 import { loopbackPlan } from './loopback-plan.ts';
@@ -86,7 +85,7 @@ interface Subject {
 }
 
 export async function control(args: readonly string[], clock: Clock): Promise<number> {
-  const { out, json, ...values } = readOptions(args);
+  const { out, json, ...values } = optionValues(args, OPTIONS);
   const settings = {
     rounds: integerOption('rounds', values.rounds, 1, 100),
     seconds: integerOption('seconds', values.seconds, 1, 600),
@@ -122,14 +121,6 @@ export async function control(args: readonly string[], clock: Clock): Promise<nu
     await subject.process.stop();
     await idle.process.stop();
     await origin.process.stop();
-  }
-}
-
-function readOptions(args: readonly string[]) {
-  try {
-    return parseArgs({ args: [...args], options: OPTIONS }).values;
-  } catch (error) {
-    throw new WrongUse((error as Error).message);
   }
 }
 

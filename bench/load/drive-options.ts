@@ -2,8 +2,7 @@
 
 import { lookup } from 'node:dns/promises';
 import { BlockList, isIP } from 'node:net';
-import { parseArgs } from 'node:util';
-import { durationOption, integerOption, numberOption, WrongUse } from './command-line.ts';
+import { durationOption, integerOption, numberOption, optionValues, WrongUse } from './command-line.ts';
 import { parseKeyPlan } from './sender/keys.ts';
 import type { SenderPlan, SenderTarget } from './sender/plan.ts';
 import { parseRequestKind, type RequestKind } from './sender/request-mix.ts';
@@ -91,11 +90,7 @@ const OPTIONS = {
 type Values = ReturnType<typeof readValues>;
 
 function readValues(args: readonly string[]) {
-  try {
-    return parseArgs({ args: [...args], options: OPTIONS, strict: true, allowPositionals: false }).values;
-  } catch (error) {
-    throw new WrongUse((error as Error).message);
-  }
+  return optionValues(args, OPTIONS);
 }
 
 export async function parseDriveOptions(args: readonly string[]): Promise<DriveOptions> {

@@ -1,14 +1,13 @@
 // `idle`: what an idle keep-alive connection costs a proxy in memory, and whether thousands of them slow
 // down those that work.
 
-import { parseArgs } from 'node:util';
 import type { Clock } from '../../src/core/clock.ts';
 import { formatOrigin } from '../report/machine.ts';
 import { openProgress } from '../report/progress.ts';
 import { RESULTS_FOLDER, type ResultHead, resultHead, writeResult } from '../report/result-file.ts';
 import { formatMebibytes, formatMicros, formatTable, type Table } from '../report/table.ts';
 import { endChildrenOnSignals } from './child-process.ts';
-import { integerOption, WrongUse } from './command-line.ts';
+import { integerOption, optionValues } from './command-line.ts';
 import { IdleConnections } from './idle-connections.ts';
 import { loopbackPlan, loopbackTarget } from './loopback-plan.ts';
 import { chooseProxies, demandDescriptors, demandProc, settledRss, withEachProxy } from './memory-options.ts';
@@ -58,11 +57,7 @@ function parseIdleOptions(args: readonly string[]) {
     out: { type: 'string' },
     json: { type: 'boolean', default: false },
   } as const;
-  try {
-    return parseArgs({ args: [...args], options, strict: true, allowPositionals: false }).values;
-  } catch (error) {
-    throw new WrongUse((error as Error).message);
-  }
+  return optionValues(args, options);
 }
 
 export async function idle(args: readonly string[], clock: Clock): Promise<number> {

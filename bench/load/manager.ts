@@ -3,14 +3,13 @@
 
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
 import type { Clock } from '../../src/core/clock.ts';
 import { formatOrigin } from '../report/machine.ts';
 import { openProgress } from '../report/progress.ts';
 import { RESULTS_FOLDER, resultHead, writeResult } from '../report/result-file.ts';
 import { formatTable, median, type Table } from '../report/table.ts';
 import { endChildrenOnSignals, type RunningProcess } from './child-process.ts';
-import { integerOption, WrongUse } from './command-line.ts';
+import { integerOption, optionValues } from './command-line.ts';
 import { CASES } from './compare-plan.ts';
 import { freePorts } from './free-port.ts';
 import { chooseGenerator, type LoadGenerator } from './load-generator.ts';
@@ -76,7 +75,7 @@ interface Pair {
 }
 
 export async function manager(args: readonly string[], clock: Clock): Promise<number> {
-  const { out, json, ...values } = readOptions(args);
+  const { out, json, ...values } = optionValues(args, OPTIONS);
   const settings: Settings = {
     rounds: integerOption('rounds', values.rounds, 1, 100),
     seconds: integerOption('seconds', values.seconds, 1, 600),
@@ -115,14 +114,6 @@ export async function manager(args: readonly string[], clock: Clock): Promise<nu
       `${formatOrigin(head.machine, head.commit)}\n\n${formatTable(table)}\n${files.json}\n`,
     );
   return linesOf(figures).every(({ value, bound }) => value <= bound) ? 0 : 1;
-}
-
-function readOptions(args: readonly string[]) {
-  try {
-    return parseArgs({ args: [...args], options: OPTIONS }).values;
-  } catch (error) {
-    throw new WrongUse((error as Error).message);
-  }
 }
 
 async function startPair(

@@ -5,14 +5,13 @@ import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
 import type { Clock } from '../../src/core/clock.ts';
 import { formatOrigin } from '../report/machine.ts';
 import { openProgress } from '../report/progress.ts';
 import { RESULTS_FOLDER, resultHead, writeResult } from '../report/result-file.ts';
 import { formatTable, median, type Table } from '../report/table.ts';
 import { endChildrenOnSignals, type RunningProcess } from './child-process.ts';
-import { integerOption, WrongUse } from './command-line.ts';
+import { integerOption, optionValues } from './command-line.ts';
 import type { Case } from './compare-plan.ts';
 import { freePorts } from './free-port.ts';
 import { chooseGenerator, type LoadGenerator } from './load-generator.ts';
@@ -82,7 +81,7 @@ interface Load {
 }
 
 export async function tracing(args: readonly string[], clock: Clock): Promise<number> {
-  const { out, json, ...values } = readOptions(args);
+  const { out, json, ...values } = optionValues(args, OPTIONS);
   const rounds = integerOption('rounds', values.rounds, 1, 100);
   const seconds = integerOption('seconds', values.seconds, 1, 600);
   const connections = integerOption('connections', values.connections, 1, 4096);
@@ -126,14 +125,6 @@ export async function tracing(args: readonly string[], clock: Clock): Promise<nu
       `${formatOrigin(head.machine, head.commit)}\n\n${formatTable(table)}\n${files.json}\n`,
     );
   return SORTS.every(({ id, bound }) => median(costs(slices, id)) <= bound) ? 0 : 1;
-}
-
-function readOptions(args: readonly string[]) {
-  try {
-    return parseArgs({ args: [...args], options: OPTIONS }).values;
-  } catch (error) {
-    throw new WrongUse((error as Error).message);
-  }
 }
 
 /** Requests for /lost find no server. */

@@ -1,6 +1,5 @@
 // `transfer`: does a proxy's memory stay flat while a large body passes from or to a slow peer?
 
-import { parseArgs } from 'node:util';
 import type { Clock } from '../../src/core/clock.ts';
 import { formatSize } from '../../src/core/units.ts';
 import { formatOrigin } from '../report/machine.ts';
@@ -8,7 +7,7 @@ import { openProgress } from '../report/progress.ts';
 import { RESULTS_FOLDER, type ResultHead, resultHead, writeResult } from '../report/result-file.ts';
 import { formatFigure, formatMebibytes, formatTable, type Table } from '../report/table.ts';
 import { endChildrenOnSignals } from './child-process.ts';
-import { integerOption, sizeOption, WrongUse } from './command-line.ts';
+import { integerOption, optionValues, sizeOption } from './command-line.ts';
 import { freePorts } from './free-port.ts';
 import { chooseProxies, demandProc, settledRss, withEachProxy } from './memory-options.ts';
 import { patternDigest } from './pattern.ts';
@@ -49,11 +48,7 @@ function parseTransferOptions(args: readonly string[]) {
     out: { type: 'string' },
     json: { type: 'boolean', default: false },
   } as const;
-  try {
-    return parseArgs({ args: [...args], options, strict: true, allowPositionals: false }).values;
-  } catch (error) {
-    throw new WrongUse((error as Error).message);
-  }
+  return optionValues(args, options);
 }
 
 interface NamedFigures extends TransferFigures {

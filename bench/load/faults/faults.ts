@@ -1,7 +1,6 @@
 // `faults`: makes situations in which proxies fall over, and prints what Foreshard does in them beside the
 // bound that it must hold. One scenario after the other, each with servers and a proxy of its own.
 
-import { parseArgs } from 'node:util';
 import type { Clock } from '../../../src/core/clock.ts';
 import { formatOrigin } from '../../report/machine.ts';
 import type { PageSection } from '../../report/page.ts';
@@ -9,7 +8,7 @@ import { openProgress } from '../../report/progress.ts';
 import { RESULTS_FOLDER, resultHead, writeResult } from '../../report/result-file.ts';
 import { formatTable, type Table } from '../../report/table.ts';
 import { endChildrenOnSignals } from '../child-process.ts';
-import { listOption, WrongUse } from '../command-line.ts';
+import { listOption, optionValues, WrongUse } from '../command-line.ts';
 import { type Feature, foreshardWith, probeFeatures } from '../proxies/foreshard.ts';
 import { makeRunFolder, type RunningProxy, startProxy } from '../rig.ts';
 import { overload } from './overload.ts';
@@ -81,11 +80,7 @@ function parseFaultOptions(args: readonly string[]) {
     out: { type: 'string' },
     json: { type: 'boolean', default: false },
   } as const;
-  try {
-    return parseArgs({ args: [...args], options, strict: true, allowPositionals: false }).values;
-  } catch (error) {
-    throw new WrongUse((error as Error).message);
-  }
+  return optionValues(args, options);
 }
 
 /** A scenario that could not be made says why; the others go on. */
