@@ -40,6 +40,7 @@ function offerStep(status: number, isSampled: boolean): Step {
     trace.status = status;
     trace.path = '/orders/17';
     trace.attempts.push({
+      number: 1,
       region: regionIndex(7),
       server: 'http://127.0.0.1:9101',
       outcome: status,

@@ -94,7 +94,9 @@ function requestSpan(record: TraceRecord, spanId: string): FinishedSpan {
         ...(decision.picked !== null && { 'foreshard.picked': decision.picked }),
       }),
     },
-    children: record.attempts.map((attempt, i) => attemptSpan(record, attempt, attemptSpanId(spanId, i + 1))),
+    children: record.attempts.map((attempt) =>
+      attemptSpan(record, attempt, attemptSpanId(spanId, attempt.number)),
+    ),
   };
 }
 
@@ -116,7 +118,7 @@ function attemptSpan({ at, method }: TraceRecord, attempt: TracedAttempt, spanId
     kind: 'client',
     startMs,
     endMs: startMs + attempt.durationMs,
-    isError: typeof outcome === 'string' || outcome >= 500,
+    isError: typeof outcome === 'string' ? outcome !== 'overtaken' : outcome >= 500,
     attributes: {
       ...addressOf(attempt.server),
       'foreshard.region': attempt.region,

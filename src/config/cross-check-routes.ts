@@ -30,6 +30,7 @@ export const checkRoutes: Check = function* (config, declared) {
     yield* checkWeights(config, route, i);
     yield* checkDistance(config, route, i);
     yield* checkRetry(route, i);
+    yield* checkHedge(route, i);
     yield* checkThresholds(config, route, i);
   }
   yield* checkTables(config);
@@ -204,6 +205,18 @@ function* checkRetry({ retry }: RouteConfig, i: number): Iterable<Disagreement> 
   if (retry.cap >= retry.base) return;
   const sentence = `must be at least base (${formatDuration(retry.base)}), given ${formatDuration(retry.cap)}`;
   yield wrong(['routes', i, 'retry', 'cap'], sentence, [['routes', i, 'retry', 'base']]);
+}
+
+function* checkHedge({ hedge, retry, timeouts }: RouteConfig, i: number): Iterable<Disagreement> {
+  if (hedge.after === 0) return;
+  const path = ['routes', i, 'hedge', 'after'];
+  if (retry.attempts < 2) {
+    const sentence = `needs a second try (retry.attempts is ${retry.attempts}), given ${formatDuration(hedge.after)}`;
+    yield wrong(path, sentence, [['routes', i, 'retry', 'attempts']]);
+  }
+  if (timeouts.response === 0 || hedge.after < timeouts.response) return;
+  const sentence = `must be less than timeouts.response (${formatDuration(timeouts.response)}), given ${formatDuration(hedge.after)}`;
+  yield wrong(path, sentence, [['routes', i, 'timeouts', 'response']]);
 }
 
 /** As they are with what pae.thresholds says of those that the route does not name. */

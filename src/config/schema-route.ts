@@ -143,6 +143,24 @@ const retry = z.strictObject({
   maxBody: size('0B', '16MiB').prefault('64KiB').describe('Largest request body kept for a second try.'),
 });
 
+const hedge = z.strictObject({
+  after: duration('0ms', '10s')
+    .prefault('0ms')
+    .describe(
+      'A GET, HEAD or OPTIONS without a response header after this time is sent a second time beside the first, and the first good answer is taken; 0 = never. One of retry.attempts.',
+    ),
+  to: z
+    .enum(['server', 'region'])
+    .prefault('server')
+    .describe(
+      'Another server of the region; or another region that may stand in and has room, else another server.',
+    ),
+  budget: share(0, 1)
+    .prefault('5%')
+    .describe('Most of them in a second, as a share of the requests in it, together with retries.'),
+  minBudget: whole(0, 1000).prefault(3).describe('What the budget always allows, as in retry.'),
+});
+
 const shadow = z.strictObject({
   to: name.optional().describe('Region that gets the copies.'),
   fraction: share(0, 1).prefault('5%').describe('Share of keys that are copied.'),
@@ -199,6 +217,7 @@ export const route = z.strictObject({
     .describe('From risk to weight for this traffic; what is not named is as in pae.thresholds.'),
   timeouts: timeouts.prefault({}).describe('Limits of time.'),
   retry: retry.prefault({}).describe('Second tries, at another server or region.'),
+  hedge: hedge.prefault({}).describe('A second try before the first has failed.'),
   shadow: shadow.prefault({}).describe('Copies of requests to another region, for comparison.'),
   whenNoRegion: z
     .enum(['reject', 'park', 'queue'])

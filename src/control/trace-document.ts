@@ -21,7 +21,7 @@ export function traceDocument(record: TraceRecord, planned: readonly PlannedRegi
     steps: [
       { stage: 'route', chosen: route ?? null, ...(route === undefined && { reason: record.reason }) },
       ...(decision === undefined ? [] : decisionSteps(decision, planned)),
-      ...attempts.map((attempt, i) => ({ stage: 'attempt', number: i + 1, ...attempt })),
+      ...attempts.map((attempt) => ({ stage: 'attempt', ...attempt })),
       { stage: 'answer', status: record.status, reason: record.reason, atMs: record.durationMs },
     ],
     ...(decision?.inputs !== undefined && { inputs: decision.inputs }),

@@ -11,10 +11,20 @@ export interface RiskThresholds {
 
 /** What a region keeps between `high` and `evict`: enough to see whether it still works. */
 const LEAST_MULTIPLIER = 0.1;
-/** Share of its base that a demoted region keeps as probe, whatever capacity.ts takes away. */
+/** Share of its base that a demoted region keeps as probe at most, whatever capacity.ts takes away. */
 export const PROBE_SHARE = 0.02;
+/** Requests/s that are enough of a probe: each more is one more that is lost when the region does fail. */
+const PROBE_RATE = 0.5;
 /** An engine without outcomes claims no more than this: it demotes down to the probe share and evicts nobody. */
 const UNPROVEN_CONFIDENCE = 0.5;
+
+/**
+ * Share of its base that a demoted region keeps, so that it is seen whether it still works.
+ * @param ordinary requests/s that would come to it by base weights; undefined or NaN = unknown.
+ */
+export function probeShare(ordinary: number | undefined): number {
+  return ordinary !== undefined && ordinary > 0 ? Math.min(PROBE_SHARE, PROBE_RATE / ordinary) : PROBE_SHARE;
+}
 
 /** 1 up to low, linear to 0.1 at high, 0.1 up to evict, then 0 (design, "Risk -> weight"). */
 export function riskMultiplier(risk: number, { low, high, evict }: RiskThresholds): number {
@@ -35,6 +45,8 @@ export interface WeighedRegion {
   readonly trust: number;
   /** Share of its ordinary load that it can carry, 0..1; undefined = unknown. */
   readonly carries: number | undefined;
+  /** Share of its base that it keeps when it is demoted (`probeShare`). */
+  readonly probe: number;
   /** 0..1: how far the risk is proven. */
   readonly confidence: number;
   /** min(1, 1.4 x healthy / registered); 0 = no server can serve. */
@@ -90,7 +102,7 @@ export function weighRegions(regions: readonly WeighedRegion[], rules: WeightRul
 function multiplierOf(region: WeighedRegion, thresholds: RiskThresholds): number {
   const carried = Math.max(riskMultiplier(region.risk, thresholds), region.carries ?? 0);
   const multiplier = Math.min(riskMultiplier(region.failure, thresholds), carried, region.trust);
-  return multiplier === 0 && region.confidence <= UNPROVEN_CONFIDENCE ? PROBE_SHARE : multiplier;
+  return multiplier === 0 && region.confidence <= UNPROVEN_CONFIDENCE ? region.probe : multiplier;
 }
 
 function reasonOf(region: WeighedRegion, multiplier: number): RegionWeights['reason'] {

@@ -1,21 +1,24 @@
 // From a decision to an answer: choose a server in the decided region, try it, and while rules, budget and
 // targets allow, try another one elsewhere (placement.ts). The last attempt goes to another region when there
 // is one, because what felled two servers of a region probably felled it, and earlier ones stay with the key's
-// data.
+// data. Where the route hedges, a safe request that waits too long is tried a second time beside the first: the first
+// good answer is taken, and the other attempt ends.
 
 import type { RegionIndex } from '../core/ids.ts';
 import type { AttemptFailure, Reason } from '../core/reasons.ts';
 import type { Forward } from '../routing/decide.ts';
+import type { RouteHedge } from '../routing/snapshot.ts';
 import type { DataPlane, Taken } from './data-plane.ts';
-import type { Downstream } from './downstream.ts';
-import { Attempt, type AttemptOwner, type AttemptResult } from './forward.ts';
+import type { Downstream, DownstreamListener } from './downstream.ts';
+import { Attempt } from './forward.ts';
+import type { AttemptOwner, AttemptResult } from './forward-types.ts';
 import { routeFieldValue } from './headers.ts';
-import { type Placing, placeAttempt, placeRetry, type Target } from './placement.ts';
+import { type Placing, placeAttempt, placeHedge, placeRetry, type Target } from './placement.ts';
 import type { ScreenedRequest } from './request-head.ts';
 import { attemptTraceparent } from './request-ids.ts';
 import { placeInReserve } from './reserve.ts';
-import { type AttemptEnd, retryCause, retryDelayMs } from './retry-policy.ts';
-import type { RequestTrace } from './trace.ts';
+import { type AttemptEnd, isSafe, retryCause, retryDelayMs } from './retry-policy.ts';
+import type { AttemptRecord, RequestTrace } from './trace.ts';
 import type { OutgoingBody } from './upstream.ts';
 
 /** A request that is decided and ready to go. */
@@ -44,7 +47,20 @@ interface PlannedRetry extends Target {
   readonly cause: string;
 }
 
-export class AttemptLoop implements AttemptOwner {
+/** An attempt under way. */
+interface Running {
+  readonly attempt: Attempt;
+  readonly target: Target;
+  /** From 1. */
+  readonly number: number;
+  /** Why it was made; undefined for the first. */
+  readonly cause: string | undefined;
+}
+
+const HEDGE = 'hedge';
+const NONE: readonly Running[] = [];
+
+export class AttemptLoop implements AttemptOwner<Attempt>, DownstreamListener {
   readonly #resolve: (end: LoopEnd) => void;
   readonly #plane: DataPlane;
   readonly #dispatch: Dispatch;
@@ -52,11 +68,10 @@ export class AttemptLoop implements AttemptOwner {
   readonly #triedSlots: number[] = [];
   readonly #hasIdempotencyKey: boolean;
   #attempts = 0;
-  #target: Target | undefined;
-  /** Why the attempt under way was made; undefined for the first. */
-  #cause: string | undefined;
+  /** One; two from the moment when a request is hedged until one of them has the answer or fails. */
+  #running: readonly Running[] = NONE;
   #planned: PlannedRetry | undefined;
-  #current: Attempt | undefined;
+  #hedgeTimer: NodeJS.Timeout | undefined;
   #expired = false;
 
   /** @param onEnd called once, when the client has its answer or can have none; maybe within `start`. */
@@ -71,12 +86,16 @@ export class AttemptLoop implements AttemptOwner {
     const first = placeAttempt(this.#dispatch.decision.region, this.#placing());
     if (typeof first === 'string') this.#resolve({ kind: 'refuse', reason: first });
     else this.#try(first, undefined);
+    const { hedge } = this.#dispatch.decision.route;
+    if (hedge !== null && this.#running.length > 0 && this.#mayBeHedged()) {
+      this.#hedgeTimer = setTimeout(() => this.#hedge(hedge), hedge.after);
+    }
   }
 
   /** The request's total time is up: whatever is under way ends. */
   expire(): void {
     this.#expired = true;
-    this.#current?.abort('deadline_exceeded', 'timeouts.total is used up');
+    for (const { attempt } of this.#running) attempt.abort('deadline_exceeded', 'timeouts.total is used up');
   }
 
   #try(target: Target, cause: string | undefined): void {
@@ -85,8 +104,6 @@ export class AttemptLoop implements AttemptOwner {
     const { settings } = taken.snapshot;
     this.#attempts += 1;
     const routeField = this.#dispatch.routeField ?? this.#routeField(target);
-    this.#target = target;
-    this.#cause = cause;
     this.#triedSlots.push(target.server.slot);
     if (!this.#triedRegions.includes(target.region)) this.#triedRegions.push(target.region);
     trace.region = target.region;
@@ -120,16 +137,61 @@ export class AttemptLoop implements AttemptOwner {
       this,
       client.tunnel === null ? this.#plane.tools : this.#plane.upgradeTools,
     );
-    this.#current = attempt;
+    const running = { attempt, target, cause, number: this.#attempts };
+    this.#running = this.#running.length === 0 ? [running] : [...this.#running, running];
     taken.context.budget.began(route.index, target.region, attempt.startedAt);
     if (this.#attempts === 1) trace.firstAttemptAt = attempt.startedAt;
     attempt.start();
+    if (cause === HEDGE) this.#listen();
     if (this.#expired) this.expire();
   }
 
-  /** The attempt under way is over: answer, or go on elsewhere. */
-  ended(end: AttemptResult): void {
-    this.#record(end);
+  /** An answer of a second try is as good as one of the first only where asking changes nothing. */
+  #mayBeHedged(): boolean {
+    const { request, body, client } = this.#dispatch;
+    return isSafe(request.method) && body.kind !== 'streamed' && client.tunnel === null;
+  }
+
+  #hedge(hedge: RouteHedge): void {
+    this.#hedgeTimer = undefined;
+    const [first] = this.#running;
+    const { client, decision, taken } = this.#dispatch;
+    // A retry waits for its moment, or the client and the time are gone.
+    if (first === undefined || this.#expired || client.isGone) return;
+    const { route } = decision;
+    if (this.#attempts >= route.retry.attempts) return;
+    const target = placeHedge(this.#placing(), hedge.toRegion);
+    if (target === undefined) return;
+    if (!taken.context.budget.take(route.index, target.region, hedge, this.#plane.tools.now())) return;
+    this.#try(target, HEDGE);
+  }
+
+  /** The client speaks to the attempt under way, or to both. */
+  #listen(): void {
+    const { client } = this.#dispatch;
+    const [only] = this.#running;
+    client.listener = this.#running.length > 1 ? this : (only?.attempt ?? null);
+  }
+
+  onGone(): void {
+    for (const { attempt } of this.#running) attempt.onGone();
+  }
+
+  onDrain(): void {
+    for (const { attempt } of this.#running) attempt.onDrain();
+  }
+
+  /** An attempt under way is over: answer, wait for the other one, or go on elsewhere. */
+  ended(end: AttemptResult, by: Attempt): void {
+    const over = this.#of(by);
+    clearTimeout(this.#hedgeTimer);
+    this.#running = this.#running.length === 1 ? NONE : this.#running.filter((other) => other !== over);
+    this.#record(end, over);
+    if (this.#running.length > 0 || end.kind === 'overtaken') {
+      this.#listen();
+      if (end.kind === 'failed' || end.kind === 'status') this.#wasUnderWay(end, over);
+      return;
+    }
     switch (end.kind) {
       case 'relayed':
         return this.#resolve({ kind: 'answered', status: end.status });
@@ -137,7 +199,7 @@ export class AttemptLoop implements AttemptOwner {
       case 'broken':
         return this.#resolve(end);
       case 'failed':
-        this.#planned = this.#planRetry(end);
+        this.#planned = this.#planRetry(end, over);
         break;
       case 'status':
         // Planned when the head came, so that it was not relayed.
@@ -158,42 +220,63 @@ export class AttemptLoop implements AttemptOwner {
     this.#try(next, next.cause);
   }
 
-  #record(end: AttemptResult): void {
-    const { region, server } = this.#target!;
+  #of(attempt: Attempt): Running {
+    return this.#running.find((one) => one.attempt === attempt)!;
+  }
+
+  #record(end: AttemptResult, { attempt, target, number, cause }: Running): void {
+    const { region, server } = target;
     const { decision, trace, taken } = this.#dispatch;
     taken.context.budget.ended(decision.route.index, region);
     const isFailure = end.kind === 'failed' || end.kind === 'broken';
     trace.attempts.push({
+      number,
       region,
       server: server.id,
-      outcome: isFailure ? end.reason : (end.status ?? 'client_closed'),
-      startedAt: this.#current!.startedAt,
-      durationMs: this.#plane.tools.now() - this.#current!.startedAt,
-      retryCause: this.#cause,
+      outcome: outcomeOf(end),
+      startedAt: attempt.startedAt,
+      durationMs: this.#plane.tools.now() - attempt.startedAt,
+      retryCause: cause,
       cause: isFailure ? end.cause : undefined,
     });
     if (isFailure) this.#countFailure(region, end.reason);
+    if (cause === HEDGE) this.#countHedge(region, end.kind === 'relayed' ? 'won' : 'lost');
   }
 
   /** Asked when a status is known and nothing was relayed: no, if another attempt shall follow. */
-  accepts(status: number, sent: AttemptFailure['sent']): boolean {
-    this.#planned = this.#planRetry({ kind: 'status', status, sent });
+  accepts(status: number, sent: AttemptFailure['sent'], by: Attempt): boolean {
+    const own = this.#of(by);
+    const end: AttemptEnd = { kind: 'status', status, sent };
+    if (this.#running.length > 1) {
+      if (this.#causeOf(end, 1) !== undefined) return false;
+      this.#dispatch.trace.region = own.target.region;
+      for (const other of this.#running) if (other !== own) other.attempt.giveWay();
+      return true;
+    }
+    clearTimeout(this.#hedgeTimer);
+    this.#planned = this.#planRetry(end, own);
     return this.#planned === undefined;
   }
 
-  #planRetry(end: AttemptEnd): PlannedRetry | undefined {
-    const { decision, request, body, taken } = this.#dispatch;
-    const { route } = decision;
-    // Before anything else: also what is not tried again says when its server began to fail.
-    const wasUnderWay = this.#wasUnderWay(end);
-    if (this.#expired) return undefined;
+  /** Word for why another attempt should follow, if there were more of them than `attempts`. */
+  #causeOf(end: AttemptEnd, attempts: number): string | undefined {
+    const { decision, request, body } = this.#dispatch;
     const wasTouched = body.kind === 'streamed' && !(end.kind === 'failed' && end.sent === 'nothing');
-    const cause = retryCause(end, route.retry, {
+    return retryCause(end, decision.route.retry, {
       method: request.method,
       hasIdempotencyKey: this.#hasIdempotencyKey,
       canReplayBody: !wasTouched,
-      attempts: this.#attempts,
+      attempts,
     });
+  }
+
+  #planRetry(end: AttemptEnd, of: Running): PlannedRetry | undefined {
+    const { decision, taken } = this.#dispatch;
+    const { route } = decision;
+    // Before anything else: also what is not tried again says when its server began to fail.
+    const wasUnderWay = this.#wasUnderWay(end, of);
+    if (this.#expired) return undefined;
+    const cause = this.#causeOf(end, this.#attempts);
     if (cause === undefined) return undefined;
     const placing = this.#placing();
     const isMore = end.sent !== 'nothing';
@@ -214,11 +297,11 @@ export class AttemptLoop implements AttemptOwner {
   }
 
   /** What a dead or hanging server, or a manager that lost one, had under way when that began. */
-  #wasUnderWay(end: AttemptEnd): boolean {
+  #wasUnderWay(end: AttemptEnd, { attempt, target }: Running): boolean {
     const isLoss = end.kind === 'failed' ? end.blamesServer : end.status === 502 || end.status === 504;
     if (!isLoss || end.sent === 'nothing') return false;
     const { tools, bursts } = this.#plane;
-    return bursts.wasUnderWay(this.#target!.server.slot, this.#current!.startedAt, tools.now());
+    return bursts.wasUnderWay(target.server.slot, attempt.startedAt, tools.now());
   }
 
   #placing(): Placing {
@@ -248,9 +331,27 @@ export class AttemptLoop implements AttemptOwner {
     });
   }
 
+  #countHedge(to: RegionIndex, result: 'won' | 'lost'): void {
+    const { decision, taken } = this.#dispatch;
+    const labels = [decision.route.id, taken.snapshot.regions[to]!.id, result];
+    this.#plane.metrics.counter('foreshard_hedges_total', labels).value += 1;
+  }
+
   #countFailure(region: RegionIndex, reason: Reason): void {
     const name = this.#dispatch.taken.snapshot.regions[region]!.id;
     this.#plane.metrics.counter('foreshard_attempt_failures_total', [name, reason]).value += 1;
+  }
+}
+
+function outcomeOf(end: AttemptResult): AttemptRecord['outcome'] {
+  switch (end.kind) {
+    case 'failed':
+    case 'broken':
+      return end.reason;
+    case 'overtaken':
+      return 'overtaken';
+    default:
+      return end.status ?? 'client_closed';
   }
 }
 

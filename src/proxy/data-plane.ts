@@ -15,7 +15,7 @@ import type { WorkerColumn } from '../state/worker-column.ts';
 import type { CounterCell, HistogramCell, MetricDeltas } from '../telemetry/deltas.ts';
 import { DecisionRecorder } from './decision-recorder.ts';
 import type { FailureBursts } from './failure-bursts.ts';
-import type { AttemptTools } from './forward.ts';
+import type { AttemptTools } from './forward-types.ts';
 import type { HopIdentity } from './headers.ts';
 import type { RequestIds } from './request-ids.ts';
 import { RetryBudget } from './retry-budget.ts';

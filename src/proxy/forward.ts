@@ -6,61 +6,13 @@ import type { Duplex } from 'node:stream';
 import type { FieldList } from '../core/model.ts';
 import type { AttemptFailure, Reason } from '../core/reasons.ts';
 import type { Forward } from '../routing/decide.ts';
-import type { RouteTimeouts, Server } from '../routing/snapshot.ts';
-import type { WorkerColumn } from '../state/worker-column.ts';
-import type { Downstream, DownstreamListener } from './downstream.ts';
+import type { DownstreamListener } from './downstream.ts';
+import type { AttemptInput, AttemptOwner, AttemptResult, AttemptTools } from './forward-types.ts';
 import { fieldsForClient, trailersForClient } from './headers.ts';
 import { joinStreams } from './join-streams.ts';
-import type { LoadReports } from './load-reports.ts';
-import type { LongLivedStreams } from './long-lived.ts';
 import { scrub, UNSENT_FIELD } from './manager-hop.ts';
-import { type TimerWheel, WheelTimer } from './timer-wheel.ts';
-import type { OutgoingRequest, Upstream, UpstreamCall, UpstreamHandler } from './upstream.ts';
-
-export type AttemptResult =
-  /** The answer went to the client, whole. */
-  | { readonly kind: 'relayed'; readonly status: number }
-  /** The server answered with a status that the caller wants to retry; nothing went to the client. */
-  | { readonly kind: 'status'; readonly status: number; readonly sent: AttemptFailure['sent'] }
-  | AttemptFailure
-  /** The answer had begun and cannot be completed; the client's connection was cut. */
-  | { readonly kind: 'broken'; readonly status: number; readonly reason: Reason; readonly cause: string }
-  | { readonly kind: 'client_gone'; readonly status: number | undefined };
-
-export interface AttemptInput {
-  readonly client: Downstream;
-  readonly server: Server;
-  /** Why it goes there: asked again when its keys have moved. */
-  readonly decision: Forward;
-  readonly request: OutgoingRequest;
-  readonly timeouts: RouteTimeouts;
-  readonly trailerLimit: number;
-  readonly acceptsTrailers: boolean;
-  /** Lower-case names of fields that do not go to the client. */
-  readonly scrub: readonly string[] | undefined;
-  /** Further fields for the client. */
-  readonly replyFields: readonly string[];
-}
-
-/** Who made the attempt: is asked once when the status is known, and told once how it ended. */
-export interface AttemptOwner {
-  /**
-   * True when an answer with this status shall be relayed, false to get it back as `status`.
-   * @param sent `nothing` when a manager has said that no server has seen the request.
-   */
-  accepts(status: number, sent: AttemptFailure['sent']): boolean;
-  ended(result: AttemptResult): void;
-}
-
-export interface AttemptTools {
-  readonly upstream: Upstream;
-  readonly wheel: TimerWheel;
-  readonly column: WorkerColumn;
-  readonly longLived: LongLivedStreams;
-  readonly reports: LoadReports;
-  /** Monotonic milliseconds. */
-  now(): number;
-}
+import { WheelTimer } from './timer-wheel.ts';
+import type { UpstreamCall, UpstreamHandler } from './upstream.ts';
 
 /** A body of an answer that nobody wants is read away up to this, to keep its connection. */
 const DISCARDED_ANSWER_BYTES = 65_536;
@@ -71,7 +23,7 @@ type Phase = 'connect' | 'send' | 'wait' | 'relay' | 'discard' | 'tunnel' | 'ove
 
 export class Attempt extends WheelTimer implements UpstreamHandler, DownstreamListener {
   readonly #input: AttemptInput;
-  readonly #owner: AttemptOwner;
+  readonly #owner: AttemptOwner<Attempt>;
   readonly #tools: AttemptTools;
   /** Monotonic milliseconds. */
   readonly startedAt: number;
@@ -91,7 +43,7 @@ export class Attempt extends WheelTimer implements UpstreamHandler, DownstreamLi
   /** Monotonic milliseconds of the response head; 0 before it. */
   headAt = 0;
 
-  constructor(input: AttemptInput, owner: AttemptOwner, tools: AttemptTools) {
+  constructor(input: AttemptInput, owner: AttemptOwner<Attempt>, tools: AttemptTools) {
     super();
     this.#input = input;
     this.#owner = owner;
@@ -113,6 +65,17 @@ export class Attempt extends WheelTimer implements UpstreamHandler, DownstreamLi
   abort(reason: Reason, cause: string): void {
     if (this.#phase === 'over' || this.#isSettled) return;
     this.#fail({ kind: 'failed', reason, sent: 'maybe', blamesServer: false, cause });
+  }
+
+  /** Another attempt has the answer: this one ends and blames nobody. */
+  giveWay(): void {
+    if (this.#phase === 'over' || this.#isSettled) return;
+    const { server } = this.#input;
+    this.#call?.cancel();
+    const waitedMs = this.#tools.now() - this.startedAt;
+    if (this.headAt === 0) this.#tools.column.attemptOvertaken(server.slot, server.incarnation, waitedMs);
+    this.#settle({ kind: 'overtaken' });
+    this.#end();
   }
 
   onConnected(): void {
@@ -151,7 +114,7 @@ export class Attempt extends WheelTimer implements UpstreamHandler, DownstreamLi
     this.#tools.reports.note(this.#input.server.slot, received);
     this.#judge(status >= 500 ? 'error5xx' : 'success');
     const sent = status >= 500 && this.#input.server.isManager && saysUnsent(received) ? 'nothing' : 'maybe';
-    if (!this.#owner.accepts(status, sent)) {
+    if (!this.#owner.accepts(status, sent, this)) {
       this.#phase = 'discard';
       this.#armIdle();
       this.#settle({ kind: 'status', status, sent });
@@ -368,7 +331,7 @@ export class Attempt extends WheelTimer implements UpstreamHandler, DownstreamLi
     if (this.#isSettled) return;
     this.#isSettled = true;
     this.#input.client.listener = null;
-    this.#owner.ended(result);
+    this.#owner.ended(result, this);
   }
 
   #end(): void {

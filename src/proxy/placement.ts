@@ -14,7 +14,7 @@ import {
 } from '../region/choose-server.ts';
 import type { Forward } from '../routing/decide.ts';
 import { hasRoom, nextRegion } from '../routing/fallbacks.ts';
-import { latestUs, takesRetry } from '../routing/in-time.ts';
+import { latestUs, takesHedge, takesRetry } from '../routing/in-time.ts';
 import type { RegionLoads } from '../routing/policies/policy.ts';
 import type { Server, Snapshot } from '../routing/snapshot.ts';
 
@@ -48,7 +48,7 @@ export function placeAttempt(start: RegionIndex, placing: Placing): Target | Rea
     const server = serverOf(region, decision, choice);
     if (typeof server !== 'string') {
       return isLate(server, choice)
-        ? (inTimeElsewhere(region, placing, choice) ?? { region, server })
+        ? (inTimeElsewhere(region, placing, choice, hasRoom) ?? { region, server })
         : { region, server };
     }
     isFull ||= server === 'full';
@@ -81,7 +81,12 @@ function serverOf(region: RegionIndex, { view }: Forward, choice: ServerChoice):
  * The best server of a region is too late: where another region that may stand in has room and a server with time, the
  * request goes there. Else it stays, for a late answer is still one.
  */
-function inTimeElsewhere(late: RegionIndex, placing: Placing, choice: ServerChoice): Target | undefined {
+function inTimeElsewhere(
+  late: RegionIndex,
+  placing: Placing,
+  choice: ServerChoice,
+  mayTake: typeof hasRoom,
+): Target | undefined {
   const { snapshot, decision, regionLoads, triedRegions } = placing;
   const { route, priority, view } = decision;
   const room = { snapshot, route, priority, loads: regionLoads };
@@ -90,10 +95,27 @@ function inTimeElsewhere(late: RegionIndex, placing: Placing, choice: ServerChoi
     const region = nextRegion(snapshot, decision, passed);
     if (region === NO_REGION) return undefined;
     passed.push(region);
-    if (view.takesOverflow[region] !== 1 || !hasRoom(region, room)) continue;
+    if (view.takesOverflow[region] !== 1 || !mayTake(region, room)) continue;
     const server = serverOf(region, decision, choice);
     if (typeof server !== 'string' && !isLate(server, choice)) return { region, server };
   }
+}
+
+/**
+ * Where a second try goes beside one that is under way: only where it is likely to be answered in time and takes no
+ * room from others.
+ * @param toRegion another region first, since what holds up one server of a region may hold up all.
+ */
+export function placeHedge(placing: Placing, toRegion: boolean): Target | undefined {
+  const { snapshot, decision, regionLoads, triedRegions } = placing;
+  const { route, priority } = decision;
+  const here = triedRegions.at(-1)!;
+  const choice = choiceOf(here, placing);
+  const other = toRegion ? inTimeElsewhere(here, placing, choice, takesHedge) : undefined;
+  if (other !== undefined) return other;
+  if (!takesHedge(here, { snapshot, route, priority, loads: regionLoads })) return undefined;
+  const server = serverOf(here, decision, choice);
+  return typeof server === 'string' || isLate(server, choice) ? undefined : { region: here, server };
 }
 
 /**

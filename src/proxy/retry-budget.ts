@@ -4,7 +4,7 @@
 // of a few requests in flight a fifth is none. Counted per worker; the floor is divided among workers.
 
 import { type RegionIndex, regionIndex } from '../core/ids.ts';
-import type { RouteRetry } from '../routing/snapshot.ts';
+import type { TryAllowance } from '../routing/snapshot.ts';
 
 // Longer, and a storm of failures could spend at once what a long calm has saved up.
 const WINDOW_MS = 1000;
@@ -76,14 +76,14 @@ export class RetryBudget {
   }
 
   /** Takes one retry towards `region`; false when the budget is spent. */
-  take(route: number, region: RegionIndex, retry: RouteRetry, now: number): boolean {
+  take(route: number, region: RegionIndex, retry: TryAllowance, now: number): boolean {
     if (this.remaining(route, region, retry, now) < 1) return false;
     this.#retried.add(this.#cell(route, region));
     return true;
   }
 
   /** Retries that could be taken now. */
-  remaining(route: number, region: RegionIndex, retry: RouteRetry, now: number): number {
+  remaining(route: number, region: RegionIndex, retry: TryAllowance, now: number): number {
     this.#turn(now);
     const cell = this.#cell(route, region);
     const elapsed = (now - this.#windowStart) / WINDOW_MS;

@@ -28,6 +28,14 @@ export interface RetryFacts {
 // RFC 9110, 9.2.2.
 const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'TRACE']);
 
+// RFC 9110, 9.2.1, less what is not forwarded.
+const SAFE = new Set(['GET', 'HEAD', 'OPTIONS']);
+
+/** Asking twice at the same time changes nothing. A PUT sent twice may undo one that came between. */
+export function isSafe(method: string): boolean {
+  return SAFE.has(method);
+}
+
 export function isIdempotent(method: string, hasIdempotencyKey: boolean): boolean {
   return IDEMPOTENT.has(method) || hasIdempotencyKey;
 }

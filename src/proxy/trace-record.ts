@@ -11,7 +11,7 @@ import type { Choice } from '../routing/fallbacks.ts';
 import type { EligibleSet, Snapshot } from '../routing/snapshot.ts';
 import type { DecisionInputs } from './decision-recorder.ts';
 import type { SpanIds } from './request-ids.ts';
-import type { RequestTrace } from './trace.ts';
+import type { AttemptRecord, RequestTrace } from './trace.ts';
 
 /** Why a trace is kept; the first that holds. */
 export const KEPT_FOR = ['error', 'retry', 'moved', 'slow', 'sample'] as const;
@@ -51,9 +51,11 @@ export interface TracedDecision {
 }
 
 export interface TracedAttempt {
+  /** From 1, in the order in which they began; the last of the record is the one that was answered. */
+  readonly number: number;
   readonly region: string;
   readonly server: string;
-  readonly outcome: number | Reason;
+  readonly outcome: AttemptRecord['outcome'];
   /** Milliseconds after the request's start. */
   readonly startMs: number;
   readonly durationMs: number;
@@ -134,6 +136,7 @@ export function traceRecord(trace: RequestTrace, under: TracedUnder, stamp: Trac
     span: trace.span,
     attempts: trace.attempts.map((attempt) => ({
       region: nameOf(snapshot, attempt.region)!,
+      number: attempt.number,
       server: attempt.server,
       outcome: attempt.outcome,
       startMs: roundMs(attempt.startedAt - trace.startedAt),

@@ -12,10 +12,12 @@ import type { DecisionInputs } from './decision-recorder.ts';
 import type { SpanIds } from './request-ids.ts';
 
 export interface AttemptRecord {
+  /** From 1, in the order in which they began; the one that was answered is the last of the record. */
+  readonly number: number;
   readonly region: RegionIndex;
   readonly server: string;
-  /** What came of it: a status, or a reason. */
-  readonly outcome: number | Reason;
+  /** What came of it: a status, or a reason; `overtaken` when another attempt had the answer. */
+  readonly outcome: number | Reason | 'overtaken';
   /** Monotonic milliseconds. */
   readonly startedAt: number;
   /** Milliseconds from its start. */

@@ -21,6 +21,7 @@ import type {
   ManagerHop,
   Region,
   Route,
+  RouteHedge,
   RouteRetry,
   Snapshot,
 } from './snapshot.ts';
@@ -256,6 +257,7 @@ function buildRoute(
     keyMaxBody: route.key.maxBody,
     timeouts: route.timeouts,
     retry: buildRetry(route.retry),
+    hedge: buildHedge(route.hedge),
     secretSegments: [key, ...keyPerType.values()].flatMap((plan) =>
       plan.sources.flatMap((source) => (source.kind === 'path' ? [source.segment] : [])),
     ),
@@ -289,6 +291,10 @@ function buildRetry(retry: RouteConfig['retry']): RouteRetry {
     minBudget: retry.minBudget,
     maxBody: retry.maxBody,
   };
+}
+
+function buildHedge({ after, to, budget, minBudget }: RouteConfig['hedge']): RouteHedge | null {
+  return after === 0 ? null : { after, toRegion: to === 'region', budget, minBudget };
 }
 
 function managerHop({ managerOf, policies }: SnapshotInput): ManagerHop | null {

@@ -70,6 +70,17 @@ export function mostTime(response: number, priority: Priority): number {
 }
 
 /**
+ * Requests/s over capacity up to which a region has some to spare for second tries beside the first. Beyond, answers are
+ * slow because there is much to do, and regions would send each other more of it.
+ */
+export const SPARE = 0.75;
+
+export function takesHedge(region: RegionIndex, room: RoomInput): boolean {
+  // NaN (capacity unknown) is not full.
+  return !(room.loads.utilisation(region) >= SPARE) && answersInTime(region, room);
+}
+
+/**
  * Whether a region may be given a request again that failed.
  * @param isMore the try before was work for a server; false for what never reached one.
  */

@@ -108,6 +108,8 @@ export interface Route {
   readonly keyMaxBody: number;
   readonly timeouts: RouteTimeouts;
   readonly retry: RouteRetry;
+  /** Null where no request is sent a second time before the first try has failed. */
+  readonly hedge: RouteHedge | null;
   /** Segments of the path that are key and must not be logged. */
   readonly secretSegments: readonly number[];
 }
@@ -120,7 +122,15 @@ export interface RouteTimeouts {
   readonly total: number;
 }
 
-export interface RouteRetry {
+/** How many further tries there may be. */
+export interface TryAllowance {
+  /** Share of the requests of a second, or in flight. */
+  readonly budget: number;
+  /** Always allowed, tries a second. */
+  readonly minBudget: number;
+}
+
+export interface RouteRetry extends TryAllowance {
   /** Tries in all. */
   readonly attempts: number;
   readonly onConnect: boolean;
@@ -130,11 +140,15 @@ export interface RouteRetry {
   /** Milliseconds. */
   readonly base: number;
   readonly cap: number;
-  /** Share of requests in flight. */
-  readonly budget: number;
-  readonly minBudget: number;
   /** Bytes of body kept for replay. */
   readonly maxBody: number;
+}
+
+export interface RouteHedge extends TryAllowance {
+  /** Milliseconds without a response head, more than 0. */
+  readonly after: number;
+  /** Another region first, else another server of the same region alone. */
+  readonly toRegion: boolean;
 }
 
 /** What a manager's data path needs to know of itself. */

@@ -117,6 +117,17 @@ export class WorkerColumn {
     }
   }
 
+  /**
+   * Another attempt has answered first. It says nothing of the server but that it takes at least so long; where that is
+   * left out only the quick answers of a slow server count.
+   */
+  attemptOvertaken(slot: number, incarnation: number, waitedMs: number): void {
+    if (this.cells.incarnation(slot) !== incarnation) return;
+    const at = slot * SERVER_STRIDE + LATENCY_US;
+    const next = nextAverage(this.#servers[at]!, waitedMs * 1000);
+    if (next > this.#servers[at]!) this.#servers[at] = next;
+  }
+
   /** Moving average of the time to a response head, microseconds; 0 before the first answer. */
   latencyUs(slot: number): number {
     return this.#servers[slot * SERVER_STRIDE + LATENCY_US]!;

@@ -51,6 +51,11 @@ export const METRICS = {
     labels: ['reason', 'from', 'to'],
     help: 'Attempts after the first, by what failed and between which regions.',
   },
+  foreshard_hedges_total: {
+    kind: 'counter',
+    labels: ['route', 'to', 'result'],
+    help: 'Second tries beside the first, by region and whether they had the answer: won or lost.',
+  },
   foreshard_retry_budget_spent_total: {
     kind: 'counter',
     labels: ['route', 'region'],

@@ -84,6 +84,13 @@ t.test('bounds are in order', async (t) => {
   t.match(disagreements(oneRoute({ retry: { base: '1s' } })), [
     /retry\.cap: must be at least base \(1s\), given 250ms$/,
   ]);
+  t.match(disagreements(oneRoute({ retry: { attempts: 1 }, hedge: { after: '100ms' } })), [
+    /hedge\.after: needs a second try \(.*retry\.attempts is 1\), given 100ms$/,
+  ]);
+  t.match(disagreements(oneRoute({ timeouts: { response: '1s' }, hedge: { after: '1s' } })), [
+    /hedge\.after: must be less than timeouts\.response \(1s\), given 1s$/,
+  ]);
+  t.strictSame(disagreements(oneRoute({ timeouts: { response: '0s' }, hedge: { after: '1s' } })), []);
 });
 
 t.test('what works but is probably not meant is a warning', async (t) => {

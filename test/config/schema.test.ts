@@ -73,6 +73,7 @@ const CONTRACT_DEFAULTS = {
 };
 
 const ROUTE_DEFAULTS = {
+  hedge: { after: 0, to: 'server', budget: 0.05, minBudget: 3 },
   match: { host: '*', path: '/**', methods: [], headers: {} },
   key: {
     from: [{ header: 'x-shard-key' }],

@@ -51,6 +51,10 @@ t.test('risk becomes weight, weight becomes a ramp', async (t) => {
     site.risk('a', 0.99, 0.5).pass(120_000);
     t.strictSame(site.weights, { a: 0.02, b: 1, c: 1 });
     t.ok(site.owned().a! > 0);
+    const busy = inPeace();
+    busy.demand = 600;
+    busy.risk('a', 0.99, 0.5).pass(120_000);
+    t.equal(busy.record('a').desired, 0.0025, 'half a request a second is enough of a probe');
   });
 
   t.test('forecasts demote no more than maxDemoted at once, the most endangered first', async (t) => {

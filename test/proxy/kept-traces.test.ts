@@ -37,6 +37,7 @@ function rig(parts: Record<string, unknown>, workers = 1) {
     Object.assign(trace, { status, isMoving, endedAt: clock.monotonicMs() });
     for (let i = 0; i < attempts; i++) {
       trace.attempts.push({
+        number: 1,
         region: regionIndex(i % 2),
         server: 's',
         outcome: status,

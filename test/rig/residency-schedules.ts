@@ -4,7 +4,7 @@
 
 import { type Random, seededRandom } from '../../src/core/random.ts';
 import type { Reason } from '../../src/core/reasons.ts';
-import { placeAttempt, placeRetry, type Target } from '../../src/proxy/placement.ts';
+import { placeAttempt, placeHedge, placeRetry, type Target } from '../../src/proxy/placement.ts';
 import { placeInReserve } from '../../src/proxy/reserve.ts';
 import { type AttemptEnd, retryCause } from '../../src/proxy/retry-policy.ts';
 import { type DecideContext, decide, type Forward } from '../../src/routing/decide.ts';
@@ -15,6 +15,8 @@ export interface ScheduleCounts {
   schedules: number;
   attempts: number;
   retries: number;
+  /** Second tries beside the first. */
+  hedges: number;
   /** Attempts in a region other than the one that was picked first. */
   elsewhere: number;
   /** Requests decided in panic mode. */
@@ -57,6 +59,7 @@ export function runSchedules(schedules: number, seed: number): ScheduleCounts {
     schedules: 0,
     attempts: 0,
     retries: 0,
+    hedges: 0,
     elsewhere: 0,
     panics: 0,
     refused: 0,
@@ -207,18 +210,28 @@ class Schedule {
       triedRegions,
       triedSlots,
     });
-    let target: Target | Reason | undefined = placeAttempt(decision.region, placing());
-    for (let attempts = 1; target !== undefined && typeof target !== 'string'; attempts++) {
-      const { region, server } = target;
+    const go = ({ region, server }: Target): void => {
       const { id } = snapshot.regions[region]!;
       counts.attempts += 1;
       if (region !== decision.picked) counts.elsewhere += 1;
-      if (!allowed.includes(id) && counts.escapes.length < MOST_ESCAPES_KEPT)
-        counts.escapes.push(`attempt ${attempts} in ${id}, allowed ${allowed.join()}: ${request.target}`);
+      if (!allowed.includes(id) && counts.escapes.length < MOST_ESCAPES_KEPT) {
+        const number = triedSlots.length + 1;
+        counts.escapes.push(`attempt ${number} in ${id}, allowed ${allowed.join()}: ${request.target}`);
+      }
       triedSlots.push(server.slot);
       if (!triedRegions.includes(region)) triedRegions.push(region);
       // More servers fail while the request is on its way; the next attempt may find a new state.
       if (this.#random.next() < 0.2) this.#breakServers();
+    };
+    let target: Target | Reason | undefined = placeAttempt(decision.region, placing());
+    for (let attempts = 1; target !== undefined && typeof target !== 'string'; attempts++) {
+      go(target);
+      const beside = this.#random.next() < 0.3 ? placeHedge(placing(), this.#random.next() < 0.5) : undefined;
+      if (beside !== undefined) {
+        counts.hedges += 1;
+        attempts += 1;
+        go(beside);
+      }
       if (!this.#isRetried(decision, request, attempts)) return;
       counts.retries += 1;
       const isMore = this.#random.next() < 0.5;

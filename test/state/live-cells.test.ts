@@ -133,6 +133,21 @@ t.test('what one more request would take grows with what is in flight beyond the
   t.ok(usual < 10_000, `fewer than usual: ${usual}`);
 });
 
+t.test('who was overtaken takes at least as long as it was waited for', async (t) => {
+  const cells = new LiveCells(1);
+  cells.resetSlot(1);
+  const column = cells.column(0);
+  column.attemptOvertaken(1, 1, 20);
+  t.equal(column.latencyUs(1), 20_000);
+  column.attemptOvertaken(1, 1, 10);
+  t.equal(column.latencyUs(1), 20_000, 'it may well take longer than that');
+  column.attemptOvertaken(1, 1, 120);
+  t.equal(column.latencyUs(1), 40_000);
+  column.attemptOvertaken(1, 2, 1000);
+  t.equal(column.latencyUs(1), 40_000, 'that was another server');
+  t.equal(cells.counts(0, 1).run5xx, 0, 'it is to blame for nothing');
+});
+
 t.test('a slot that has a new server forgets the old one, whose late reports are dropped', async (t) => {
   const cells = new LiveCells(2);
   cells.resetSlot(3);

@@ -94,6 +94,7 @@ export function foreshardConfig(setup: ContestantSetup, top: Keys): Keys {
         policy: 'consistent_hash',
         timeouts: { connect: `${CONNECT_TIMEOUT_MS}ms`, response: `${RESPONSE_TIMEOUT_MS}ms` },
         retry: { attempts: 3, on: ['connect', 'reset', 'timeout', '500', '502', '503', '504'] },
+        hedge: { after: `${RESPONSE_TIMEOUT_MS / 2}ms`, to: 'region', budget: '10%' },
       },
     ],
     ...(pae !== undefined && {

@@ -14,7 +14,7 @@ import {
   settleOutlier,
 } from '../../../src/health/outlier.ts';
 import { FULL } from '../../../src/routing/fallbacks.ts';
-import { AS_STATED, mostTime, mostWaiting, SPENT } from '../../../src/routing/in-time.ts';
+import { AS_STATED, mostTime, mostWaiting, SPARE, SPENT } from '../../../src/routing/in-time.ts';
 import type { Outcome, ServerModel } from '../server-model.ts';
 import type { PlannedRequest } from '../traffic.ts';
 import type { SeenRequest } from '../wire.ts';
@@ -84,6 +84,8 @@ interface Walk {
   readonly request: PlannedRequest;
   readonly route: KeyRoute;
   readonly tried: Set<SimServer>;
+  /** Ends the attempts under way: one, or two where the request is hedged. */
+  readonly running: Set<() => void>;
   readonly done: (seen: SeenRequest) => void;
 }
 
@@ -99,6 +101,7 @@ export class ProxyModel {
   readonly #sentAt = new Map<string, number[]>();
   #requestsAt: number[] = [];
   #retriesAt: number[] = [];
+  #hedgesAt: number[] = [];
 
   constructor(
     servers: readonly SimServer[],
@@ -118,7 +121,7 @@ export class ProxyModel {
     const route = this.#routing.routeOf(request.key);
     const region = this.#regionFor(route);
     if (region === 'shed') done(this.#seen(request, 503, ''));
-    else this.#attempt({ request, route, tried: new Set(), done }, region);
+    else this.#attempt({ request, route, tried: new Set(), running: new Set(), done }, region);
   }
 
   /** One check of every server; to be called every healthCheckInterval. */
@@ -160,13 +163,25 @@ export class ProxyModel {
     sent.push(sentMs);
     this.#sentAt.set(server.region, sent);
     let isOver = false;
+    const giveWay = (): void => {
+      if (isOver) return;
+      isOver = true;
+      server.inFlight -= 1;
+      const waitedMs = this.#time.nowMs() - sentMs;
+      server.latencyMs += GAIN * Math.max(0, waitedMs - server.latencyMs);
+    };
     const end = (how: AttemptEnd): void => {
       if (isOver) return;
       isOver = true;
       server.inFlight -= 1;
       this.#judge(server, how, this.#time.nowMs() - sentMs);
+      walk.running.delete(giveWay);
+      if (how !== 'ok' && walk.running.size > 0) return;
+      for (const other of walk.running) other();
       this.#finish(walk, server, how);
     };
+    walk.running.add(giveWay);
+    if (walk.tried.size === 1) this.#hedgeLater(walk, server);
     if (!server.model.isUp()) {
       end('refused');
       return;
@@ -174,6 +189,34 @@ export class ProxyModel {
     if (this.#keepsReceived) server.received.push([walk.request.number, sentMs]);
     this.#time.afterMs(this.#config.routes[0]!.timeouts.response, () => end('timeout'));
     server.model.offer((outcome) => end(outcome));
+  }
+
+  #hedgeLater(walk: Walk, first: SimServer): void {
+    const { after } = this.#config.routes[0]!.hedge;
+    if (after === 0 || walk.request.method !== 'GET') return;
+    this.#time.afterMs(after, () => {
+      if (walk.running.size !== 1 || walk.tried.size > 1) return;
+      const { demoted } = this.#routing;
+      const region = walk.route.regions.find(
+        (other) =>
+          other !== first.region &&
+          !demoted.has(other) &&
+          this.#hasHealthy(other) &&
+          this.#utilisation(other) < SPARE &&
+          this.#answersInTime(other),
+      );
+      if (region !== undefined && this.#takeHedge()) this.#attempt(walk, region);
+    });
+  }
+
+  #takeHedge(): boolean {
+    const from = this.#time.nowMs() - METER_MS;
+    this.#hedgesAt = this.#hedgesAt.filter((at) => at > from);
+    const requests = this.#requestsAt.filter((at) => at > from).length;
+    const { budget, minBudget } = this.#config.routes[0]!.hedge;
+    if (this.#hedgesAt.length >= Math.max(minBudget, budget * requests)) return false;
+    this.#hedgesAt.push(this.#time.nowMs());
+    return true;
   }
 
   #finish(walk: Walk, server: SimServer, how: AttemptEnd): void {
