@@ -109,6 +109,11 @@ function addressOf(server: string): Record<string, string | number> {
   };
 }
 
+function outcomeOf(outcome: TracedAttempt['outcome']): Record<string, string | number | boolean> {
+  if (outcome === 'overtaken') return { 'foreshard.overtaken': true };
+  return typeof outcome === 'number' ? { 'http.response.status_code': outcome } : { 'error.type': outcome };
+}
+
 function attemptSpan({ at, method }: TraceRecord, attempt: TracedAttempt, spanId: string): FinishedSpan {
   const startMs = at + attempt.startMs;
   const { outcome } = attempt;
@@ -122,7 +127,7 @@ function attemptSpan({ at, method }: TraceRecord, attempt: TracedAttempt, spanId
     attributes: {
       ...addressOf(attempt.server),
       'foreshard.region': attempt.region,
-      ...(typeof outcome === 'number' ? { 'http.response.status_code': outcome } : { 'error.type': outcome }),
+      ...outcomeOf(outcome),
       ...(attempt.retryCause !== undefined && { 'foreshard.retry_cause': attempt.retryCause }),
     },
     children: [],

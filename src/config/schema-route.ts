@@ -147,7 +147,7 @@ const hedge = z.strictObject({
   after: duration('0ms', '10s')
     .prefault('0ms')
     .describe(
-      'A GET, HEAD or OPTIONS without a response header after this time is sent a second time beside the first, and the first good answer is taken; 0 = never. One of retry.attempts.',
+      'A GET, HEAD or OPTIONS without a response header after this time is sent a second time beside the first, and the first good answer is taken, from another region a 2xx or 3xx alone; 0 = never. One of retry.attempts.',
     ),
   to: z
     .enum(['server', 'region'])

@@ -207,7 +207,7 @@ function weighable(input: PlannerInput, state: PlannerState) {
     failure: isPredicting(input) ? state.actedFailure.get(region.id)!.risk : 0,
     trust: isPredicting(input) ? state.trust.get(region.id)!.share : 1,
     carries: carriedShare(region, input),
-    probe: probeShare(ordinaryLoad(region, input)),
+    probe: probeOf(region, input),
     confidence: region.assessment?.confidence ?? 0,
     healthFactor: 1 - state.actedIllness.get(region.id)!.risk,
     capacity: region.capacity,
@@ -216,15 +216,18 @@ function weighable(input: PlannerInput, state: PlannerState) {
 
 /** Of what would come to a region by base weights, the share that it can carry; undefined where that is not known. */
 function carriedShare(region: PlannerRegion, input: PlannerInput): number | undefined {
-  const ordinary = ordinaryLoad(region, input);
+  const ordinary = input.demand * partOf(region, input);
   if (region.capacity === undefined || !(ordinary > 0)) return undefined;
   return Math.min(1, (input.rules.targetUtilisation * region.capacity) / ordinary);
 }
 
-/** Requests/s that would come to a region by base weights; NaN where no region has one. */
-function ordinaryLoad(region: PlannerRegion, { regions, demand }: PlannerInput): number {
-  const total = regions.reduce((sum, other) => sum + baseWeightOf(other), 0);
-  return (demand * baseWeightOf(region)) / total;
+function probeOf(region: PlannerRegion, input: PlannerInput): number {
+  return probeShare({ part: partOf(region, input), demand: input.demand, shards: input.rules.shards });
+}
+
+/** Of a region's base weight in the sum of all, 0..1; NaN where no region has one. */
+function partOf(region: PlannerRegion, { regions }: PlannerInput): number {
+  return baseWeightOf(region) / regions.reduce((sum, other) => sum + baseWeightOf(other), 0);
 }
 
 /** Predictions change weights in auto mode, and in advisory mode once accepted. */
@@ -266,7 +269,7 @@ function wantedWeights(
   const raised = input.regions.map((region, i) => {
     const base = baseWeightOf(region);
     const isDemoted = weighed[i]!.risk < base && weighed[i]!.risk > 0 && region.healthFactor > 0;
-    const least = isDemoted ? base * probeShare(ordinaryLoad(region, input)) : 0;
+    const least = isDemoted ? base * probeOf(region, input) : 0;
     return { id: region.id, base, weight: Math.max(least, projection[i]!.weight) };
   });
   // Weights are relative: nobody stands above its base, so that a forecast raises none.

@@ -15,15 +15,27 @@ const LEAST_MULTIPLIER = 0.1;
 export const PROBE_SHARE = 0.02;
 /** Requests/s that are enough of a probe: each more is one more that is lost when the region does fail. */
 const PROBE_RATE = 0.5;
+/** Shards that a probe takes at least: of one alone the clients may be silent. */
+const PROBE_SHARDS = 4;
 /** An engine without outcomes claims no more than this: it demotes down to the probe share and evicts nobody. */
 const UNPROVEN_CONFIDENCE = 0.5;
 
+export interface ProbedRegion {
+  /** Of its base weight in the sum of all, 0..1. */
+  readonly part: number;
+  /** Requests/s over all regions; 0 = not known. */
+  readonly demand: number;
+  readonly shards: number;
+}
+
 /**
- * Share of its base that a demoted region keeps, so that it is seen whether it still works.
- * @param ordinary requests/s that would come to it by base weights; undefined or NaN = unknown.
+ * Share of its base that a demoted region keeps, so that it is seen whether it still works: PROBE_RATE where it is the only
+ * one that is demoted, for weights are relative.
  */
-export function probeShare(ordinary: number | undefined): number {
-  return ordinary !== undefined && ordinary > 0 ? Math.min(PROBE_SHARE, PROBE_RATE / ordinary) : PROBE_SHARE;
+export function probeShare({ part, demand, shards }: ProbedRegion): number {
+  if (!(demand > 0) || !(part > 0)) return PROBE_SHARE;
+  const ofAll = Math.max(PROBE_RATE / demand, PROBE_SHARDS / shards);
+  return Math.min(PROBE_SHARE, (ofAll * (1 - part)) / part);
 }
 
 /** 1 up to low, linear to 0.1 at high, 0.1 up to evict, then 0 (design, "Risk -> weight"). */

@@ -16,9 +16,7 @@ export function logAccess(trace: RequestTrace, snapshot: Snapshot, log: Logger):
 }
 
 function isRemarkable(trace: RequestTrace): boolean {
-  return (
-    trace.attempts.length > 1 || trace.status >= 500 || (trace.reason !== undefined && trace.status !== 404)
-  );
+  return trace.isRetried || trace.status >= 500 || (trace.reason !== undefined && trace.status !== 404);
 }
 
 function accessFields(trace: RequestTrace, snapshot: Snapshot): object {
@@ -48,7 +46,8 @@ function failedAttempts(
   name: (index: number) => string | undefined,
 ): object[] | undefined {
   const failed = trace.attempts.filter(
-    (attempt, i) => attempt.cause !== undefined || i < trace.attempts.length - 1,
+    ({ cause, outcome }, i) =>
+      cause !== undefined || (i < trace.attempts.length - 1 && outcome !== 'overtaken'),
   );
   if (failed.length === 0) return undefined;
   return failed.map(({ region, server, outcome, cause }) => ({

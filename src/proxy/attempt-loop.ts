@@ -17,8 +17,8 @@ import { type Placing, placeAttempt, placeHedge, placeRetry, type Target } from 
 import type { ScreenedRequest } from './request-head.ts';
 import { attemptTraceparent } from './request-ids.ts';
 import { placeInReserve } from './reserve.ts';
-import { type AttemptEnd, isSafe, retryCause, retryDelayMs } from './retry-policy.ts';
-import type { AttemptRecord, RequestTrace } from './trace.ts';
+import { type AttemptEnd, isSafe, retryCause, retryDelayMs, type StatusEnd } from './retry-policy.ts';
+import { type AttemptRecord, HEDGE, type RequestTrace } from './trace.ts';
 import type { OutgoingBody } from './upstream.ts';
 
 /** A request that is decided and ready to go. */
@@ -57,7 +57,6 @@ interface Running {
   readonly cause: string | undefined;
 }
 
-const HEDGE = 'hedge';
 const NONE: readonly Running[] = [];
 
 export class AttemptLoop implements AttemptOwner<Attempt>, DownstreamListener {
@@ -72,6 +71,10 @@ export class AttemptLoop implements AttemptOwner<Attempt>, DownstreamListener {
   #running: readonly Running[] = NONE;
   #planned: PlannedRetry | undefined;
   #hedgeTimer: NodeJS.Timeout | undefined;
+  /** A server had the request beside the attempt that failed last. */
+  #wasWork = false;
+  /** Second tries beside the first that reached no server: they take no retry away. */
+  #unspent = 0;
   #expired = false;
 
   /** @param onEnd called once, when the client has its answer or can have none; maybe within `start`. */
@@ -189,7 +192,7 @@ export class AttemptLoop implements AttemptOwner<Attempt>, DownstreamListener {
     this.#record(end, over);
     if (this.#running.length > 0 || end.kind === 'overtaken') {
       this.#listen();
-      if (end.kind === 'failed' || end.kind === 'status') this.#wasUnderWay(end, over);
+      if (end.kind === 'failed' || end.kind === 'status') this.#lost(end, over);
       return;
     }
     switch (end.kind) {
@@ -227,6 +230,8 @@ export class AttemptLoop implements AttemptOwner<Attempt>, DownstreamListener {
   #record(end: AttemptResult, { attempt, target, number, cause }: Running): void {
     const { region, server } = target;
     const { decision, trace, taken } = this.#dispatch;
+    // Of two the one that counts is recorded last.
+    trace.region = region;
     taken.context.budget.ended(decision.route.index, region);
     const isFailure = end.kind === 'failed' || end.kind === 'broken';
     trace.attempts.push({
@@ -246,16 +251,24 @@ export class AttemptLoop implements AttemptOwner<Attempt>, DownstreamListener {
   /** Asked when a status is known and nothing was relayed: no, if another attempt shall follow. */
   accepts(status: number, sent: AttemptFailure['sent'], by: Attempt): boolean {
     const own = this.#of(by);
-    const end: AttemptEnd = { kind: 'status', status, sent };
+    const end: StatusEnd = { kind: 'status', status, sent };
     if (this.#running.length > 1) {
-      if (this.#causeOf(end, 1) !== undefined) return false;
-      this.#dispatch.trace.region = own.target.region;
+      if (!this.#isGood(end, own)) return false;
       for (const other of this.#running) if (other !== own) other.attempt.giveWay();
       return true;
     }
     clearTimeout(this.#hedgeTimer);
     this.#planned = this.#planRetry(end, own);
     return this.#planned === undefined;
+  }
+
+  /**
+   * Whether an answer ends the wait for the other one. What another region does not have the first one may have, so of
+   * that only what was asked for is taken.
+   */
+  #isGood(end: StatusEnd, { cause, target }: Running): boolean {
+    const isElsewhere = cause === HEDGE && target.region !== this.#running[0]!.target.region;
+    return isElsewhere ? end.status < 400 : this.#causeOf(end, 1) === undefined;
   }
 
   /** Word for why another attempt should follow, if there were more of them than `attempts`. */
@@ -276,17 +289,18 @@ export class AttemptLoop implements AttemptOwner<Attempt>, DownstreamListener {
     // Before anything else: also what is not tried again says when its server began to fail.
     const wasUnderWay = this.#wasUnderWay(end, of);
     if (this.#expired) return undefined;
-    const cause = this.#causeOf(end, this.#attempts);
+    const attempts = this.#attempts - this.#unspent;
+    const cause = this.#causeOf(end, attempts);
     if (cause === undefined) return undefined;
     const placing = this.#placing();
-    const isMore = end.sent !== 'nothing';
-    const target = placeRetry(this.#attempts, placing, isMore) ?? placeInReserve(placing, isMore);
+    const isMore = end.sent !== 'nothing' || this.#wasWork;
+    const target = placeRetry(attempts, placing, isMore) ?? placeInReserve(placing, isMore);
     if (target === undefined) return undefined;
-    const from = taken.snapshot.regions[this.#triedRegions.at(-1)!]!.id;
+    const from = taken.snapshot.regions[of.target.region]!.id;
     const to = taken.snapshot.regions[target.region]!.id;
     // What never reached a server has cost none anything: sending it elsewhere is no further load, and a
     // region that cannot be reached would otherwise lose what the budget does not cover.
-    const isFree = end.sent === 'nothing' || (wasUnderWay && route.retry.budget > 0);
+    const isFree = !isMore || (wasUnderWay && route.retry.budget > 0);
     const now = this.#plane.tools.now();
     if (!isFree && !taken.context.budget.take(route.index, target.region, route.retry, now)) {
       this.#plane.metrics.counter('foreshard_retry_budget_spent_total', [route.id, to]).value += 1;
@@ -294,6 +308,13 @@ export class AttemptLoop implements AttemptOwner<Attempt>, DownstreamListener {
     }
     this.#plane.metrics.counter('foreshard_retries_total', [cause, from, to]).value += 1;
     return { ...target, cause };
+  }
+
+  /** One of two has failed: what that says of its server and of what the request may still cost. */
+  #lost(end: AttemptEnd, over: Running): void {
+    this.#wasUnderWay(end, over);
+    if (end.sent !== 'nothing') this.#wasWork = true;
+    else if (over.cause === HEDGE) this.#unspent += 1;
   }
 
   /** What a dead or hanging server, or a manager that lost one, had under way when that began. */

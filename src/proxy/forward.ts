@@ -113,16 +113,17 @@ export class Attempt extends WheelTimer implements UpstreamHandler, DownstreamLi
     this.#headCame();
     this.#tools.reports.note(this.#input.server.slot, received);
     this.#judge(status >= 500 ? 'error5xx' : 'success');
+    // Before the owner is asked, who ends another attempt for a head that can be relayed.
+    const head = fieldsForClient(received);
+    if (head === 'malformed') {
+      this.#failWith('upstream_malformed', 'Connection names a field that must stay');
+      return;
+    }
     const sent = status >= 500 && this.#input.server.isManager && saysUnsent(received) ? 'nothing' : 'maybe';
     if (!this.#owner.accepts(status, sent, this)) {
       this.#phase = 'discard';
       this.#armIdle();
       this.#settle({ kind: 'status', status, sent });
-      return;
-    }
-    const head = fieldsForClient(received);
-    if (head === 'malformed') {
-      this.#failWith('upstream_malformed', 'Connection names a field that must stay');
       return;
     }
     try {

@@ -73,7 +73,7 @@ export class KeptTraces {
 
 function reasonToKeep(trace: RequestTrace, slowMs: number): KeptFor | undefined {
   if (trace.status >= 500 || (trace.reason !== undefined && trace.status !== 404)) return 'error';
-  if (trace.attempts.length > 1) return 'retry';
+  if (trace.isRetried) return 'retry';
   if (trace.isMoving) return 'moved';
   // A tunnel is open for as long as its ends like.
   if (slowMs > 0 && trace.status !== 101 && trace.endedAt - trace.startedAt >= slowMs) return 'slow';

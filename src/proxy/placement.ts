@@ -14,7 +14,7 @@ import {
 } from '../region/choose-server.ts';
 import type { Forward } from '../routing/decide.ts';
 import { hasRoom, nextRegion } from '../routing/fallbacks.ts';
-import { latestUs, takesHedge, takesRetry } from '../routing/in-time.ts';
+import { latestUs, mostUs, type RoomInput, takesHedge, takesRetry } from '../routing/in-time.ts';
 import type { RegionLoads } from '../routing/policies/policy.ts';
 import type { Server, Snapshot } from '../routing/snapshot.ts';
 
@@ -58,15 +58,19 @@ export function placeAttempt(start: RegionIndex, placing: Placing): Target | Rea
   return isFull ? 'shed' : 'no_healthy_server';
 }
 
+/** The request as one that looks for room in regions. */
+export function roomOf({ snapshot, decision, regionLoads }: Placing): RoomInput {
+  return { snapshot, route: decision.route, priority: decision.priority, loads: regionLoads };
+}
+
 function choiceOf(start: RegionIndex, placing: Placing): ServerChoice {
-  const { snapshot, decision, loads, regionLoads, random, triedSlots } = placing;
-  const { route, priority } = decision;
+  const { snapshot, loads, random, triedSlots } = placing;
   return {
     loads,
     random,
     inFlightLimit: snapshot.settings.limits.inFlightPerServer,
     tried: triedSlots,
-    lateUs: latestUs(start, { snapshot, route, priority, loads: regionLoads }),
+    lateUs: latestUs(start, roomOf(placing)),
   };
 }
 
@@ -87,9 +91,9 @@ function inTimeElsewhere(
   choice: ServerChoice,
   mayTake: typeof hasRoom,
 ): Target | undefined {
-  const { snapshot, decision, regionLoads, triedRegions } = placing;
-  const { route, priority, view } = decision;
-  const room = { snapshot, route, priority, loads: regionLoads };
+  const { snapshot, decision, triedRegions } = placing;
+  const { view } = decision;
+  const room = roomOf(placing);
   const passed = [...triedRegions, late];
   for (;;) {
     const region = nextRegion(snapshot, decision, passed);
@@ -107,13 +111,13 @@ function inTimeElsewhere(
  * @param toRegion another region first, since what holds up one server of a region may hold up all.
  */
 export function placeHedge(placing: Placing, toRegion: boolean): Target | undefined {
-  const { snapshot, decision, regionLoads, triedRegions } = placing;
-  const { route, priority } = decision;
+  const { decision, triedRegions } = placing;
   const here = triedRegions.at(-1)!;
-  const choice = choiceOf(here, placing);
+  // Also where the first region is full: there late is no reason to leave, here it is one not to go.
+  const choice = { ...choiceOf(here, placing), lateUs: mostUs(roomOf(placing)) };
   const other = toRegion ? inTimeElsewhere(here, placing, choice, takesHedge) : undefined;
   if (other !== undefined) return other;
-  if (!takesHedge(here, { snapshot, route, priority, loads: regionLoads })) return undefined;
+  if (!takesHedge(here, roomOf(placing))) return undefined;
   const server = serverOf(here, decision, choice);
   return typeof server === 'string' || isLate(server, choice) ? undefined : { region: here, server };
 }
@@ -124,11 +128,10 @@ export function placeHedge(placing: Placing, toRegion: boolean): Target | undefi
  * @returns undefined when there is no server left that should have it.
  */
 export function placeRetry(attempts: number, placing: Placing, isMore: boolean): Target | undefined {
-  const { snapshot, decision, regionLoads, triedRegions } = placing;
-  const { route, priority } = decision;
-  const room = { snapshot, route, priority, loads: regionLoads };
+  const { snapshot, decision, triedRegions } = placing;
+  const room = roomOf(placing);
   const here = triedRegions.at(-1)!;
-  const isLast = attempts + 1 >= route.retry.attempts;
+  const isLast = attempts + 1 >= decision.route.retry.attempts;
   const passed = [...triedRegions];
   let next = nextRegion(snapshot, decision, passed);
   while (next !== NO_REGION && !takesRetry(next, room, isMore)) {

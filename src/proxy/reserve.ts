@@ -4,16 +4,15 @@
 
 import { regionIndex } from '../core/ids.ts';
 import { takesRetry } from '../routing/in-time.ts';
-import { type Placing, placeAttempt, type Target } from './placement.ts';
+import { type Placing, placeAttempt, roomOf, type Target } from './placement.ts';
 
 /** @param isMore a server has had the request already: a full region is spared another one. */
 export function placeInReserve(placing: Placing, isMore: boolean): Target | undefined {
-  const { snapshot, decision, regionLoads, triedRegions } = placing;
-  const { route, priority, view } = decision;
-  const room = { snapshot, route, priority, loads: regionLoads };
+  const { snapshot, decision, triedRegions } = placing;
+  const room = roomOf(placing);
   for (const index of snapshot.failoverOrder) {
     const region = regionIndex(index);
-    if (!view.reserve.includes(region) || triedRegions.includes(region)) continue;
+    if (!decision.view.reserve.includes(region) || triedRegions.includes(region)) continue;
     if (!takesRetry(region, room, isMore)) continue;
     const placed = placeAttempt(region, placing);
     if (typeof placed !== 'string') return placed;

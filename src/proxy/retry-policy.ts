@@ -9,7 +9,7 @@ import type { RouteRetry } from '../routing/snapshot.ts';
 /** What an attempt came to, as far as retrying is concerned. */
 export type AttemptEnd = AttemptFailure | StatusEnd;
 
-interface StatusEnd {
+export interface StatusEnd {
   readonly kind: 'status';
   readonly status: number;
   /** `nothing`: a manager has said that no server has seen the request. */

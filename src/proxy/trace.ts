@@ -11,6 +11,9 @@ import type { Route } from '../routing/snapshot.ts';
 import type { DecisionInputs } from './decision-recorder.ts';
 import type { SpanIds } from './request-ids.ts';
 
+/** `retryCause` of a second try beside the first. */
+export const HEDGE = 'hedge';
+
 export interface AttemptRecord {
   /** From 1, in the order in which they began; the one that was answered is the last of the record. */
   readonly number: number;
@@ -71,6 +74,14 @@ export class RequestTrace {
     this.startedAt = startedAt;
     this.method = method;
     this.isSampled = isSampled;
+  }
+
+  /** Tried again after a failure. A second try beside the first is none: it is meant for a share of healthy requests. */
+  get isRetried(): boolean {
+    return (
+      this.attempts.length > 1 &&
+      this.attempts.some(({ retryCause }) => retryCause !== undefined && retryCause !== HEDGE)
+    );
   }
 }
 

@@ -57,11 +57,15 @@ export const AS_STATED = 0.9;
  * whoever is sent on only carries the queue about.
  * @returns Infinity where nothing is too late.
  */
-export function latestUs(region: RegionIndex, { route, loads, priority }: RoomInput): number {
-  const { response } = route.timeouts;
+export function latestUs(region: RegionIndex, room: RoomInput): number {
   // NaN (capacity unknown) is not full.
-  if (response === 0 || loads.utilisation(region) >= AS_STATED) return Number.POSITIVE_INFINITY;
-  return mostTime(response, priority) * 1000;
+  return room.loads.utilisation(region) >= AS_STATED ? Number.POSITIVE_INFINITY : mostUs(room);
+}
+
+/** Mean microseconds that an answer may take so that nearly all come in time; Infinity without a time-out. */
+export function mostUs({ route, priority }: RoomInput): number {
+  const { response } = route.timeouts;
+  return response === 0 ? Number.POSITIVE_INFINITY : mostTime(response, priority) * 1000;
 }
 
 /** Mean milliseconds that an answer may take so that nearly all come in time. */

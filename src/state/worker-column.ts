@@ -119,13 +119,13 @@ export class WorkerColumn {
 
   /**
    * Another attempt has answered first. It says nothing of the server but that it takes at least so long; where that is
-   * left out only the quick answers of a slow server count.
+   * left out only the quick answers of a slow server count. Of one that is not known yet it says too little.
    */
   attemptOvertaken(slot: number, incarnation: number, waitedMs: number): void {
     if (this.cells.incarnation(slot) !== incarnation) return;
     const at = slot * SERVER_STRIDE + LATENCY_US;
-    const next = nextAverage(this.#servers[at]!, waitedMs * 1000);
-    if (next > this.#servers[at]!) this.#servers[at] = next;
+    const average = this.#servers[at]!;
+    if (average > 0) this.#servers[at] = Math.max(average, nextAverage(average, waitedMs * 1000));
   }
 
   /** Moving average of the time to a response head, microseconds; 0 before the first answer. */

@@ -53,8 +53,10 @@ t.test('risk becomes weight, weight becomes a ramp', async (t) => {
     t.ok(site.owned().a! > 0);
     const busy = inPeace();
     busy.demand = 600;
+    busy.rules = { ...busy.rules, shards: 16_384 };
     busy.risk('a', 0.99, 0.5).pass(120_000);
-    t.equal(busy.record('a').desired, 0.0025, 'half a request a second is enough of a probe');
+    const { desired } = busy.record('a');
+    t.ok(Math.abs((600 * desired) / (2 + desired) - 0.5) < 0.01, `half a request a second: ${desired}`);
   });
 
   t.test('forecasts demote no more than maxDemoted at once, the most endangered first', async (t) => {

@@ -23,6 +23,7 @@ interface Ending {
   readonly isMoving?: boolean;
   readonly ms?: number;
   readonly isSampled?: boolean;
+  readonly isHedged?: boolean;
 }
 
 function rig(parts: Record<string, unknown>, workers = 1) {
@@ -32,18 +33,19 @@ function rig(parts: Record<string, unknown>, workers = 1) {
   const under = { snapshot: world.snapshot, live: world.live() };
   const end = (ending: Ending): void => {
     const { id = 'x', status = 200, attempts = 1, isMoving = false, ms = 1, isSampled = false } = ending;
+    const { isHedged = false } = ending;
     const trace = new RequestTrace(id, clock.monotonicMs(), 'GET', isSampled);
     clock.pass(ms);
     Object.assign(trace, { status, isMoving, endedAt: clock.monotonicMs() });
     for (let i = 0; i < attempts; i++) {
       trace.attempts.push({
-        number: 1,
+        number: i + 1,
         region: regionIndex(i % 2),
         server: 's',
-        outcome: status,
+        outcome: isHedged && i === 0 ? 'overtaken' : status,
         startedAt: trace.startedAt,
         durationMs: 1,
-        retryCause: undefined,
+        retryCause: i === 0 ? undefined : isHedged ? 'hedge' : 'reset',
         cause: undefined,
       });
     }
@@ -59,6 +61,7 @@ t.test('errors, retries, moved keys and slow requests are kept, the rest where i
   end({ id: 'sampled', isSampled: true });
   end({ id: 'failed', status: 503 });
   end({ id: 'retried', attempts: 2 });
+  end({ id: 'hedged', attempts: 2, isHedged: true });
   end({ id: 'moved', isMoving: true });
   end({ id: 'slow', ms: 1000 });
   end({ id: 'tunnel', status: 101, ms: 60_000 });
