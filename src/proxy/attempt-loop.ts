@@ -67,7 +67,7 @@ export class AttemptLoop implements AttemptOwner<Attempt>, DownstreamListener {
   readonly #triedSlots: number[] = [];
   readonly #hasIdempotencyKey: boolean;
   #attempts = 0;
-  /** One; two from the moment when a request is hedged until one of them has the answer or fails. */
+  /** Between tries none; two from the moment when a request is hedged until one of them has the answer or fails. */
   #running: readonly Running[] = NONE;
   #planned: PlannedRetry | undefined;
   #hedgeTimer: NodeJS.Timeout | undefined;
@@ -109,7 +109,6 @@ export class AttemptLoop implements AttemptOwner<Attempt>, DownstreamListener {
     const routeField = this.#dispatch.routeField ?? this.#routeField(target);
     this.#triedSlots.push(target.server.slot);
     if (!this.#triedRegions.includes(target.region)) this.#triedRegions.push(target.region);
-    trace.region = target.region;
     const fields = this.#dispatch.serverFields.slice();
     fields.push('foreshard-route', routeField);
     if (trace.span !== undefined) {
@@ -156,13 +155,9 @@ export class AttemptLoop implements AttemptOwner<Attempt>, DownstreamListener {
   }
 
   #hedge(hedge: RouteHedge): void {
-    this.#hedgeTimer = undefined;
-    const [first] = this.#running;
-    const { client, decision, taken } = this.#dispatch;
-    // A retry waits for its moment, or the client and the time are gone.
-    if (first === undefined || this.#expired || client.isGone) return;
+    // The timer ends with the first attempt: that still waits, and a second try is allowed (checkHedge).
+    const { decision, taken } = this.#dispatch;
     const { route } = decision;
-    if (this.#attempts >= route.retry.attempts) return;
     const target = placeHedge(this.#placing(), hedge.toRegion);
     if (target === undefined) return;
     if (!taken.context.budget.take(route.index, target.region, hedge, this.#plane.tools.now())) return;

@@ -51,12 +51,17 @@ t.test('risk becomes weight, weight becomes a ramp', async (t) => {
     site.risk('a', 0.99, 0.5).pass(120_000);
     t.strictSame(site.weights, { a: 0.02, b: 1, c: 1 });
     t.ok(site.owned().a! > 0);
-    const busy = inPeace();
-    busy.demand = 600;
-    busy.rules = { ...busy.rules, shards: 16_384 };
-    busy.risk('a', 0.99, 0.5).pass(120_000);
-    const { desired } = busy.record('a');
-    t.ok(Math.abs((600 * desired) / (2 + desired) - 0.5) < 0.01, `half a request a second: ${desired}`);
+    const probeOf = (demand: number): number => {
+      const busy = inPeace();
+      busy.demand = demand;
+      busy.rules = { ...busy.rules, shards: 16_384 };
+      busy.risk('a', 0.99, 0.5).pass(120_000);
+      const { desired } = busy.record('a');
+      return desired / (2 + desired);
+    };
+    t.ok(Math.abs(600 * probeOf(600) - 0.5) < 0.01, `half a request a second: ${probeOf(600)}`);
+    const least = 16_384 * probeOf(60_000);
+    t.ok(Math.abs(least - 4) < 0.01, `of one shard alone the clients may be silent: ${least}`);
   });
 
   t.test('forecasts demote no more than maxDemoted at once, the most endangered first', async (t) => {

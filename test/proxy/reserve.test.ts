@@ -7,15 +7,14 @@ import { type Placing, placeRetry } from '../../src/proxy/placement.ts';
 import { placeInReserve } from '../../src/proxy/reserve.ts';
 import { decide, type Forward } from '../../src/routing/decide.ts';
 import { policyDocument } from '../../src/routing/regional-policy.ts';
-import { contextOf, factsOf, type RequestParts, World, type WorldOptions } from '../rig/world.ts';
-
-const LOADS = {
-  inFlight: () => 0,
-  latencyUs: () => 0,
-  expectedUs: () => 0,
-  failuresInARow: () => 0,
-  ramp: () => 1,
-};
+import {
+  contextOf,
+  factsOf,
+  IDLE_SERVERS,
+  type RequestParts,
+  World,
+  type WorldOptions,
+} from '../rig/world.ts';
 
 /** A request that was tried in `b`; the plan has left `a` no weight. */
 function triedInB(options: Partial<WorldOptions> = {}, request: RequestParts = {}, utilisation = 0): Placing {
@@ -31,7 +30,7 @@ function triedInB(options: Partial<WorldOptions> = {}, request: RequestParts = {
   return {
     snapshot: world.snapshot,
     decision,
-    loads: LOADS,
+    loads: IDLE_SERVERS,
     regionLoads: {
       inFlight: () => 0,
       waiting: () => 0,

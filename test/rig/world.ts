@@ -8,6 +8,7 @@ import type { Health } from '../../src/core/model.ts';
 import { type Random, seededRandom } from '../../src/core/random.ts';
 import { buildPlan } from '../../src/plan/build-plan.ts';
 import type { Plan } from '../../src/plan/plan.ts';
+import type { ServerLoads } from '../../src/region/choose-server.ts';
 import { buildSnapshotAtOnce } from '../../src/routing/build-snapshot.ts';
 import type { DecideContext, RequestFacts } from '../../src/routing/decide.ts';
 import type { LiveView } from '../../src/routing/eligibility.ts';
@@ -188,6 +189,15 @@ export function factsOf(request: RequestParts = {}): RequestFacts {
     },
   };
 }
+
+/** No server of any region has anything to do, and of none is known how fast it is. */
+export const IDLE_SERVERS: ServerLoads = {
+  inFlight: () => 0,
+  latencyUs: () => 0,
+  expectedUs: () => 0,
+  failuresInARow: () => 0,
+  ramp: () => 1,
+};
 
 export interface ContextParts {
   readonly random?: Random;

@@ -1,7 +1,7 @@
 import t from 'tap';
 import { placeRetry } from '../../src/proxy/placement.ts';
 import { type Decision, decide, type Forward } from '../../src/routing/decide.ts';
-import { type ContextParts, contextOf, factsOf, World } from '../rig/world.ts';
+import { type ContextParts, contextOf, factsOf, IDLE_SERVERS, World } from '../rig/world.ts';
 
 const capacity = 100;
 const REGIONS = ['a', 'b', 'c'].map((id) => ({ id, capacity }));
@@ -74,14 +74,7 @@ t.test('second tries', async (t) => {
   const decision = decided(world) as Forward;
   const again = (parts: ContextParts, isMore = true) => {
     const { loads, random } = contextOf(parts);
-    const serverLoads = {
-      inFlight: () => 0,
-      latencyUs: () => 0,
-      expectedUs: () => 0,
-      failuresInARow: () => 0,
-      ramp: () => 1,
-    };
-    const placing = { snapshot: world.snapshot, decision, random, loads: serverLoads, regionLoads: loads };
+    const placing = { snapshot: world.snapshot, decision, random, loads: IDLE_SERVERS, regionLoads: loads };
     return placeRetry(1, { ...placing, triedRegions: [decision.region], triedSlots: [] }, isMore)?.region;
   };
 

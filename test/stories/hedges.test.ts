@@ -139,16 +139,21 @@ t.test('what changes something is not asked twice at the same time', async (t) =
 
 t.test('a failure of one of two waits for the other; of both, the last one is told', async (t) => {
   const client = await openWire(t, proxy.port);
-  for (const status of [503, 404]) {
-    const path = `/elsewhere/fails-${status}`;
+  const bad = {
+    503: says(503, 'busy'),
+    404: says(404, 'busy'),
+    unfit: 'HTTP/1.1 200 X\r\nconnection: content-length\r\ncontent-length: 4\r\n\r\nbusy',
+  };
+  for (const [what, answer] of Object.entries(bad)) {
+    const path = `/elsewhere/fails-${what}`;
     const [first, second] = [hold(home, path), hold(other, path)];
     client.write(request('GET', path));
     await eventually(() => second() !== undefined, 'both are asked');
-    second()!.write(says(status, 'busy'));
+    second()!.write(answer);
     // What the proxy has answered after it was told that: so it has read it.
     await ask(t, proxy.port, request('GET', '/never/mark'));
-    first()!.write(says(200, `fine ${status}`));
-    await client.until(new RegExp(`fine ${status}$`));
+    first()!.write(says(200, `fine ${what}`));
+    await client.until(new RegExp(`fine ${what}$`));
     t.notMatch(client.text(), 'busy');
   }
 
